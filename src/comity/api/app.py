@@ -1,0 +1,81 @@
+"""The two applications of a connector: what partners reach, and what its own people reach.
+
+They share nothing but the use cases: the management API is on a listener of its own, so that a proxy or a firewall
+can keep it inside. Unexpected errors are answered here, with an id that the log has too, and no stack trace.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from comity import __version__
+from comity.api import dsp, management
+from comity.controlplane.connector import Connector
+from comity.dsp import terms
+
+log = logging.getLogger(__name__)
+JSON = "application/json"
+
+
+def public(connector: Connector, data: ASGIApp, *, address: str, did_document: dict[str, Any] | None) -> Starlette:
+    """Return the application for partners: protocol, data, DID document; below the path of the public address."""
+    path = urlsplit(address).path.rstrip("/")
+    routes: list[BaseRoute] = [
+        _health(),
+        dsp.version_route(connector),
+        Mount(terms.VERSION_PATH, routes=dsp.routes(connector)),
+        Mount("/data", app=data),
+    ]
+    if did_document is not None:
+        place = "/did.json" if path else "/.well-known/did.json"
+        routes.append(Route(place, _fixed(did_document), methods=["GET"]))
+    return _application([Mount(path, routes=routes)] if path else routes)
+
+
+def internal(connector: Connector, accepts: Callable[[str], bool]) -> Starlette:
+    """Return the application for the connector's own people and programs; `accepts` checks an API key."""
+    return _application([_health(), Mount("/management", routes=management.routes(connector, accepts))])
+
+
+def _application(routes: list[BaseRoute]) -> Starlette:
+    return Starlette(
+        routes=routes,
+        exception_handlers={404: _missing, 405: _missing, Exception: _unexpected},
+    )
+
+
+async def _missing(request: Request, error: Exception) -> Response:  # noqa: ARG001  Starlette's signature
+    status = getattr(error, "status_code", 404)
+    return _json({"code": "not-found", "message": "there is no such endpoint or method"}, status)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    name = secrets.token_hex(8)
+    log.error("error %s at %s %s", name, request.method, request.url.path, exc_info=error)
+    return _json({"code": "internal", "message": "an unexpected error; the operator finds it by its id", "id": name}, 500)
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(msgspec.json.encode(document), status, None, JSON)
+
+
+def _fixed(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:  # noqa: ARG001  the answer is one for all
+        return _json(document)
+
+    return endpoint
+
+
+def _health() -> Route:
+    return Route("/health", _fixed({"status": "up", "version": __version__}), methods=["GET"])

@@ -1,0 +1,184 @@
+"""The data plane's front door: GET and HEAD below /data/{transfer id}, as an ASGI application.
+
+It moves bytes from `dataplane.serve` to the wire and turns errors into answers; every decision is taken there or by the
+`lookup` it is given. Once a stream is running, whatever goes wrong ends in an aborted connection: a receiver must never take
+a short or mixed body for a whole one. With `api.connection` under uvicorn the abort also drops what is still buffered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from comity.dataplane import flows, serve, tokens
+from comity.errors import (
+    ComityError,
+    ConflictError,
+    DatabaseError,
+    IdentityError,
+    NotFoundError,
+    PolicyError,
+    StorageError,
+)
+from comity.storage import source
+
+ABORT: Final = "comity.abort"
+_MAX_HEADER: Final = 8192
+_log = logging.getLogger(__name__)
+
+
+class Lookup(Protocol):
+    """What the control plane answers: the right that a token gives to a transfer."""
+
+    async def __call__(self, transfer_id: str, token_digest: bytes, /) -> serve.Grant:
+        """Find the right of a token.
+
+        Raises:
+            IdentityError: the token is not this transfer's.
+            NotFoundError: there is no such transfer.
+            PolicyError: the transfer does not allow data now.
+        """
+        ...
+
+
+def application(
+    lookup: Lookup, *, storages: Mapping[str, source.Storage], open_flows: flows.Flows, prefix: str = ""
+) -> ASGIApp:
+    """Make the application; `prefix` is the path before the transfer id, unless a mount has taken it away already."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        transfer_id, path = _split(scope, prefix)
+        started = _Started(send)
+        try:
+            async with open_flows.open(transfer_id) as flow:
+                leaving = asyncio.create_task(_watch_leaving(receive, flow))
+                try:
+                    reply = await _answer(lookup, storages, open_flows, flow, scope, path)
+                    await _send(reply, started, flow)
+                finally:
+                    leaving.cancel()
+        except ComityError as error:
+            await _fail(error, scope, started)
+
+    return app
+
+
+async def _answer(
+    lookup: Lookup,
+    storages: Mapping[str, source.Storage],
+    open_flows: flows.Flows,
+    flow: flows.Flow,
+    scope: Scope,
+    path: str,
+) -> serve.Answer:
+    headers = _headers(scope)
+    token = tokens.read(headers.pop("authorization", None))
+    grant = await lookup(flow.transfer_id, tokens.digest(token))
+    if open_flows.crowded(flow.transfer_id):
+        return serve.problem(
+            429, "crowded", "too many streams of this transfer are open", (("Retry-After", "5"),)
+        )
+    flow.watch(grant.still_allowed)
+    return await serve.answer(grant, scope["method"], path, headers, storages)
+
+
+class _Started:
+    """Sends messages and remembers whether an answer has begun and whether it is complete."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+        self.complete = False
+
+    async def start(self, reply: serve.Answer) -> None:
+        self.begun = True
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+
+    async def body(self, chunk: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        self.complete = True
+
+
+async def _send(reply: serve.Answer, started: _Started, flow: flows.Flow) -> None:
+    if isinstance(reply.body, bytes):
+        await started.start(reply)
+        await started.end(reply.body)
+    else:
+        async with aclosing(reply.body) as chunks:
+            await _stream(reply, chunks, started, flow)
+
+
+async def _stream(
+    reply: serve.Answer, chunks: AsyncGenerator[bytes, None], started: _Started, flow: flows.Flow
+) -> None:
+    await started.start(reply)
+    async for chunk in chunks:
+        await started.body(chunk)
+        flow.bytes_sent += len(chunk)
+    await started.end()
+
+
+async def _watch_leaving(receive: Receive, flow: flows.Flow) -> None:
+    """End the flow when the receiver leaves: servers swallow what is sent to a closed connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    flow.end("left")
+
+
+async def _fail(error: ComityError, scope: Scope, started: _Started) -> None:
+    if isinstance(error, StorageError):
+        _log.error("transfer data could not be read: %s", error.message)
+    if not started.begun:
+        reply = problem(error)
+        await started.start(reply)
+        await started.end(reply.body if isinstance(reply.body, bytes) else b"")
+    elif not started.complete:
+        abort: Callable[[], Awaitable[None]] | None = scope.get("extensions", {}).get(ABORT)
+        if abort is not None:
+            await abort()
+
+
+def problem(error: ComityError) -> serve.Answer:
+    """Turn an error into the answer a partner gets: what to do about it, and nothing about our files."""
+    match error:
+        case IdentityError():
+            return serve.problem(401, error.code, error.message, (("WWW-Authenticate", "Bearer"),))
+        case PolicyError():
+            return serve.problem(403, error.code, error.message)
+        case NotFoundError():
+            return serve.problem(404, error.code, error.message)
+        case ConflictError():
+            return serve.problem(409, error.code, error.message)
+        case StorageError():
+            return serve.problem(503, error.code, "the data cannot be read now", (("Retry-After", "10"),))
+        case DatabaseError():
+            return serve.problem(503, error.code, "try again", (("Retry-After", "2"),))
+        case _:
+            return serve.problem(500, "error", "this request could not be answered")
+
+
+def _split(scope: Scope, prefix: str) -> tuple[str, str]:
+    path: str = scope["path"]
+    path = path.removeprefix(scope.get("root_path", "")).removeprefix(prefix).removeprefix("/")
+    transfer_id, _, rest = path.partition("/")
+    return transfer_id, rest
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Collect headers by lower-case name; a repeated one becomes a list, as RFC 9110 5.3 says."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

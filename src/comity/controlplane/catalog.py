@@ -1,0 +1,224 @@
+"""The catalog, both sides: what a partner sees of ours, page by page, and what we fetch of a partner's.
+
+Dataspace Protocol 2025-1, "Catalog Protocol" and its HTTPS binding. Whatever way an offer is looked at (list, page 2,
+by id, negotiation), `offering` gives the answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors, strict_json
+from comity.controlplane import authenticate, offering
+from comity.controlplane.authenticate import Caller
+from comity.controlplane.connector import Connector
+from comity.controlplane.process import sha256_hex
+from comity.db import evidence, offers, partners
+from comity.db.database import Transaction
+from comity.db.offers import Asset
+from comity.dsp import binding, catalog, codec, messages
+from comity.evidence.entry import Entry
+from comity.management import query
+
+Document = dict[str, Any]
+PAGE_DATASETS = 100
+PAGE_ASSETS = 500
+MAX_PAGES = 1000
+
+
+class Page(Struct, frozen=True):
+    """A page of our catalog and the token of the next one, if there is one."""
+
+    document: Document
+    next_token: str | None
+
+
+async def serve(connector: Connector, caller: Caller, body: bytes, token: str | None) -> Page:
+    """Return the page of the catalog that begins at `token` (None: the first) as the caller may see it.
+
+    Raises:
+        InvalidInputError: the message or its filter is wrong, or the token is none of ours.
+        IdentityError: the caller is no partner.
+    """
+    message, _ = codec.decode(body, messages.CatalogRequestMessage)
+    criteria = _criteria(message.filter)
+    after = _read_token(token)
+
+    async def unit(tx: Transaction) -> Page:
+        partner = await authenticate.use(tx, caller)
+        await _record_request(connector, tx, caller, message, body)
+        return await _page(connector, tx, partner, criteria, after)
+
+    return await connector.database.write(unit)
+
+
+async def _record_request(
+    connector: Connector, tx: Transaction, caller: Caller, message: messages.CatalogRequestMessage, body: bytes
+) -> None:
+    entry = Entry(
+        at=connector.now_ms(),
+        direction="in",
+        message="CatalogRequestMessage",
+        message_id=message.id or "",
+        sha256=sha256_hex(body),
+        sender=caller.participant_id,
+        receiver=connector.participant_id,
+        kind="catalog",
+        process_id="",
+        token=caller.token,
+    )
+    await evidence.append(tx, entry)
+
+
+def _criteria(wanted: Any) -> list[Document]:
+    """Read a filter: nothing, or the query of EDC's kind; any other is refused, as the specification asks."""
+    listed = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
+    criteria: list[Document] = []
+    for at, each in enumerate(listed):
+        path = f"$.filter[{at}]"
+        if not isinstance(each, dict):
+            raise errors.InvalidInputError("this filter is not supported: a query of criteria is", path=path)
+        criteria += query.criteria(each, path=path)
+    return criteria
+
+
+async def _page(
+    connector: Connector,
+    tx: Transaction,
+    partner: partners.Partner,
+    criteria: list[Document],
+    after: tuple[int, str],
+) -> Page:
+    offerings = await offering.load(tx, partner)
+    datasets: list[Document] = []
+    while True:
+        assets = await offers.find_assets_after(tx, after, limit=PAGE_ASSETS)
+        for asset in assets:
+            if query.matches_all(criteria, offering.describe(asset)):
+                dataset = _dataset(connector, asset, offerings)
+                if dataset is not None and len(datasets) == PAGE_DATASETS:
+                    return Page(_catalog(connector, datasets), _write_token(after))
+                datasets += [dataset] if dataset is not None else []
+            after = (asset.created_at, asset.id)
+        if len(assets) < PAGE_ASSETS:
+            return Page(_catalog(connector, datasets), None)
+
+
+def _catalog(connector: Connector, datasets: list[Document]) -> Document:
+    catalog_id = f"urn:comity:catalog:{connector.participant_id}"
+    return catalog.catalog(connector.participant_id, catalog_id, datasets, connector.dsp_address)
+
+
+def _dataset(connector: Connector, asset: Asset, offerings: offering.Offerings) -> Document | None:
+    found = offerings.of(asset, connector.now_ms())
+    if not found:
+        return None
+    listed = [catalog.offer(each.policy, each.offer_id) for each in found]
+    return catalog.dataset(asset.id, asset.properties, listed, connector.dsp_address)
+
+
+def _write_token(after: tuple[int, str]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(after)).rstrip(b"=").decode()
+
+
+def _read_token(token: str | None) -> tuple[int, str]:
+    if token is None:
+        return (-1, "")
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[int, str])
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise errors.InvalidInputError(
+            "this page is not known; follow the Link header as it was given", path="$.page"
+        ) from None
+
+
+async def serve_dataset(connector: Connector, caller: Caller, dataset_id: str) -> Document:
+    """Return one dataset as the caller may see it.
+
+    Raises:
+        NotFoundError: there is none, or not for this caller: the same answer.
+        IdentityError: the caller is no partner.
+    """
+
+    async def unit(tx: Transaction) -> Document | None:
+        partner = await authenticate.use(tx, caller)
+        asset = await offers.find(tx, Asset, dataset_id)
+        return _dataset(connector, asset, await offering.load(tx, partner)) if asset else None
+
+    dataset = await connector.database.write(unit)
+    if dataset is None:
+        raise errors.NotFoundError("there is no such dataset")
+    return {"@context": messages.CONTEXT, **dataset}
+
+
+async def find_partner(connector: Connector, partner_id: str) -> partners.Partner:
+    """Return a partner on the list.
+
+    Raises:
+        NotFoundError: it is not on it.
+    """
+    return await connector.database.read(lambda tx: partners.load(tx, partner_id))
+
+
+async def request(
+    connector: Connector, counterparty_id: str, address: str | None = None, *, query: Document | None = None
+) -> Document:
+    """Fetch a partner's catalog, all pages as one document.
+
+    Raises:
+        NotFoundError: it is no partner.
+        DeliveryError: it cannot be reached, or refuses.
+        InvalidInputError: its answer is not a catalog.
+    """
+    partner = await find_partner(connector, counterparty_id)
+    message = messages.CatalogRequestMessage(
+        context=messages.CONTEXT, id=connector.new_id(), filter=[query] if query else None
+    )
+    body = messages.encode(message)
+    url: str | None = binding.join(address or partner.address, "/catalog/request")
+    merged: Document | None = None
+    seen: set[str] = set()
+    while url is not None and url not in seen and len(seen) < MAX_PAGES:
+        seen.add(url)
+        authorization = connector.identity.authorization(partner.id, body)
+        answer, url = await connector.peers.post_page(url, body, authorization)
+        merged = _merge(merged, _read_catalog(partner, answer))
+    return merged or {}
+
+
+def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
+    try:
+        document = strict_json.decode_object(answer)
+        catalog.read_datasets(document)
+    except errors.InvalidInputError as error:
+        raise errors.PermanentDeliveryError(f"{partner.id} answered with something else than a catalog: {error.message}")
+    return document
+
+
+def _merge(merged: Document | None, page: Document) -> Document:
+    if merged is None:
+        return page
+    datasets = catalog.read_datasets(merged) + catalog.read_datasets(page)
+    return {**merged, "dataset": datasets} if datasets else merged
+
+
+async def request_dataset(connector: Connector, counterparty_id: str, address: str | None, dataset_id: str) -> Document:
+    """Fetch one dataset of a partner.
+
+    Raises:
+        NotFoundError: it is no partner.
+        DeliveryError: it cannot be reached, refuses, or does not have it.
+    """
+    partner = await find_partner(connector, counterparty_id)
+    path = f"/catalog/datasets/{binding.segment(dataset_id)}"
+    authorization = connector.identity.authorization(partner.id, b"")
+    answer = await connector.peers.get(binding.join(address or partner.address, path), authorization)
+    try:
+        return strict_json.decode_object(answer)
+    except errors.InvalidInputError as error:
+        raise errors.PermanentDeliveryError(f"{partner.id} answered with something else than a dataset: {error.message}")

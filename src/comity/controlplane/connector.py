@@ -1,0 +1,75 @@
+"""What every use case is handed: who we are, the store, the clock, and what may be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from comity.controlplane.authenticate import Caller
+from comity.controlplane.decide import Decisions
+from comity.db.database import Database
+from comity.db.seal import Seal
+from comity.storage.file import Files
+from comity.storage.http import HttpSource
+
+
+class Identity(Protocol):
+    """Proves who we are to a partner, and who a partner is; see `trust`."""
+
+    def authorization(self, audience: str, body: bytes) -> str:
+        """Return the value of the Authorization header for a request with `body` to the participant `audience`."""
+
+    async def caller(self, authorization: str | None, method: str, path: str, body: bytes) -> Caller:
+        """Return who sent a request, or raise IdentityError."""
+
+
+class Peers(Protocol):
+    """Requests to a partner that are answered at once (catalog, state); messages go through the outbox."""
+
+    async def get(self, url: str, authorization: str) -> bytes:
+        """Return the body of a 2xx answer."""
+
+    async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
+        """Return the body of a 2xx answer and the address of the next page, if any."""
+
+    async def version(self, root: str) -> str:
+        """Return the base address of the version that both sides speak."""
+
+
+class Resolver(Protocol):
+    """Fetches DID documents."""
+
+    async def document(self, did: str) -> dict[str, Any]:
+        """Return the document of a DID, fetched now."""
+
+
+class Egress(Protocol):
+    """Says which addresses may be connected to."""
+
+    def check_url(self, url: str) -> Any:
+        """Raise PermanentDeliveryError for an address that is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """The parts that use cases work with; `runtime` puts them together, tests replace them.
+
+    `dsp_address` is our base and callback address, `data_address` the address below which data is served.
+    """
+
+    participant_id: str
+    dsp_address: str
+    data_address: str
+    database: Database
+    seal: Seal
+    identity: Identity
+    peers: Peers
+    resolver: Resolver
+    egress: Egress
+    files: Files
+    back_end: HttpSource
+    decisions: Decisions
+    now_ms: Callable[[], int]
+    new_id: Callable[[], str]
+    new_token: Callable[[], str]

@@ -1,0 +1,129 @@
+"""What is behind an asset: a package of files, one file, or an address; and who may fetch it now.
+
+The list of files is made when something is published and kept sealed; a data request is looked up here each time:
+token, transfer, agreement, policy, partner. Nothing is remembered of an answer but the content, which is immutable.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import transfer_moves
+from comity.controlplane.connector import Connector
+from comity.dataplane import serve
+from comity.db import offers, transfers
+from comity.db.database import Transaction
+from comity.db.offers import Asset
+from comity.dsp import terms
+from comity.dsp.transfer import Transfer
+from comity.storage.source import Source
+
+Content = serve.Package | Source
+ADDRESS = "asset-address"
+CONTENT = "asset-content"
+KEPT = 256
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """How content is written down: a manifest with the source of each path, or one source under the empty path."""
+
+    manifest: str
+    files: dict[str, Source]
+
+
+def close(connector: Connector, asset_id: str, content: Sealed) -> bytes:
+    """Return the sealed form of an asset's content."""
+    return connector.seal.close(msgspec.json.encode(content), CONTENT + asset_id)
+
+
+class Contents:
+    """Answers the data plane's question whether a token opens a transfer, and to what."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._kept: OrderedDict[tuple[str, bytes], Content] = OrderedDict()
+
+    async def lookup(self, transfer_id: str, token_digest: bytes, /) -> serve.Grant:
+        """Return the right that a token gives to a transfer's data.
+
+        Raises:
+            IdentityError: there is no such transfer, or it is another token: the same answer.
+            PolicyError: the agreement does not allow it now.
+            NotFoundError: the asset is gone.
+        """
+
+        async def unit(tx: Transaction) -> tuple[Transfer, Asset]:
+            record = await self._check(tx, transfer_id, token_digest)
+            asset = await offers.find(tx, Asset, record.asset_id)
+            if asset is None:
+                raise errors.NotFoundError("the data is not there any more")
+            return record, asset
+
+        _, asset = await self._connector.database.read(unit)
+        return serve.Grant(
+            transfer_id, await self._content(asset), lambda: self._still_allowed(transfer_id, token_digest)
+        )
+
+    async def _check(self, tx: Transaction, transfer_id: str, token_digest: bytes) -> Transfer:
+        record = await transfers.find(tx, transfer_id)
+        held = record.token_sha256 if record is not None and record.role == terms.PROVIDER else None
+        if record is None or held is None or not hmac.compare_digest(held, token_digest):
+            raise errors.IdentityError("this token opens nothing here (any more)", step="token")
+        allowed, reasons = await transfer_moves.may_use(self._connector, tx, record)
+        if not allowed:
+            raise errors.PolicyError("the agreement does not allow it now", reasons=reasons)
+        return record
+
+    async def _still_allowed(self, transfer_id: str, token_digest: bytes) -> bool:
+        try:
+            await self._connector.database.read(lambda tx: self._check(tx, transfer_id, token_digest))
+        except errors.ComityError:
+            return False
+        return True
+
+    async def _content(self, asset: Asset) -> Content:
+        if asset.content_sealed is None:
+            return await self._from_address(asset)
+        key = (asset.id, asset.content_sealed)
+        content = self._kept.get(key)
+        if content is None:
+            content = self._kept[key] = _open(self._connector, asset)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return content
+
+    async def _from_address(self, asset: Asset) -> Source:
+        address: dict[str, Any] = msgspec.json.decode(
+            self._connector.seal.open(asset.data_address_sealed, ADDRESS + asset.id)
+        )
+        return await publish_address(self._connector, address)
+
+
+def _open(connector: Connector, asset: Asset) -> Content:
+    plain = connector.seal.open(asset.content_sealed or b"", CONTENT + asset.id)
+    sealed = msgspec.json.decode(plain, type=Sealed)
+    return serve.package(sealed.manifest.encode(), sealed.files) if sealed.manifest else sealed.files[""]
+
+
+async def publish_address(connector: Connector, address: dict[str, Any]) -> Source:
+    """Return the source that a data address of EDC's form names: `HttpData` with `baseUrl`, or `File` with `path`.
+
+    Raises:
+        InvalidInputError: the type or a field is not supported.
+        StorageError: there is nothing to read.
+    """
+    kind = address.get("type")
+    if kind == "HttpData" and isinstance(address.get("baseUrl"), str):
+        path = address.get("path")
+        url = address["baseUrl"] + (f"/{path.lstrip('/')}" if isinstance(path, str) and path else "")
+        return await connector.back_end.publish(url, name=str(address.get("name") or ""))
+    if kind == "File" and isinstance(address.get("path"), str):
+        return await connector.files.publish(address["path"])
+    raise errors.InvalidInputError(
+        "supported are HttpData with baseUrl, and File with path", path="$.dataAddress.type"
+    )

@@ -1,0 +1,183 @@
+"""From a partner's catalog to files in a folder, in one request: the connector goes on over restarts by itself.
+
+Ask for the dataset, take an agreement in force or negotiate one, ask for the data; pulling and completing are
+`pulling`'s. Each stage is read from the records it left, so there is no state here that could differ from theirs.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import catalog, negotiation_moves, transfer_moves
+from comity.controlplane.connector import Connector
+from comity.db import agreements, exchanges, negotiations, partners, pulls, transfers
+from comity.db.database import Transaction
+from comity.db.exchanges import Exchange
+from comity.dsp import negotiation, terms
+from comity.odrl import compare
+
+Document = dict[str, Any]
+CATALOG, NEGOTIATING, REQUESTING, PULLING, COMPLETED, FAILED = (
+    "CATALOG",
+    "NEGOTIATING",
+    "REQUESTING",
+    "PULLING",
+    "COMPLETED",
+    "FAILED",
+)
+
+
+async def start(
+    connector: Connector, counterparty_id: str, asset_id: str, destination: str, *, offer_id: str = ""
+) -> Exchange:
+    """Begin to get a partner's asset into the folder `destination`, or return the exchange that does so already.
+
+    Raises:
+        NotFoundError: no such partner, dataset or offer.
+        StorageError: the folder is not one that may be written.
+        DeliveryError: the partner cannot be reached or refuses.
+    """
+    if destination:
+        destination = _folder(connector, destination)
+    going_on = await connector.database.read(lambda tx: _find_open(tx, counterparty_id, asset_id, destination))
+    if going_on is not None:
+        return going_on
+    dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
+    offer = _choose(dataset, asset_id, offer_id)
+    manifest_sha256 = dataset.get("comity:manifestSha256")
+    return await connector.database.write(
+        lambda tx: _begin(
+            connector,
+            tx,
+            (counterparty_id, asset_id, destination),
+            offer,
+            manifest_sha256 if isinstance(manifest_sha256, str) else "",
+        )
+    )
+
+
+def _folder(connector: Connector, destination: str) -> str:
+    if not PurePosixPath(destination).is_absolute():
+        raise errors.InvalidInputError("the destination must be an absolute path", path="$.destination")
+    return connector.files.check_destination(destination)
+
+
+def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
+    listed = dataset.get("hasPolicy") or dataset.get("odrl:hasPolicy") or []
+    listed = listed if isinstance(listed, list) else [listed]
+    usable = [each for each in listed if isinstance(each, dict) and offer_id in {"", each.get("@id")}]
+    if not usable:
+        what = f"no offer {offer_id}" if offer_id else "no offer"
+        raise errors.NotFoundError(f"the partner has {what} for {asset_id}")
+    first = usable[0]
+    return negotiation.message_offer(first, offer_id=str(first.get("@id")), target=asset_id)
+
+
+async def _begin(
+    connector: Connector, tx: Transaction, wanted: tuple[str, str, str], offer: Document, manifest_sha256: str
+) -> Exchange:
+    counterparty_id, asset_id, destination = wanted
+    partner = await partners.load(tx, counterparty_id)
+    exchange = Exchange(
+        id=connector.new_id(),
+        counterparty_id=counterparty_id,
+        asset_id=asset_id,
+        destination=destination,
+        manifest_sha256=manifest_sha256,
+        created_at=connector.now_ms(),
+    )
+    agreement = await _find_agreement(tx, counterparty_id, asset_id, offer)
+    if agreement is not None:
+        await transfer_moves.begin(connector, tx, exchange, agreement, partner.address)
+        return await exchanges.load(tx, exchange.id)
+    record = await negotiation_moves.request(connector, tx, partner, offer, partner.address)
+    exchange = msgspec.structs.replace(exchange, negotiation_id=record.id)
+    await exchanges.save(tx, exchange)
+    return exchange
+
+
+async def _find_agreement(
+    tx: Transaction, counterparty_id: str, asset_id: str, offer: Document
+) -> negotiation.Agreement | None:
+    """Return an agreement with the terms of today's offer under which no transfer was ended by either side."""
+    for each in await agreements.find_by_asset(tx, counterparty_id, asset_id):
+        states = {handed.state for handed in await transfers.find_by_agreement(tx, each.id)}
+        if compare.same(each.document, offer) and terms.TERMINATED not in states:
+            return each
+    return None
+
+
+async def _find_open(tx: Transaction, counterparty_id: str, asset_id: str, destination: str) -> Exchange | None:
+    for each in reversed(await exchanges.find_all(tx)):
+        if (each.counterparty_id, each.asset_id, each.destination) == (counterparty_id, asset_id, destination):
+            stage = (await _status(tx, each))["stage"]
+            return each if stage not in {COMPLETED, FAILED} else None
+    return None
+
+
+async def status(connector: Connector, exchange_id: str) -> Document:
+    """Return how far an exchange has come.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+
+    async def unit(tx: Transaction) -> Document:
+        return await _status(tx, await exchanges.load(tx, exchange_id))
+
+    return await connector.database.read(unit)
+
+
+async def find_all(connector: Connector) -> list[Document]:
+    """Return how far every exchange has come, oldest first."""
+
+    async def unit(tx: Transaction) -> list[Document]:
+        return [await _status(tx, each) for each in await exchanges.find_all(tx)]
+
+    return await connector.database.read(unit)
+
+
+async def _status(tx: Transaction, exchange: Exchange) -> Document:
+    agreed = await negotiations.find(tx, exchange.negotiation_id) if exchange.negotiation_id else None
+    handed = await transfers.find(tx, exchange.transfer_id) if exchange.transfer_id else None
+    pull = await pulls.find(tx, exchange.transfer_id) if exchange.transfer_id else None
+    shown: Document = {
+        "@id": exchange.id,
+        "@type": "Exchange",
+        "counterPartyId": exchange.counterparty_id,
+        "assetId": exchange.asset_id,
+        "destination": exchange.destination,
+        "stage": _stage(exchange, handed.state if handed else None, pull),
+        "negotiationId": exchange.negotiation_id,
+        "negotiationState": agreed.state if agreed else None,
+        "agreementId": exchange.agreement_id or (agreed.agreement_id if agreed else None),
+        "transferId": exchange.transfer_id,
+        "transferState": handed.state if handed else None,
+        "manifestSha256": exchange.manifest_sha256,
+        "error": exchange.error or (pull.error if pull else ""),
+        "createdAt": exchange.created_at,
+    }
+    progress = pull or pulls.Pull(transfer_id="", destination="", updated_at=0)
+    shown |= {
+        "filesDone": progress.files_done,
+        "filesTotal": progress.files_total,
+        "bytesDone": progress.bytes_done,
+        "bytesTotal": progress.bytes_total,
+    }
+    return shown
+
+
+def _stage(exchange: Exchange, transfer_state: str | None, pull: pulls.Pull | None) -> str:
+    if pull is not None and pull.state == pulls.DONE:
+        return COMPLETED
+    if exchange.error or (pull is not None and pull.state == pulls.FAILED):
+        return FAILED
+    if exchange.transfer_id is None:
+        return NEGOTIATING
+    if transfer_state in {terms.STARTED, terms.SUSPENDED}:
+        return PULLING if pull is not None else COMPLETED
+    return COMPLETED if transfer_state == terms.COMPLETED else REQUESTING

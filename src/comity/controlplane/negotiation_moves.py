@@ -1,0 +1,291 @@
+"""Contract negotiation, both roles: our own moves, decided or asked for, and what becomes of them.
+
+Dataspace Protocol 2025-1, "Contract Negotiation Protocol". A move is a row in the outbox until the partner
+acknowledges it; then the state changes and the next move is asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import decide, offering, process, transfer_moves
+from comity.controlplane.connector import Connector
+from comity.db import agreements, exchanges, negotiations, outbox
+from comity.db import partners as partner_rows
+from comity.db.database import Transaction
+from comity.dsp import machine, messages, negotiation, terms
+from comity.dsp.negotiation import Agreement, Negotiation
+
+Document = dict[str, Any]
+
+
+def new_record(
+    connector: Connector, partner: partner_rows.Partner, role: str, offer: Document, their_pid: str | None, address: str
+) -> Negotiation:
+    """Return a negotiation with a partner that has not begun yet; `their_pid` is None when we begin it."""
+    negotiation.check_offer(offer)
+    now_ms = connector.now_ms()
+    return Negotiation(
+        id=connector.new_id(),
+        role=role,
+        counterparty_id=partner.id,
+        counterparty_address=address,
+        counterparty_pid=their_pid,
+        state=None,
+        version=0,
+        asset_id=offer["target"],
+        offer=offer,
+        offered_by=terms.other(role) if their_pid is not None else role,
+        created_at=now_ms,
+        updated_at=now_ms,
+    )
+
+
+def agreement_row(  # noqa: PLR0913  an agreement has these parts
+    connector: Connector,
+    record: Negotiation,
+    document: Document,
+    provider_id: str,
+    consumer_id: str,
+    message_sha256: str,
+) -> Agreement:
+    """Return the row of an agreement, not yet in force."""
+    return Agreement(
+        id=document["@id"],
+        negotiation_id=record.id,
+        role=record.role,
+        counterparty_id=record.counterparty_id,
+        provider_id=provider_id,
+        consumer_id=consumer_id,
+        asset_id=record.asset_id,
+        document=document,
+        message_sha256=message_sha256,
+        created_at=connector.now_ms(),
+    )
+
+
+
+
+async def after_change(connector: Connector, tx: Transaction, record: Negotiation) -> None:
+    """Do what a state brings with it: an agreement comes into force, an exchange goes on or ends."""
+    if record.state not in {terms.FINALIZED, terms.TERMINATED}:
+        return
+    exchange = await exchanges.find_by_negotiation(tx, record.id)
+    if record.state == terms.FINALIZED:
+        await agreements.finalize(tx, record.id)
+        if exchange is not None:
+            agreement = await agreements.find_by_negotiation(tx, record.id)
+            await transfer_moves.begin(connector, tx, exchange, agreement, record.counterparty_address)
+    elif exchange is not None:
+        await exchanges.save(tx, msgspec.structs.replace(exchange, error=record.error))
+
+
+async def advance(
+    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None = None
+) -> None:
+    """Ask for the next move in a negotiation and make it."""
+    if record.state in machine.TERMINAL:
+        return
+    case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner))
+    move = connector.decisions.negotiation(case)
+    if move.kind != decide.WAIT:
+        await _make(connector, tx, record, move, case.standing)
+
+
+async def _standing(
+    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None
+) -> decide.Standing | None:
+    if record.role != terms.PROVIDER or record.state not in {terms.REQUESTED, terms.ACCEPTED}:
+        return None
+    partner = partner or await partner_rows.find(tx, record.counterparty_id)
+    if partner is None:
+        return None
+    now_ms = connector.now_ms()
+    known = offering.facts(partner, now_ms)
+    if record.state == terms.ACCEPTED:  # our own offer binds us, also one that is in no catalog
+        return offering.standing(record.offer, record.offer, known)
+    named = await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
+    found = [named] if named else await offering.find_by_asset(tx, partner, record.asset_id, now_ms)
+    standing = [offering.standing(each.policy, record.offer, known) for each in found]
+    return min(standing, key=lambda each: len(each.differences), default=None)
+
+
+async def _make(
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation,
+    move: decide.Move,
+    standing: decide.Standing | None = None,
+) -> Negotiation:
+    """Make a move: change what it changes here, and put its message in the outbox.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
+    if move.kind == decide.TERMINATE and record.counterparty_pid is None:
+        return await _end_here(connector, tx, record, move.reason)
+    if move.kind in {decide.OFFER, decide.REQUEST}:
+        record = await _put_on_table(connector, tx, record, move.policy or (standing.policy if standing else None))
+    if move.kind == decide.TERMINATE and not record.error:
+        record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
+    message = await _message(connector, tx, record, move)
+    path = negotiation.path(record, messages.event_key(message))
+    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path, after_s=move.after_s)
+    return record
+
+
+async def _end_here(connector: Connector, tx: Transaction, record: Negotiation, reason: str) -> Negotiation:
+    """End a negotiation that the partner has not answered yet; if it did get our request, it hears of the end then."""
+    for row in await outbox.find_of_process(tx, record.id):
+        await outbox.remove(tx, row.id)
+    record = process.stepped(record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason)
+    record = await negotiations.save(tx, record)
+    await after_change(connector, tx, record)
+    return record
+
+
+async def _put_on_table(
+    connector: Connector, tx: Transaction, record: Negotiation, policy: Document | None
+) -> Negotiation:
+    if policy is None:
+        raise errors.LocalProtocolError("there is nothing to offer: no policy was given and none stands")
+    offer = negotiation.message_offer(policy, offer_id=policy.get("@id") or connector.new_id(), target=record.asset_id)
+    negotiation.check_offer(offer, path="$.policy")
+    changed = msgspec.structs.replace(
+        record, offer=offer, offered_by=record.role, updated_at=connector.now_ms()
+    )
+    return await negotiations.save(tx, changed)
+
+
+async def _message(
+    connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move
+) -> messages.Message:
+    message_id, callback = connector.new_id(), connector.dsp_address
+    if move.kind == decide.AGREE:
+        return await _agree(connector, tx, record, message_id)
+    if move.kind == decide.VERIFY:
+        return negotiation.verification_message(record, message_id=message_id)
+    if move.kind == decide.FINALIZE:
+        return negotiation.event_message(record, terms.FINALIZED, message_id=message_id)
+    if move.kind == decide.ACCEPT:
+        return negotiation.event_message(record, terms.ACCEPTED, message_id=message_id)
+    if move.kind == decide.OFFER:
+        return negotiation.offer_message(record, callback_address=callback, message_id=message_id)
+    if move.kind == decide.REQUEST:
+        return negotiation.request_message(record, callback_address=callback, message_id=message_id)
+    if move.kind == decide.TERMINATE:
+        return negotiation.termination_message(record, move.reason, code=move.code, message_id=message_id)
+    raise errors.LocalProtocolError(f"a negotiation has no move {move.kind!r}")
+
+
+async def _agree(connector: Connector, tx: Transaction, record: Negotiation, message_id: str) -> messages.Message:
+    open_row = await process.intent(tx, record.id)
+    state = open_row.leads_to if open_row else record.state
+    machine.check(terms.NEGOTIATION, state, machine.AGREEMENT, record.role)
+    document = negotiation.agreement_document(
+        record.offer,
+        agreement_id=connector.new_id(),
+        provider_id=connector.participant_id,
+        consumer_id=record.counterparty_id,
+        timestamp=_timestamp(connector.now_ms()),
+    )
+    message = negotiation.agreement_message(record, document, message_id=message_id)
+    sha256 = process.sha256_hex(messages.encode(message))
+    await agreements.insert(
+        tx, agreement_row(connector, record, document, connector.participant_id, record.counterparty_id, sha256)
+    )
+    await negotiations.save(
+        tx, msgspec.structs.replace(record, agreement_id=document["@id"], updated_at=connector.now_ms())
+    )
+    return message
+
+
+def _timestamp(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def request(
+    connector: Connector, tx: Transaction, partner: partner_rows.Partner, offer: Document, address: str
+) -> Negotiation:
+    """Begin a negotiation as consumer: ask for `offer` at the partner's DSP `address`."""
+    record = new_record(connector, partner, terms.CONSUMER, offer, None, address)
+    await negotiations.insert(tx, record)
+    message = negotiation.request_message(
+        record, callback_address=connector.dsp_address, message_id=connector.new_id()
+    )
+    path = negotiation.path(record, machine.REQUEST)
+    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path)
+    return record
+
+
+async def offer(
+    connector: Connector, tx: Transaction, partner: partner_rows.Partner, offered: Document, address: str
+) -> Negotiation:
+    """Begin a negotiation as provider: offer something to a consumer at its DSP `address`."""
+    record = new_record(connector, partner, terms.PROVIDER, offered, None, address)
+    await negotiations.insert(tx, record)
+    message = negotiation.offer_message(record, callback_address=connector.dsp_address, message_id=connector.new_id())
+    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=negotiation.path(record, machine.OFFER))
+    return record
+
+
+async def make(connector: Connector, negotiation_id: str, move: decide.Move) -> None:
+    """Make a move that a person or a program asked for.
+
+    Raises:
+        NotFoundError: there is no such negotiation.
+        LocalProtocolError: the protocol does not allow it now.
+    """
+
+    async def unit(tx: Transaction) -> None:
+        record = await negotiations.load(tx, negotiation_id)
+        await _make(connector, tx, record, move)
+
+    await connector.database.write(unit)
+
+
+async def acknowledged(
+    connector: Connector, tx: Transaction, sent: outbox.Outgoing, fresh: outbox.Outgoing | None, reply: Document
+) -> None:
+    """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
+    record = await negotiations.load(tx, sent.process_id)
+    pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
+    if record.counterparty_pid is None and isinstance(pid, str) and pid:
+        record = await negotiations.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
+        if record.state == terms.TERMINATED:
+            await _tell_late_end(connector, tx, record)
+    if fresh is None or fresh.implied:
+        return
+    record = process.stepped(record, fresh.leads_to, now_ms=connector.now_ms())
+    record = await negotiations.save(tx, record)
+    await after_change(connector, tx, record)
+    await advance(connector, tx, record)
+
+
+async def _tell_late_end(connector: Connector, tx: Transaction, record: Negotiation) -> None:
+    """The request arrived after it was ended here: tell the partner now that its pid is known."""
+    message = negotiation.termination_message(record, record.error, code=None, message_id=connector.new_id())
+    path = negotiation.path(record, machine.NEGOTIATION_TERMINATION)
+    await process.send_ended(connector, tx, record, terms.NEGOTIATION, message, path=path)
+
+
+async def refused(connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool) -> None:
+    """End a negotiation whose message the partner refused, or could not be given; `reachable`: tell the partner."""
+    record = await negotiations.load(tx, row.process_id)
+    if record.state in machine.TERMINAL:
+        return
+    if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
+        await _end_here(connector, tx, record, record.error or reason)
+        return
+    record = await negotiations.save(tx, msgspec.structs.replace(record, error=reason))
+    await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))
+
+
+async def peer(tx: Transaction, process_id: str) -> tuple[str, str | None]:
+    """Return the partner's address and its pid of a process."""
+    record = await negotiations.load(tx, process_id)
+    return record.counterparty_address, record.counterparty_pid

@@ -1,0 +1,140 @@
+"""Which offers stand for a partner: one answer for the catalog, a dataset by id, a negotiation and a transfer.
+
+An asset is offered where a contract definition selects it and its access policy allows the partner to see it. What
+may be agreed is the contract policy. An unknown term anywhere means no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from comity import strict_json
+from comity.controlplane.decide import Standing
+from comity.db import offers
+from comity.db.database import Transaction
+from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.db.partners import Partner
+from comity.dsp import catalog
+from comity.management import query
+from comity.odrl import compare, evaluate, model
+
+Document = dict[str, Any]
+DIGEST_CHARACTERS = 16
+
+
+class Offering(Struct, frozen=True):
+    """An asset offered to a partner under one contract definition."""
+
+    offer_id: str
+    asset: Asset
+    policy: Document
+
+
+@lru_cache(maxsize=4096)
+def _parse(policy: bytes) -> model.Policy:
+    return model.parse(msgspec.json.decode(policy))
+
+
+def parse(policy: Document) -> model.Policy:
+    """Read a policy, or take it as it was read before."""
+    return _parse(strict_json.canonical(policy))
+
+
+@lru_cache(maxsize=4096)
+def _terms_digest(policy: bytes) -> str:
+    return strict_json.digest(compare.canonical(_parse(policy)).decode()).hex()[:DIGEST_CHARACTERS]
+
+
+def facts(partner: Partner, now_ms: int, *, count: int = 1) -> dict[str, object]:
+    """Return what policies may ask about a use number `count` by a partner now."""
+    stated: dict[str, object] = {
+        "recipient": partner.id,
+        "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
+        "count": count,
+    }
+    for name, values in partner.attributes.items():
+        if values:
+            stated[name] = tuple(values)
+    return stated
+
+
+def judge(policy: Document, known: Mapping[str, object]) -> evaluate.Decision:
+    """Evaluate the use of something under a policy."""
+    return evaluate.evaluate(parse(policy), known)
+
+
+def describe(asset: Asset) -> Document:
+    """Return the properties of an asset as criteria and catalogs see them, its id among them."""
+    return {"@id": asset.id, "id": asset.id, query.EDC + "id": asset.id, **asset.properties}
+
+
+class Offerings:
+    """The definitions and policies of one snapshot, to ask for many assets."""
+
+    def __init__(self, definitions: list[ContractDefinition], policies: dict[str, Document], partner: Partner) -> None:
+        self._definitions = definitions
+        self._policies = policies
+        self._partner = partner
+
+    def of(self, asset: Asset, now_ms: int) -> list[Offering]:
+        """Return the offers of an asset that the partner may see."""
+        known = facts(self._partner, now_ms)
+        described = describe(asset)
+        return [
+            self._offering(each, asset)
+            for each in self._definitions
+            if query.matches_all(each.assets_selector, described)
+            and judge(self._policies[each.access_policy_id], known).allowed
+        ]
+
+    def _offering(self, definition: ContractDefinition, asset: Asset) -> Offering:
+        policy = self._policies[definition.contract_policy_id]
+        digest = _terms_digest(strict_json.canonical(policy))
+        return Offering(
+            catalog.format_offer_id(catalog.OfferId(definition.id, asset.id, digest)),
+            asset,
+            model.format(parse(policy)),
+        )
+
+
+async def load(tx: Transaction, partner: Partner) -> Offerings:
+    """Return every contract definition, ready to be asked about assets."""
+    definitions = await offers.find_all(tx, ContractDefinition)
+    policies = {each.id: each.policy for each in await offers.find_all(tx, PolicyDefinition)}
+    return Offerings(definitions, policies, partner)
+
+
+async def find_by_offer(tx: Transaction, partner: Partner, offer_id: str, now_ms: int) -> Offering | None:
+    """Return the offering that an offer id names, if it stands for this partner, else None."""
+    named = catalog.parse_offer_id(offer_id)
+    if named is None:
+        return None
+    asset = await offers.find(tx, Asset, named.asset_id)
+    definition = await offers.find(tx, ContractDefinition, named.definition_id)
+    if asset is None or definition is None:
+        return None
+    policies = {
+        name: (await offers.load(tx, PolicyDefinition, name)).policy
+        for name in (definition.access_policy_id, definition.contract_policy_id)
+    }
+    found = Offerings([definition], policies, partner).of(asset, now_ms)
+    return found[0] if found and found[0].offer_id == offer_id else None
+
+
+async def find_by_asset(tx: Transaction, partner: Partner, asset_id: str, now_ms: int) -> list[Offering]:
+    """Return every offering of an asset that stands for this partner."""
+    asset = await offers.find(tx, Asset, asset_id)
+    return [] if asset is None else (await load(tx, partner)).of(asset, now_ms)
+
+
+def standing(policy: Document, requested: Document, known: Mapping[str, object]) -> Standing:
+    """Compare what is requested with what stands, and ask the policy."""
+    decision = judge(policy, known)
+    differing = tuple(f"{each.path} differs from the offer" for each in compare.differences(policy, requested))
+    return Standing(policy, differing, decision.allowed, decision.reasons)

@@ -1,0 +1,114 @@
+"""What became of a message of ours: acknowledged, to be tried again, refused, or given up; each in one transaction.
+
+`delivery.worker` sends and tells; here it is recorded, in the evidence too, and the process goes on or ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comity import errors, strict_json
+from comity.controlplane import negotiation_moves, process, transfer_moves
+from comity.controlplane.connector import Connector
+from comity.db import outbox
+from comity.db.database import Transaction
+from comity.db.outbox import Outgoing
+from comity.dsp import binding, terms
+
+MOVES = {terms.NEGOTIATION: negotiation_moves, terms.TRANSFER: transfer_moves}
+COLLECTIONS = {terms.NEGOTIATION: "negotiations", terms.TRANSFER: "transfers"}
+
+
+class Outcomes:
+    """The worker's other side."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    def prepare(self, row: Outgoing) -> tuple[bytes, str]:
+        """Return the bytes to send, the same at every attempt, and a new Authorization header."""
+        body = process.plain_body(self._connector, row)
+        return body, self._connector.identity.authorization(row.counterparty_id, body)
+
+    async def acknowledged(self, row: Outgoing, reply: bytes, authorization: str) -> None:
+        """The partner took it.
+
+        Raises:
+            TransientDeliveryError: the answer to a first message does not name the partner's process.
+        """
+        answer = _read(reply)
+
+        async def unit(tx: Transaction) -> None:
+            fresh = await outbox.find(tx, row.id)
+            await outbox.remove(tx, row.id)
+            await process.record_sent(self._connector, tx, row, authorization=authorization, outcome="acknowledged")
+            await MOVES[row.kind].acknowledged(self._connector, tx, row, fresh, answer)
+
+        if row.before is None and not _names_process(answer):
+            raise errors.TransientDeliveryError(
+                "the partner answered, but not with a process that has both pids", outcome_unknown=True
+            )
+        await self._connector.database.write(unit)
+
+    async def postponed(self, row: Outgoing, error: errors.TransientDeliveryError, due_at: int) -> None:
+        """It will be tried again at `due_at` (ms)."""
+
+        async def unit(tx: Transaction) -> None:
+            await outbox.postpone(
+                tx, row.id, due_at=due_at, error=error.message, outcome_unknown=error.outcome_unknown
+            )
+
+        await self._connector.database.write(unit)
+
+    async def refused(self, row: Outgoing, reason: str, authorization: str, *, reachable: bool) -> None:
+        """The partner does not take it, or (not `reachable`) could not be reached within the horizon."""
+
+        async def unit(tx: Transaction) -> None:
+            fresh = await outbox.find(tx, row.id)
+            await outbox.remove(tx, row.id)
+            await process.record_sent(
+                self._connector,
+                tx,
+                row,
+                authorization=authorization,
+                outcome="refused" if reachable else "given up",
+                detail=reason,
+            )
+            if fresh is not None and not fresh.implied:
+                await MOVES[row.kind].refused(self._connector, tx, row, reason, reachable=reachable)
+
+        await self._connector.database.write(unit)
+
+    async def peer_state(self, row: Outgoing) -> str | None:
+        """Ask the partner for its state of the process; None when that cannot be told."""
+        peer = await self._connector.database.read(lambda tx: MOVES[row.kind].peer(tx, row.process_id))
+        address, pid = peer
+        if pid is None:
+            return None
+        url = binding.join(address, f"/{COLLECTIONS[row.kind]}/{binding.segment(pid)}")
+        try:
+            authorization = self._connector.identity.authorization(row.counterparty_id, b"")
+            state = _read(await self._connector.peers.get(url, authorization)).get("state")
+        except errors.DeliveryError:
+            return None
+        return state if isinstance(state, str) else None
+
+    async def find(self, row: Outgoing) -> Outgoing | None:
+        """Return the row as it is now, None if it was withdrawn."""
+        return await self._connector.database.read(lambda tx: outbox.find(tx, row.id))
+
+    async def find_open(self, after_id: int) -> list[Outgoing]:
+        """Return open rows in order of their ids, after an id."""
+        return await self._connector.database.read(lambda tx: outbox.find_open(tx, after_id=after_id))
+
+
+def _read(reply: bytes) -> dict[str, Any]:
+    try:
+        return strict_json.decode_object(reply)
+    except errors.InvalidInputError:
+        return {}
+
+
+def _names_process(answer: dict[str, Any]) -> bool:
+    return all(isinstance(answer.get(name), str) and answer[name] for name in ("consumerPid", "providerPid"))
+

@@ -1,0 +1,90 @@
+"""The list of partners: found by their DID or address, kept with their address, keys and what the operator says.
+
+A DID document names the version endpoint (DSP 2025-1, "DID service"), the version endpoint the base address. Keys are
+kept as they were seen; pinned, they are the only ones that count, whatever the DID document says later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from comity import errors
+from comity.controlplane.connector import Connector
+from comity.db import partners
+from comity.db.partners import Partner
+from comity.identity import did
+
+WELL_KNOWN = "/.well-known/dspace-version"
+
+
+async def add(  # noqa: PLR0913  a partner has these sides
+    connector: Connector,
+    did_or_url: str,
+    *,
+    name: str = "",
+    address: str = "",
+    purpose: Sequence[str] = (),
+    spatial: Sequence[str] = (),
+    keys: list[dict[str, Any]] | None = None,
+    pin: bool = False,
+) -> Partner:
+    """Put a participant on the list, or change what is said of it.
+
+    `did_or_url` is its DID or public address, or any id together with `address`, its DSP base address.
+
+    Raises:
+        InvalidInputError: it is neither, or it is ourselves.
+        DeliveryError: it cannot be reached, or speaks no version that we speak.
+    """
+    participant_id = did.format_did_web(did_or_url) if did_or_url.startswith(("http://", "https://")) else did_or_url
+    if participant_id == connector.participant_id:
+        raise errors.InvalidInputError("a connector cannot be its own partner", path="$.participant")
+    found = dict(await _keys(connector, participant_id)) if keys is None else {}
+    if not address:
+        address = await _find_address(connector, participant_id)
+    partner = Partner(
+        id=participant_id,
+        name=name or participant_id,
+        address=address.rstrip("/"),
+        keys=keys if keys is not None else [{**jwk, "kid": kid} for kid, jwk in found.items()],
+        pinned=pin or keys is not None,
+        attributes={"purpose": list(purpose), "spatial": list(spatial)},
+        created_at=connector.now_ms(),
+    )
+    await connector.database.write(lambda tx: partners.save(tx, partner))
+    return partner
+
+
+async def _keys(connector: Connector, participant_id: str) -> dict[str, dict[str, Any]]:
+    if not participant_id.startswith("did:"):
+        return {}
+    document = await connector.resolver.document(participant_id)
+    return did.keys_for_invocation(document, participant_id)
+
+
+async def _find_address(connector: Connector, participant_id: str) -> str:
+    if not participant_id.startswith("did:"):
+        raise errors.InvalidInputError(
+            "a participant without a DID needs an address", path="$.address", hint="give its DSP base address"
+        )
+    endpoint = did.version_endpoint(await connector.resolver.document(participant_id))
+    if endpoint is None or not endpoint.endswith(WELL_KNOWN):
+        raise errors.PermanentDeliveryError(
+            f"the DID document of {participant_id} names no DataService", hint="give its DSP base address"
+        )
+    return await connector.peers.version(endpoint.removesuffix(WELL_KNOWN))
+
+
+async def find_all(connector: Connector) -> list[Partner]:
+    """Return every partner, oldest first."""
+    return await connector.database.read(partners.find_all)
+
+
+async def remove(connector: Connector, partner_id: str) -> None:
+    """Take a participant off the list; it can ask for nothing from then on.
+
+    Raises:
+        NotFoundError: it is not on the list.
+    """
+    await connector.database.write(lambda tx: partners.remove(tx, partner_id))

@@ -1,0 +1,300 @@
+"""The step that negotiations and transfers share: receive a message once, send a message, take its acknowledgement.
+
+Everything here runs inside the one transaction of the step. The rules of repeats (DSP has no message id): the same
+`@id` with an equal body gets the stored answer, with another body it is refused; else a legal transition wins; else a
+message equal to the last one applied is a repeat. For a process's first message the partner's own pid is the id.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors, strict_json
+from comity.controlplane.authenticate import Caller
+from comity.controlplane.connector import Connector
+from comity.db import evidence, inbox, outbox
+from comity.db.database import Transaction
+from comity.db.outbox import Outgoing
+from comity.dsp import binding, messages, process
+from comity.dsp.negotiation import Negotiation
+from comity.dsp.transfer import Transfer
+from comity.evidence.entry import Entry
+
+Record = TypeVar("Record", Negotiation, Transfer)
+FIRST = "first"
+
+
+class Incoming(Struct, frozen=True, kw_only=True):
+    """A message as it came: from whom, for which of our processes (empty: a first message), and its exact bytes."""
+
+    kind: str
+    caller: Caller
+    message: messages.Message
+    document: dict[str, Any]
+    sha256: str
+    process_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """The message's name in the state machine."""
+        return messages.event_key(self.message)
+
+    def digest(self, *, first: bool = False) -> bytes:
+        """Digest of the content in canonical form; of a first message without its `@id`, which a retry may change."""
+        content = self.document
+        if first:
+            content = {name: value for name, value in content.items() if name != "@id"}
+        return strict_json.digest(content)
+
+
+class Taken(Struct, frozen=True):
+    """How a message is to be taken: as a repeat with this answer, or as a step."""
+
+    repeat: str | None
+    step: process.Step | None
+    digest: bytes
+
+
+async def take(tx: Transaction, incoming: Incoming, record: Negotiation | Transfer, sender: str) -> Taken:
+    """Decide whether a message of `sender` for `record` is a repeat or a step; settle our open intents accordingly.
+
+    Raises:
+        RemoteProtocolError: it is neither.
+    """
+    digest = incoming.digest()
+    seen = await _seen(tx, incoming, record.id, digest)
+    if seen is not None:
+        return Taken(seen, None, digest)
+    intents = [row for row in await outbox.find_of_process(tx, record.id) if not row.implied]
+    try:
+        step = process.receive(
+            incoming.kind, record.state, intents[0].leads_to if intents else None, incoming.key, sender
+        )
+    except errors.RemoteProtocolError:
+        if record.last_received == digest:
+            return Taken(record.state or "", None, digest)
+        raise
+    await _settle(tx, step, intents)
+    return Taken(None, step, digest)
+
+
+async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: bytes) -> str | None:
+    if incoming.message.id is None:
+        return None
+    stored = await inbox.find(tx, process_id, incoming.caller.participant_id, incoming.message.id)
+    if stored is None:
+        return None
+    if stored[0] != digest:
+        raise errors.RemoteProtocolError(f"another message with the @id {incoming.message.id[:200]} was received before")
+    return stored[1]
+
+
+async def _settle(tx: Transaction, step: process.Step, intents: list[Outgoing]) -> None:
+    for row in intents:
+        if step.implied and row is intents[0]:
+            await outbox.imply(tx, row.id)
+        elif step.implied or step.withdrawn:
+            await outbox.remove(tx, row.id)
+
+
+async def take_first(tx: Transaction, incoming: Incoming, known: Negotiation | Transfer | None) -> str | None:
+    """Return the stored answer if the partner's pid belongs to a process already, None if it is a new one.
+
+    Raises:
+        RemoteProtocolError: the pid is in use for another request.
+    """
+    if known is None:
+        return None
+    stored = await inbox.find(tx, known.id, incoming.caller.participant_id, FIRST)
+    if stored is None or stored[0] != incoming.digest(first=True):
+        raise errors.RemoteProtocolError("this pid is in use by another process of yours; take a new one")
+    return stored[1]
+
+
+async def record_received(
+    connector: Connector,
+    tx: Transaction,
+    incoming: Incoming,
+    record: Negotiation | Transfer,
+    step: process.Step,
+    *,
+    digest: bytes,
+) -> None:
+    """Keep what was received: for repeats in the inbox, for third parties in the evidence."""
+    party = incoming.caller.participant_id
+    if not incoming.process_id:
+        await inbox.add(tx, record.id, party, FIRST, digest=incoming.digest(first=True), answer_state=step.after)
+    elif incoming.message.id is not None:
+        await inbox.add(tx, record.id, party, incoming.message.id, digest=digest, answer_state=step.after)
+    await evidence.append(
+        tx,
+        Entry(
+            at=connector.now_ms(),
+            direction="in",
+            message=incoming.key,
+            message_id=incoming.message.id or "",
+            sha256=incoming.sha256,
+            sender=party,
+            receiver=connector.participant_id,
+            kind=incoming.kind,
+            process_id=record.id,
+            counterparty_pid=record.counterparty_pid or "",
+            before=step.before or "",
+            after=step.after,
+            token=incoming.caller.token,
+        ),
+    )
+
+
+async def record_refused(connector: Connector, tx: Transaction, incoming: Incoming, error: errors.ComityError) -> None:
+    """Keep that a partner's message was refused, and why."""
+    await evidence.append(
+        tx,
+        Entry(
+            at=connector.now_ms(),
+            direction="in",
+            message=incoming.key,
+            message_id=incoming.message.id or "",
+            sha256=incoming.sha256,
+            sender=incoming.caller.participant_id,
+            receiver=connector.participant_id,
+            kind=incoming.kind,
+            process_id=incoming.process_id,
+            token=incoming.caller.token,
+            outcome="refused",
+            detail=error.message[:500],
+        ),
+    )
+
+
+async def intent(tx: Transaction, process_id: str) -> Outgoing | None:
+    """Return our message of a process that is on its way and not shown to have arrived, or None."""
+    rows = [row for row in await outbox.find_of_process(tx, process_id) if not row.implied]
+    return rows[-1] if rows else None
+
+
+async def send(
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation | Transfer,
+    kind: str,
+    message: messages.Message,
+    *,
+    path: str,
+    after_s: float = 0.0,
+    secret: bool = False,
+) -> Outgoing:
+    """Put our message in the outbox as the intent to reach the state it leads to.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
+    key = messages.event_key(message)
+    open_row = await intent(tx, record.id)
+    leads_to = process.move(kind, record.state, open_row.leads_to if open_row else None, key, record.role)
+    return await _queue(
+        connector,
+        tx,
+        record,
+        kind,
+        message,
+        path=path,
+        leads_to=leads_to,
+        after_id=open_row.id if open_row else None,
+        after_s=after_s,
+        secret=secret,
+    )
+
+
+async def send_ended(
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation | Transfer,
+    kind: str,
+    message: messages.Message,
+    *,
+    path: str,
+) -> Outgoing:
+    """Tell the partner of an end that has happened here already."""
+    return await _queue(connector, tx, record, kind, message, path=path, leads_to=record.state or "")
+
+
+async def _queue(  # noqa: PLR0913  a row has these columns
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation | Transfer,
+    kind: str,
+    message: messages.Message,
+    *,
+    path: str,
+    leads_to: str,
+    after_id: int | None = None,
+    after_s: float = 0.0,
+    secret: bool = False,
+) -> Outgoing:
+    body, now_ms = messages.encode(message), connector.now_ms()
+    return await outbox.add(
+        tx,
+        Outgoing(
+            kind=kind,
+            process_id=record.id,
+            counterparty_id=record.counterparty_id,
+            url=binding.join(record.counterparty_address, path),
+            message=messages.event_key(message),
+            message_id=message.id or "",
+            body=connector.seal.close(body, message.id or "") if secret else body,
+            sealed=secret,
+            before=record.state,
+            leads_to=leads_to,
+            after_id=after_id,
+            due_at=now_ms + int(after_s * 1000),
+            created_at=now_ms,
+        ),
+    )
+
+
+async def record_sent(
+    connector: Connector, tx: Transaction, row: Outgoing, *, authorization: str, outcome: str, detail: str = ""
+) -> None:
+    """Keep what became of a message of ours: with the token of its last attempt and the partner's words."""
+    await evidence.append(
+        tx,
+        Entry(
+            at=connector.now_ms(),
+            direction="out",
+            message=row.message,
+            message_id=row.message_id,
+            sha256=sha256_hex(plain_body(connector, row)),
+            sender=connector.participant_id,
+            receiver=row.counterparty_id,
+            kind=row.kind,
+            process_id=row.process_id,
+            before=row.before or "",
+            after=row.leads_to,
+            token=authorization.removeprefix("Bearer "),
+            attempts=row.attempts + 1,
+            outcome=outcome,
+            detail=detail[:500],
+        ),
+    )
+
+
+def sha256_hex(body: bytes) -> str:
+    """Return the hex digest of the exact bytes of a body."""
+    return sha256(body).hexdigest()
+
+
+def plain_body(connector: Connector, row: Outgoing) -> bytes:
+    """Return the bytes to send: the same at every attempt."""
+    return connector.seal.open(row.body, row.message_id) if row.sealed else row.body
+
+
+def stepped(record: Record, step_after: str, *, now_ms: int, digest: bytes | None = None, **changes: Any) -> Record:
+    """Return the record after a step."""
+    if digest is not None:
+        changes["last_received"] = digest
+    return msgspec.structs.replace(record, state=step_after, updated_at=now_ms, **changes)

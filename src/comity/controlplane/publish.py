@@ -1,0 +1,108 @@
+"""Publishing a folder as a technical data package: hashed, described by a manifest, offered under a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors
+from comity.controlplane import content
+from comity.controlplane.connector import Connector
+from comity.db import offers
+from comity.db.database import Transaction
+from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.odrl import model
+from comity.storage import folder as folders
+from comity.techdata import manifest
+
+Document = dict[str, Any]
+ANYONE_LISTED: Document = {"@type": "Set", "permission": [{"action": "use"}]}
+
+
+class Published(Struct, frozen=True, rename="camel"):
+    """What was published; sizes in bytes, digests in hex."""
+
+    asset_id: str
+    title: str
+    files: int
+    size_bytes: int
+    manifest_sha256: str
+    skipped: list[str]
+
+
+async def publish(  # noqa: PLR0913  what may be said of a package
+    connector: Connector,
+    folder: str,
+    *,
+    asset_id: str = "",
+    title: str = "",
+    policy: Document | None = None,
+    access_policy: Document | None = None,
+    properties: Document | None = None,
+    replace: bool = False,
+) -> Published:
+    """Hash the files below `folder` and offer them to partners under `policy` (none: every partner on the list).
+
+    Raises:
+        StorageError: the folder or a file cannot be read, or lies outside the folders that are allowed.
+        InvalidInputError: a policy that cannot be enforced, a name that no manifest can hold, an empty folder.
+        ConflictError: the id is taken and `replace` is not asked for.
+    """
+    contract, access = policy or ANYONE_LISTED, access_policy or policy or ANYONE_LISTED
+    model.check(model.parse(contract))
+    model.check(model.parse(access))
+    scan = await folders.scan(connector.files, folder)
+    if not scan.files:
+        raise errors.InvalidInputError(f"there is no file in {folder}", path="$.folder")
+    title = title or Path(folder).resolve().name
+    data = manifest.encode(scan.manifest(title))
+    digest = manifest.digest(data)
+    asset_id = asset_id or f"urn:comity:package:{digest[:32]}"
+    size_bytes = sum(each.source.size_bytes or 0 for each in scan.files)
+    described = {
+        "dct:title": title,
+        "dct:type": {"@id": "https://w3id.org/comity/TechnicalDataPackage"},
+        "dcat:byteSize": str(size_bytes),
+        "comity:files": str(len(scan.files)),
+        "comity:manifestSha256": digest,
+        **(properties or {}),
+    }
+    sealed = content.Sealed(data.decode(), {each.path: each.source for each in scan.files})
+    asset = Asset(
+        id=asset_id,
+        properties=described,
+        private_properties={"folder": folder},
+        data_address_sealed=connector.seal.close(
+            msgspec.json.encode({"type": "Package", "folder": folder}), content.ADDRESS + asset_id
+        ),
+        content_sealed=content.close(connector, asset_id, sealed),
+        created_at=connector.now_ms(),
+    )
+    await connector.database.write(lambda tx: _store(tx, asset, contract, access, replace=replace))
+    return Published(asset_id, title, len(scan.files), size_bytes, digest, list(scan.skipped))
+
+
+async def _store(tx: Transaction, asset: Asset, contract: Document, access: Document, *, replace: bool) -> None:
+    """Write asset, policies and definition together: nothing is ever offered by halves."""
+    exists = await offers.find(tx, Asset, asset.id) is not None
+    if exists and not replace:
+        raise errors.ConflictError(f"{asset.id} is published already", hint="publish with --replace, or another --id")
+    now = asset.created_at
+    policies = [
+        PolicyDefinition(id=f"{asset.id}#access", policy=access, private_properties={}, created_at=now),
+        PolicyDefinition(id=f"{asset.id}#contract", policy=contract, private_properties={}, created_at=now),
+    ]
+    definition = ContractDefinition(
+        id=f"{asset.id}#offer",
+        access_policy_id=policies[0].id,
+        contract_policy_id=policies[1].id,
+        assets_selector=[{"operandLeft": "id", "operator": "=", "operandRight": asset.id}],
+        private_properties={},
+        created_at=now,
+    )
+    for each in (asset, *policies, definition):
+        known = await offers.find(tx, type(each), each.id) is not None  # type: ignore[type-var]
+        await (offers.save if known else offers.insert)(tx, each)

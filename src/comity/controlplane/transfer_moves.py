@@ -1,0 +1,238 @@
+"""Transfer processes, both roles: our own moves, decided or asked for, and what becomes of them.
+
+Dataspace Protocol 2025-1, "Transfer Process Protocol". A start carries a fresh token; suspension, completion and
+termination take it back in the same transaction that decides them, before the partner has even heard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors
+from comity.controlplane import decide, offering, process
+from comity.controlplane.connector import Connector
+from comity.dataplane import tokens
+from comity.db import agreements, exchanges, outbox, pulls, transfers
+from comity.db import partners as partner_rows
+from comity.db.database import Transaction
+from comity.dsp import binding, machine, messages, terms, transfer
+from comity.dsp.negotiation import Agreement
+from comity.dsp.transfer import Transfer
+
+Document = dict[str, Any]
+ADDRESS = "data-address"
+
+
+class Revoked(Struct, frozen=True):
+    """Announced after the commit: no byte of this transfer may be served any more."""
+
+    transfer_id: str
+
+
+async def request(
+    connector: Connector, tx: Transaction, agreement: Agreement, address: str, *, data_format: str = transfer.PULL
+) -> Transfer:
+    """Ask for the data of an agreement as consumer, at the partner's DSP `address`."""
+    now_ms = connector.now_ms()
+    record = Transfer(
+        id=connector.new_id(),
+        role=terms.CONSUMER,
+        counterparty_id=agreement.counterparty_id,
+        counterparty_address=address,
+        counterparty_pid=None,
+        state=None,
+        version=0,
+        agreement_id=agreement.id,
+        asset_id=agreement.asset_id,
+        format=data_format,
+        created_at=now_ms,
+        updated_at=now_ms,
+    )
+    await transfers.insert(tx, record)
+    message = transfer.request_message(
+        record, callback_address=connector.dsp_address, message_id=connector.new_id()
+    )
+    path = transfer.path(record, machine.TRANSFER_REQUEST)
+    await process.send(connector, tx, record, terms.TRANSFER, message, path=path)
+    return record
+
+
+async def begin(
+    connector: Connector, tx: Transaction, exchange: exchanges.Exchange, agreement: Agreement | None, address: str
+) -> None:
+    """Go on with an exchange whose agreement is in force: ask for its data, into its folder."""
+    if agreement is None or exchange.transfer_id is not None:
+        return
+    record = await request(connector, tx, agreement, address)
+    await exchanges.save(
+        tx, msgspec.structs.replace(exchange, agreement_id=agreement.id, transfer_id=record.id)
+    )
+    if exchange.destination:
+        await pulls.save(
+            tx,
+            pulls.Pull(
+                transfer_id=record.id, destination=exchange.destination, updated_at=connector.now_ms()
+            ),
+        )
+
+
+async def after_change(connector: Connector, tx: Transaction, record: Transfer) -> None:
+    """Do what a state brings with it: access ends, a pull can begin, an exchange has failed."""
+    if record.role == terms.PROVIDER and record.state != terms.STARTED:
+        tx.announce(Revoked(record.id))
+        return
+    if record.state == terms.STARTED and await pulls.find(tx, record.id) is not None:
+        tx.announce(pulls.PullReady(record.id))
+    if record.state == terms.TERMINATED:
+        exchange = await exchanges.find_by_transfer(tx, record.id)
+        if exchange is not None:
+            await exchanges.save(tx, msgspec.structs.replace(exchange, error=record.error or "the transfer was ended"))
+
+
+async def advance(
+    connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
+) -> None:
+    """Ask for the next move in a transfer and make it."""
+    if record.state in machine.TERMINAL:
+        return
+    allowed, reasons = True, ()
+    if record.role == terms.PROVIDER and record.state != terms.STARTED:
+        allowed, reasons = await may_use(connector, tx, record, partner)
+    move = connector.decisions.transfer(decide.TransferCase(record, allowed, reasons))
+    if move.kind != decide.WAIT:
+        await _make(connector, tx, record, move)
+
+
+async def may_use(
+    connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
+) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the agreement allows the partner this transfer now, and the terms that do not."""
+    partner = partner or await partner_rows.find(tx, record.counterparty_id)
+    agreement = await agreements.find_of_party(tx, record.agreement_id, record.counterparty_id, record.role)
+    if partner is None or agreement is None or not agreement.finalized:
+        return False, ("there is no agreement in force",)
+    begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
+    known = offering.facts(partner, connector.now_ms(), count=agreement.uses + (0 if begun else 1))
+    decision = offering.judge(agreement.document, known)
+    return decision.allowed, decision.reasons
+
+
+async def resume(
+    connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner
+) -> None:
+    """Answer a consumer's start after a suspension: our own start carries the fresh address, where policy allows."""
+    allowed, reasons = await may_use(connector, tx, record, partner)
+    kind = decide.START if allowed else decide.TERMINATE
+    await _make(connector, tx, record, decide.Move(kind=kind, reason=decide.refusal(reasons), code="policy"))
+
+
+async def make(connector: Connector, transfer_id: str, move: decide.Move) -> None:
+    """Make a move that a person or a program asked for.
+
+    Raises:
+        NotFoundError: there is no such transfer.
+        LocalProtocolError: the protocol does not allow it now.
+        PolicyError: a start that the agreement does not allow any more.
+    """
+
+    async def unit(tx: Transaction) -> None:
+        record = await transfers.load(tx, transfer_id)
+        if move.kind == decide.START and record.role == terms.PROVIDER:
+            allowed, reasons = await may_use(connector, tx, record)
+            if not allowed:
+                raise errors.PolicyError(decide.refusal(reasons), reasons=reasons)
+        await _make(connector, tx, record, move)
+
+    await connector.database.write(unit)
+
+
+async def _make(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
+    if move.kind == decide.TERMINATE and record.counterparty_pid is None:
+        await _end_here(connector, tx, record, move.reason)
+        return
+    if move.kind == decide.START and record.role == terms.PROVIDER:
+        await _start(connector, tx, record, move)
+        return
+    message = _message(connector, record, move)
+    path = transfer.path(record, messages.event_key(message))
+    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s)
+    error = record.error or (move.reason if move.kind == decide.TERMINATE else "")
+    record = await transfers.save(tx, msgspec.structs.replace(record, token_sha256=None, error=error))
+    if record.role == terms.PROVIDER:
+        tx.announce(Revoked(record.id))
+
+
+def _message(connector: Connector, record: Transfer, move: decide.Move) -> messages.Message:
+    message_id = connector.new_id()
+    if move.kind == decide.START:
+        return transfer.start_message(record, None, message_id=message_id)
+    if move.kind == decide.SUSPEND:
+        return transfer.suspension_message(record, move.reason, message_id=message_id)
+    if move.kind == decide.COMPLETE:
+        return transfer.completion_message(record, message_id=message_id)
+    if move.kind == decide.TERMINATE:
+        return transfer.termination_message(record, move.reason, code=move.code, message_id=message_id)
+    raise errors.LocalProtocolError(f"a transfer has no move {move.kind!r}")
+
+
+async def _start(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
+    token = connector.new_token()
+    address = transfer.data_address(
+        binding.join(connector.data_address, f"/{binding.segment(record.id)}"), token
+    )
+    message = transfer.start_message(record, address, message_id=connector.new_id())
+    path = transfer.path(record, machine.START)
+    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s, secret=True)
+    if record.state == terms.REQUESTED:
+        await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
+    await transfers.save(tx, msgspec.structs.replace(record, token_sha256=tokens.digest(token)))
+
+
+async def _end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
+    for row in await outbox.find_of_process(tx, record.id):
+        await outbox.remove(tx, row.id)
+    record = process.stepped(
+        record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason, token_sha256=None
+    )
+    record = await transfers.save(tx, record)
+    await after_change(connector, tx, record)
+
+
+async def acknowledged(
+    connector: Connector, tx: Transaction, sent: outbox.Outgoing, fresh: outbox.Outgoing | None, reply: Document
+) -> None:
+    """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
+    record = await transfers.load(tx, sent.process_id)
+    pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
+    if record.counterparty_pid is None and isinstance(pid, str) and pid:
+        record = await transfers.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
+        if record.state == terms.TERMINATED:
+            message = transfer.termination_message(record, record.error, code=None, message_id=connector.new_id())
+            path = transfer.path(record, machine.TRANSFER_TERMINATION)
+            await process.send_ended(connector, tx, record, terms.TRANSFER, message, path=path)
+    if fresh is None or fresh.implied:
+        return
+    record = process.stepped(record, fresh.leads_to, now_ms=connector.now_ms())
+    record = await transfers.save(tx, record)
+    await after_change(connector, tx, record)
+    await advance(connector, tx, record)
+
+
+async def refused(connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool) -> None:
+    """End a transfer whose message the partner refused, or could not be given; `reachable`: tell the partner."""
+    record = await transfers.load(tx, row.process_id)
+    if record.state in machine.TERMINAL:
+        return
+    if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
+        await _end_here(connector, tx, record, record.error or reason)
+        return
+    await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))
+
+
+async def peer(tx: Transaction, process_id: str) -> tuple[str, str | None]:
+    """Return the partner's address and its pid of a process."""
+    record = await transfers.load(tx, process_id)
+    return record.counterparty_address, record.counterparty_pid

@@ -1,0 +1,137 @@
+"""One attempt to receive a transfer: the endpoint, the folder, the room on the disk, the progress told, the bytes appended.
+
+Shared by `packages` and `resources`, which know what the bytes mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from comity.dataplane import fetch, target
+from comity.errors import PermanentDeliveryError
+
+OnProgress = Callable[[int, int, int], None]
+Free = Callable[[str], int]
+
+HASH_MISMATCH: Final = "hash-mismatch"
+BAD_CONTENT: Final = "bad-content"
+_CHECK_EVERY_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file that lies whole in the folder; its SHA-256 (hex) was computed from what was received."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What lies in the folder now.
+
+    `sha256` stands for all of it: that of the manifest, or of the single resource. `fetched_bytes` of content came over
+    the network in this attempt.
+    """
+
+    files: tuple[ReceivedFile, ...]
+    sha256: str
+    fetched_bytes: int
+    manifest: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of the sizes of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+
+class Tally:
+    """Counts what is there and tells it: (files done, bytes done, bytes in all, or 0 where that is unknown)."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.bytes_total = 0
+        self.files_done = 0
+        self.bytes_done = 0
+        self.fetched_bytes = 0
+        self._on_progress = on_progress
+
+    def add(self, size_bytes: int, *, fetched: bool) -> None:
+        """Count bytes that are on the disk now; negative when they were thrown away."""
+        self.bytes_done += size_bytes
+        if fetched:
+            self.fetched_bytes += size_bytes
+        self.tell()
+
+    def finish_file(self) -> None:
+        """Count a file that is whole."""
+        self.files_done += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell how far it is."""
+        if self._on_progress:
+            self._on_progress(self.files_done, self.bytes_done, self.bytes_total)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt works with; `free` tells the bytes free where a folder lies, `reserve_bytes` of them stay free."""
+
+    request: fetch.Fetch
+    url: str
+    authorization: str
+    where: target.Target
+    tally: Tally
+    free: Free
+    reserve_bytes: int
+
+    def get(self, url: str, extra: Mapping[str, str]) -> AbstractAsyncContextManager[fetch.Response]:
+        """Send a GET with the token."""
+        headers = {"Authorization": self.authorization, "Accept-Encoding": "identity", **extra}
+        return self.request(url, headers=headers)
+
+    def check_room(self, needed_bytes: int) -> None:
+        """Refuse to write what the disk cannot take.
+
+        Raises:
+            StorageError: with the code `disk-full`.
+        """
+        with target.failures(self.where.folder):
+            free = self.free(self.where.folder)
+        if needed_bytes > 0 and needed_bytes + self.reserve_bytes > free:
+            raise target.full(self.where.folder, needed_bytes + self.reserve_bytes, free)
+
+    async def append(self, part: target.Part, answer: fetch.Response, limit: int | None) -> None:
+        """Append a body to a part; `limit` is the size the part may grow to, None where nobody knows.
+
+        Raises:
+            PermanentDeliveryError: the provider sends more.
+        """
+        unchecked = 0
+        async for piece in fetch.pieces(answer):
+            unchecked += len(piece)
+            if limit is None and unchecked >= _CHECK_EVERY_BYTES:
+                self.check_room(unchecked)
+                unchecked = 0
+            if limit is not None and part.size + len(piece) > limit:
+                raise broken(BAD_CONTENT, f"the provider sends more than the {limit} bytes it promised")
+            await self.where.run(lambda piece=piece: part.append(piece))  # type: ignore[misc]
+            self.tally.add(len(piece), fetched=True)
+
+    async def start_over(self, part: target.Part) -> None:
+        """Throw away what a part holds."""
+        self.tally.add(-part.size, fetched=False)
+        await self.where.run(part.start_over)
+
+
+def broken(code: str, message: str) -> PermanentDeliveryError:
+    """Make the error for content that is not what was promised."""
+    error = PermanentDeliveryError(
+        message, hint="ask the provider; trying again fetches the file from its beginning"
+    )
+    error.code = code
+    return error

@@ -1,0 +1,96 @@
+"""Rows of agreements: written once with their step, never changed but for `finalized` and the count of uses."""
+
+from __future__ import annotations
+
+import msgspec
+
+from comity import errors
+from comity.db.database import Row, Transaction
+from comity.dsp.negotiation import Agreement
+
+COLUMNS = (
+    "id, negotiation_id, role, counterparty_id, provider_id, consumer_id, asset_id, document, message_sha256,"
+    " finalized, uses, created_at"
+)
+_FIELDS = tuple(name.strip() for name in COLUMNS.split(","))
+_OF_PARTY = f"SELECT {COLUMNS} FROM agreement WHERE id = ?1 AND counterparty_id = ?2 AND role = ?3"
+_BY_ID = f"SELECT {COLUMNS} FROM agreement WHERE id = ?1"
+_BY_NEGOTIATION = f"SELECT {COLUMNS} FROM agreement WHERE negotiation_id = ?1"
+_BY_ASSET = (
+    f"SELECT {COLUMNS} FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'consumer'"
+    " AND finalized = 1 ORDER BY created_at DESC"
+)
+_ALL = f"SELECT {COLUMNS} FROM agreement ORDER BY created_at, id"
+_INSERT = f"INSERT INTO agreement ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+_FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
+_USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
+_EXISTS = "SELECT 1 FROM agreement WHERE id = ?1 AND counterparty_id = ?2"
+
+
+def _value(row: Row) -> Agreement:
+    columns = dict(zip(_FIELDS, row, strict=True))
+    columns["document"] = msgspec.json.decode(columns["document"])
+    columns["finalized"] = bool(columns["finalized"])
+    return Agreement(**columns)
+
+
+async def find_of_party(
+    tx: Transaction, agreement_id: str, counterparty_id: str, role: str
+) -> Agreement | None:
+    """Return the agreement with `counterparty_id` in which we have `role`, or None."""
+    row = await tx.one(_OF_PARTY, agreement_id, counterparty_id, role)
+    return _value(row) if row else None
+
+
+async def exists(tx: Transaction, agreement_id: str, counterparty_id: str) -> bool:
+    """Return whether this partner has used `agreement_id` already."""
+    return await tx.one(_EXISTS, agreement_id, counterparty_id) is not None
+
+
+async def load(tx: Transaction, agreement_id: str) -> Agreement:
+    """Return an agreement by its id.
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: two partners use this id; ask for it by its negotiation.
+    """
+    rows = await tx.all(_BY_ID, agreement_id)
+    if not rows:
+        raise errors.NotFoundError(f"there is no agreement {agreement_id}")
+    if len(rows) > 1:
+        raise errors.ConflictError(f"agreement id {agreement_id} is used by {len(rows)} partners")
+    return _value(rows[0])
+
+
+async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Agreement | None:
+    """Return the agreement of a negotiation, or None."""
+    row = await tx.one(_BY_NEGOTIATION, negotiation_id)
+    return _value(row) if row else None
+
+
+async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Agreement]:
+    """Return our finalized agreements about a partner's asset, newest first."""
+    return [_value(row) for row in await tx.all(_BY_ASSET, counterparty_id, asset_id)]
+
+
+async def find_all(tx: Transaction) -> list[Agreement]:
+    """Return every agreement, oldest first."""
+    return [_value(row) for row in await tx.all(_ALL)]
+
+
+async def insert(tx: Transaction, new: Agreement) -> None:
+    """Store an agreement; a second one for the same negotiation is refused by the table."""
+    columns = {name: getattr(new, name) for name in _FIELDS}
+    columns["document"] = msgspec.json.encode(new.document)
+    columns["finalized"] = int(new.finalized)
+    await tx.run(_INSERT, *columns.values())
+
+
+async def finalize(tx: Transaction, negotiation_id: str) -> None:
+    """Mark the agreement of a negotiation as in force."""
+    await tx.run(_FINALIZE, negotiation_id)
+
+
+async def count_use(tx: Transaction, agreement_id: str, counterparty_id: str) -> None:
+    """Count one transfer of ours under the agreement."""
+    await tx.run(_USE, agreement_id, counterparty_id)

@@ -1,0 +1,41 @@
+"""The evidence in the store: appended in the transaction of the step it proves, never changed, never deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from comity import errors
+from comity.db.database import Transaction
+from comity.evidence import entry as entries
+
+_LAST = "SELECT hash FROM evidence ORDER BY seq DESC LIMIT 1"
+_ADD = "INSERT INTO evidence (record, hash) VALUES (?1, ?2)"
+_PAGE = "SELECT seq, record, hash FROM evidence WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+
+
+async def append(tx: Transaction, entry: entries.Entry) -> None:
+    """Chain a record to the last one."""
+    record = entries.encode(entry)
+    last = await tx.one(_LAST)
+    await tx.run(_ADD, record, entries.link(last[0] if last else entries.GENESIS, record))
+
+
+async def find_page(tx: Transaction, *, after: int, limit: int) -> list[tuple[int, bytes, bytes]]:
+    """Return (seq, record, hash) rows after a row."""
+    return [(row[0], row[1], row[2]) for row in await tx.all(_PAGE, after, limit)]
+
+
+def read_all(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (seq, record, hash) of a database file, in order, without the connector that owns it.
+
+    Raises:
+        DatabaseError: the file cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            yield from connection.execute("SELECT seq, record, hash FROM evidence ORDER BY seq")
+    except sqlite3.DatabaseError as error:
+        raise errors.DatabaseError(f"{path} cannot be read: {error}") from None

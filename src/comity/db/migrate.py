@@ -1,0 +1,79 @@
+"""Brings the schema of a database to the version that this code knows, one migration a transaction.
+
+The version is compared with one query; Alembic is imported only when the schema is behind. A schema that is ahead
+belongs to a newer Comity: it is refused, never touched. A kill in the middle leaves the version before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from comity import errors
+from comity.db import database
+
+FOLDER = Path(__file__).parent / "migrations"
+
+
+def known_versions() -> list[str]:
+    """Return the revisions that this code has migrations for, oldest first."""
+    return sorted(path.name[:4] for path in (FOLDER / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def current_version(path: Path) -> str | None:
+    """Return the revision that the database at `path` has, or None for an empty one.
+
+    Raises:
+        DatabaseError: the file is not a database, or is damaged.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            known = connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            ).fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    except sqlite3.DatabaseError as error:
+        raise errors.DatabaseError(
+            f"{path} cannot be read as a Comity database: {error}", hint="restore it from a backup"
+        ) from None
+    return str(row[0]) if row else None
+
+
+def migrate(path: Path) -> bool:
+    """Bring the database at `path` to the newest known version and return whether anything was done.
+
+    Raises:
+        SettingsError: the database was written by a newer Comity.
+        DatabaseError: the file is not a database.
+    """
+    found, known = current_version(path), known_versions()
+    if found == known[-1]:
+        return False
+    if found is not None and found not in known:
+        raise errors.SettingsError(
+            f"{path} has schema {found}, this Comity knows up to {known[-1]}: it was written by a newer version",
+            hint="start the newer Comity, or restore the backup made before the upgrade",
+        )
+    _upgrade(path)
+    return True
+
+
+def _upgrade(path: Path) -> None:
+    from alembic import command  # noqa: PLC0415  0.8 s and 30 MB that a plain start does not need
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import create_engine, event, pool  # noqa: PLC0415
+
+    engine = create_engine(
+        "sqlite://", creator=lambda: database.connect(str(path), reading=False), poolclass=pool.NullPool
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: object) -> None:  # the driver would leave DDL outside the transaction
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "head")
+    engine.dispose()

@@ -1,0 +1,8 @@
+"""Alembic's entry: runs each migration in its own transaction on the engine that `db.migrate` hands over."""
+
+from alembic import context
+
+with context.config.attributes["engine"].connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,126 @@
+"""Messages that are to be sent: written with the step that decided them, gone with their acknowledgement.
+
+An open row is the intent to reach the state `leads_to`; `implied` is set when the partner's next message showed that
+it has ours. A row with `after_id` waits until that row is gone. Ids are never used again (AUTOINCREMENT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from comity.db.database import Row, Transaction
+
+COLUMNS = (
+    "id, kind, process_id, counterparty_id, url, message, message_id, body, sealed, before, leads_to, implied,"
+    " after_id, attempts, outcome_unknown, due_at, created_at, last_error"
+)
+_FIELDS = tuple(name.strip() for name in COLUMNS.split(","))
+_NEW = _FIELDS[1:]
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A message to send to `url`; `body` is encrypted when `sealed`; times in ms since 1970."""
+
+    id: int = 0
+    kind: str
+    process_id: str
+    counterparty_id: str
+    url: str
+    message: str
+    message_id: str
+    body: bytes
+    sealed: bool = False
+    before: str | None
+    leads_to: str
+    implied: bool = False
+    after_id: int | None = None
+    attempts: int = 0
+    outcome_unknown: bool = False
+    due_at: int
+    created_at: int
+    last_error: str = ""
+
+
+class Queued(Struct, frozen=True):
+    """Announced after the commit: this message can be sent when it is due."""
+
+    row: Outgoing
+
+
+_INSERT = (
+    f"INSERT INTO outbox ({', '.join(_NEW)})"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+)
+_OPEN = f"SELECT {COLUMNS} FROM outbox WHERE process_id = ?1 ORDER BY id"
+_BY_ID = f"SELECT {COLUMNS} FROM outbox WHERE id = ?1"
+_ALL_OPEN = f"SELECT {COLUMNS} FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2"
+_AFTER = f"SELECT {COLUMNS} FROM outbox WHERE after_id = ?1"
+_RELEASE = "UPDATE outbox SET after_id = NULL WHERE after_id = ?1"
+_DELETE = "DELETE FROM outbox WHERE id = ?1"
+_IMPLY = "UPDATE outbox SET implied = 1 WHERE id = ?1"
+_RETRY = (
+    "UPDATE outbox SET attempts = attempts + 1, due_at = ?2, last_error = ?3,"
+    " outcome_unknown = max(outcome_unknown, ?4) WHERE id = ?1"
+)
+_STATES = "SELECT process_id, leads_to, last_error FROM outbox WHERE kind = ?1 AND implied = 0 ORDER BY id"
+
+
+def _value(row: Row) -> Outgoing:
+    columns = dict(zip(_FIELDS, row, strict=True))
+    for name in ("sealed", "implied", "outcome_unknown"):
+        columns[name] = bool(columns[name])
+    return Outgoing(**columns)
+
+
+async def add(tx: Transaction, new: Outgoing) -> Outgoing:
+    """Store a message to send and announce it; returns it with its id."""
+    row_id = await tx.insert(_INSERT, *(getattr(new, name) for name in _NEW))
+    stored = msgspec.structs.replace(new, id=row_id)
+    tx.announce(Queued(stored))
+    return stored
+
+
+async def find_of_process(tx: Transaction, process_id: str) -> list[Outgoing]:
+    """Return the open messages of a process, oldest first."""
+    return [_value(row) for row in await tx.all(_OPEN, process_id)]
+
+
+async def find(tx: Transaction, row_id: int) -> Outgoing | None:
+    """Return an open message, or None when it was acknowledged, withdrawn or given up."""
+    row = await tx.one(_BY_ID, row_id)
+    return _value(row) if row else None
+
+
+async def find_open(tx: Transaction, *, after_id: int = 0, limit: int = 1000) -> list[Outgoing]:
+    """Return open messages in order of their ids, beginning after `after_id`."""
+    return [_value(row) for row in await tx.all(_ALL_OPEN, after_id, limit)]
+
+
+async def find_intents(tx: Transaction, kind: str) -> Sequence[tuple[str, str, str]]:
+    """Return (process id, state it leads to, last error) of every message still on its way."""
+    return [(row[0], row[1], row[2]) for row in await tx.all(_STATES, kind)]
+
+
+async def imply(tx: Transaction, row_id: int) -> None:
+    """Mark that the partner's next message showed that it has this one."""
+    await tx.run(_IMPLY, row_id)
+
+
+async def remove(tx: Transaction, row_id: int) -> bool:
+    """Take a message out, announce those that waited for it, and return whether it was still there."""
+    if await tx.run(_DELETE, row_id) == 0:
+        return False
+    waiting = [_value(row) for row in await tx.all(_AFTER, row_id)]
+    if waiting:
+        await tx.run(_RELEASE, row_id)
+    for each in waiting:
+        tx.announce(Queued(msgspec.structs.replace(each, after_id=None)))
+    return True
+
+
+async def postpone(tx: Transaction, row_id: int, *, due_at: int, error: str, outcome_unknown: bool) -> None:
+    """Record a failed attempt and when the next one is due."""
+    await tx.run(_RETRY, row_id, due_at, error[:500], int(outcome_unknown))

@@ -1,0 +1,172 @@
+"""Sends the outbox: woken after a commit, one task a message, a cap for each partner, retries over restarts.
+
+The partner decides by its answer: 2xx acknowledges, 4xx refuses, anything else is tried again. Where an attempt may
+have arrived without an answer, the partner is asked for its state before the message is given up. What is recorded,
+and what follows, is the control plane's part (`Outcomes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from comity import errors
+from comity.db.outbox import Outgoing, Queued
+from comity.delivery import retry
+
+PER_PARTNER = 32
+POLL_S = 30.0
+NOT_FOUND = 404
+UNAUTHORIZED = (401, 403)
+
+log = logging.getLogger(__name__)
+
+
+class Outcomes(Protocol):
+    """Where the worker gets what to send and tells what became of it; see `controlplane.outcome`."""
+
+    def prepare(self, row: Outgoing) -> tuple[bytes, str]:
+        """Return body and Authorization header."""
+
+    async def acknowledged(self, row: Outgoing, reply: bytes, authorization: str) -> None:
+        """Record that the partner took it."""
+
+    async def postponed(self, row: Outgoing, error: errors.TransientDeliveryError, due_at: int) -> None:
+        """Record a failed attempt."""
+
+    async def refused(self, row: Outgoing, reason: str, authorization: str, *, reachable: bool) -> None:
+        """Record that it is given up."""
+
+    async def peer_state(self, row: Outgoing) -> str | None:
+        """Ask the partner for its state."""
+
+    async def find(self, row: Outgoing) -> Outgoing | None:
+        """Return the row as it is now, None if it is gone."""
+
+    async def find_open(self, after_id: int) -> list[Outgoing]:
+        """Return open rows in order of their ids, after an id."""
+
+
+Post = Callable[[str, bytes, str], Awaitable[bytes]]
+
+
+class Worker:
+    """Keeps every open row of the outbox moving."""
+
+    def __init__(
+        self, outcomes: Outcomes, post: Post, *, now_ms: Callable[[], int], chance: Callable[[], float]
+    ) -> None:
+        """Use `post(url, body, authorization)` to send; time and chance are given."""
+        self._outcomes = outcomes
+        self._post = post
+        self._now_ms = now_ms
+        self._chance = chance
+        self._caps: dict[str, asyncio.Semaphore] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._closing = False
+
+    def notice(self, announced: Sequence[object]) -> None:
+        """Take rows that a committed step announced; called in the event loop."""
+        for event in announced:
+            if isinstance(event, Queued):
+                self._begin(event.row)
+
+    async def run(self) -> None:
+        """Look for rows that nobody sends, at the start and then from time to time, until cancelled."""
+        while True:
+            try:
+                await self._poll()
+            except errors.DatabaseError as error:
+                log.warning("the outbox cannot be read: %s", error)
+            await asyncio.sleep(POLL_S)
+
+    async def _poll(self) -> None:
+        last = 0
+        while rows := await self._outcomes.find_open(last):
+            for row in rows:
+                self._begin(row)
+            last = rows[-1].id
+
+    async def close(self) -> None:
+        """Stop sending; what was not acknowledged stays in the outbox."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, row: Outgoing) -> None:
+        if row.id not in self._tasks and row.after_id is None and not self._closing:
+            self._tasks[row.id] = asyncio.create_task(self._keep_sending(row))
+
+    async def _keep_sending(self, row: Outgoing) -> None:
+        sending: Outgoing | None = row
+        try:
+            while sending is not None:
+                sending = await self._send_when_due(sending)
+        except errors.ComityError as error:
+            log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
+        except Exception:
+            log.exception("%s to %s", row.message, row.counterparty_id)
+        finally:
+            self._tasks.pop(row.id, None)
+
+    async def _send_when_due(self, row: Outgoing) -> Outgoing | None:
+        """Make the next attempt and return the row if another one is needed."""
+        pause_s = (row.due_at - self._now_ms()) / 1000
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+        if pause_s > 0 or row.attempts:
+            fresh = await self._outcomes.find(row)
+            if fresh is None:
+                return None  # withdrawn in the meantime
+            row = fresh
+        async with self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER)):
+            again = await self._attempt(row)
+        return await self._outcomes.find(row) if again else None
+
+    async def _attempt(self, row: Outgoing) -> bool:
+        """Send once and return whether to send again."""
+        body, authorization = self._outcomes.prepare(row)
+        try:
+            reply = await self._post(row.url, body, authorization)
+            await self._outcomes.acknowledged(row, reply, authorization)
+        except errors.TransientDeliveryError as error:
+            return await self._postpone(row, error, authorization)
+        except errors.PermanentDeliveryError as error:
+            return await self._turned_down(row, error, authorization)
+        return False
+
+    async def _postpone(self, row: Outgoing, error: errors.TransientDeliveryError, authorization: str) -> bool:
+        now_ms = self._now_ms()
+        if retry.expired(row.created_at, now_ms):
+            if not await self._arrived(row, authorization):
+                reason = f"the partner could not be reached for 72 hours: {error.message}"
+                await self._outcomes.refused(row, reason, authorization, reachable=False)
+            return False
+        pause_s = retry.delay_s(row.attempts, self._chance(), asked_s=error.retry_after_s)
+        log.info("%s to %s: %s; again in %.1f s", row.message, row.counterparty_id, error.message, pause_s)
+        await self._outcomes.postponed(row, error, now_ms + int(pause_s * 1000))
+        return True
+
+    async def _turned_down(self, row: Outgoing, error: errors.PermanentDeliveryError, authorization: str) -> bool:
+        """A 4xx ends it, unless it answers a repeat of what the partner had taken, or may yet change."""
+        if (row.attempts or row.outcome_unknown) and await self._arrived(row, authorization):
+            return False
+        may_change = error.status in UNAUTHORIZED or (
+            error.status == NOT_FOUND
+            and not retry.expired(row.created_at, self._now_ms(), horizon_s=retry.NOT_FOUND_HORIZON_S)
+        )
+        if row.before is not None and may_change:
+            return await self._postpone(row, errors.TransientDeliveryError(error.message), authorization)
+        await self._outcomes.refused(row, error.message, authorization, reachable=True)
+        return False
+
+    async def _arrived(self, row: Outgoing, authorization: str) -> bool:
+        """Ask the partner whether it is where this message leads; if so, that is the acknowledgement."""
+        if await self._outcomes.peer_state(row) != row.leads_to:
+            return False
+        await self._outcomes.acknowledged(row, b"", authorization)
+        return True

@@ -1,0 +1,37 @@
+"""The HTTPS binding: how ids stand in paths, how an address is extended, which statuses an error has.
+
+Source: Dataspace Protocol 2025-1, "Contract Negotiation HTTPS Binding" and "Transfer Process HTTPS Binding".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from comity import errors
+
+
+def segment(pid: str) -> str:
+    """Write a pid as one path segment; dots alone would climb."""
+    return quote(pid, safe=":@") if pid.strip(".") else pid.replace(".", "%2E")
+
+
+def join(address: str, path: str) -> str:
+    """Extend a base or callback address, with or without a slash at its end."""
+    return address.rstrip("/") + path
+
+
+def check_address(address: str, *, path: str) -> None:
+    """Refuse a callback or base address that no message could be sent to.
+
+    Raises:
+        InvalidInputError: at `path`.
+    """
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"https", "http"} and parts.hostname and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise errors.InvalidInputError(
+            "the address must be an https URL without query or fragment", path=path
+        )

@@ -1,0 +1,221 @@
+"""A contract negotiation as a value, the messages that it sends, and what an offer and an agreement must hold.
+
+Source: Dataspace Protocol 2025-1, "Contract Negotiation Protocol", message types and HTTPS binding. It decides; the
+control plane loads, saves and sends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from comity import errors
+from comity.dsp import binding, machine, messages, terms
+from comity.odrl import compare, model
+
+Document = dict[str, Any]
+TERMS = ("profile", "permission", "prohibition", "obligation")
+
+
+class Negotiation(Struct, frozen=True, kw_only=True):
+    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`."""
+
+    id: str
+    role: str
+    counterparty_id: str
+    counterparty_address: str
+    counterparty_pid: str | None
+    state: str | None
+    version: int
+    asset_id: str
+    offer: Document
+    offered_by: str
+    agreement_id: str | None = None
+    last_received: bytes | None = None
+    error: str = ""
+    created_at: int
+    updated_at: int
+
+    @property
+    def consumer_pid(self) -> str:
+        """The consumer's id of this process; the other side's may not be known yet (then empty)."""
+        return self.id if self.role == terms.CONSUMER else self.counterparty_pid or ""
+
+    @property
+    def provider_pid(self) -> str:
+        """The provider's id of this process; the other side's may not be known yet (then empty)."""
+        return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
+
+
+class Agreement(Struct, frozen=True, kw_only=True):
+    """An agreement as held here; `document` is verbatim what the provider sent, `message_sha256` its message's digest."""
+
+    id: str
+    negotiation_id: str
+    role: str
+    counterparty_id: str
+    provider_id: str
+    consumer_id: str
+    asset_id: str
+    document: Document
+    message_sha256: str
+    finalized: bool = False
+    uses: int = 0
+    created_at: int
+
+
+def check_offer(offer: Document, *, path: str = "$.offer") -> None:
+    """Refuse an offer without id or target, or one whose rules cannot be read.
+
+    Raises:
+        InvalidInputError: with the place below `path`.
+    """
+    _check_id(offer, "@id", path)
+    _check_id(offer, "target", path)
+    _check_policy(offer, path)
+
+
+def _check_id(document: Document, name: str, path: str) -> None:
+    value = document.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 1024:  # noqa: PLR2004  as messages.Pid
+        raise errors.InvalidInputError(
+            f"{name} must be a string of 1 to 1024 characters", path=f"{path}.{name}"
+        )
+
+
+def _check_policy(document: Document, path: str) -> None:
+    try:
+        model.parse(document)
+    except errors.InvalidInputError as error:
+        raise errors.InvalidInputError(
+            error.message, path=path + error.path.removeprefix("$"), hint=error.hint
+        ) from None
+
+
+def message_offer(policy: Document, *, offer_id: str, target: str) -> Document:
+    """Return `policy` as an offer that may travel in a message: with id, type and target, rules verbatim."""
+    return {
+        "@id": offer_id,
+        "@type": "Offer",
+        **{n: policy[n] for n in TERMS if policy.get(n)},
+        "target": target,
+    }
+
+
+def agreement_document(
+    offer: Document, *, agreement_id: str, provider_id: str, consumer_id: str, timestamp: str
+) -> Document:
+    """Return the agreement to `offer`: rules verbatim and in order; only parties, type and time are added.
+
+    Partners compare agreement and offer for equality, so nothing may be reformatted here.
+    """
+    return {
+        "@id": agreement_id,
+        "@type": "Agreement",
+        **{name: offer[name] for name in TERMS if offer.get(name)},
+        "target": offer["target"],
+        "assigner": provider_id,
+        "assignee": consumer_id,
+        "timestamp": timestamp,
+    }
+
+
+def check_agreement(agreement: Document, offer: Document, *, provider_id: str, consumer_id: str) -> None:
+    """Refuse an agreement that is not the last offer on every field, between these two parties.
+
+    Raises:
+        InvalidInputError: the agreement cannot be read.
+        RemoteProtocolError: names each field that differs.
+    """
+    path = "$.agreement"
+    for name in ("@id", "target", "assigner", "assignee"):
+        _check_id(agreement, name, path)
+    _check_policy(agreement, path)
+    wanted = {"target": offer["target"], "assigner": provider_id, "assignee": consumer_id}
+    wrong = [f"{name} must be {value}" for name, value in wanted.items() if agreement[name] != value]
+    wrong += [f"{each.path} differs from the offer" for each in compare.differences(offer, agreement)]
+    if wrong:
+        raise errors.RemoteProtocolError(f"the agreement is not what was offered: {'; '.join(wrong)}")
+
+
+def request_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:
+    """The consumer's request: initial while the provider's pid is unknown, else a counter-offer."""
+    initial = negotiation.counterparty_pid is None
+    return messages.ContractRequestMessage(
+        context=messages.CONTEXT,
+        id=message_id,
+        consumer_pid=negotiation.id,
+        provider_pid=negotiation.counterparty_pid,
+        offer=negotiation.offer,
+        callback_address=callback_address if initial else None,
+    )
+
+
+def offer_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:
+    """The provider's offer: initial while the consumer's pid is unknown."""
+    initial = negotiation.counterparty_pid is None
+    return messages.ContractOfferMessage(
+        context=messages.CONTEXT,
+        id=message_id,
+        provider_pid=negotiation.id,
+        consumer_pid=negotiation.counterparty_pid,
+        offer=negotiation.offer,
+        callback_address=callback_address if initial else None,
+    )
+
+
+def agreement_message(negotiation: Negotiation, agreement: Document, *, message_id: str) -> messages.Message:
+    """The provider's agreement."""
+    return messages.ContractAgreementMessage(
+        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, agreement=agreement
+    )
+
+
+def verification_message(negotiation: Negotiation, *, message_id: str) -> messages.Message:
+    """The consumer's word that the agreement is what was offered."""
+    return messages.ContractAgreementVerificationMessage(
+        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id
+    )
+
+
+def event_message(negotiation: Negotiation, event: str, *, message_id: str) -> messages.Message:
+    """ACCEPTED by the consumer, FINALIZED by the provider."""
+    return messages.ContractNegotiationEventMessage(
+        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, event_type=event
+    )
+
+
+def termination_message(
+    negotiation: Negotiation, reason: str, *, code: str | None, message_id: str
+) -> messages.Message:
+    """The end, with its reason in words."""
+    return messages.ContractNegotiationTerminationMessage(
+        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
+    )
+
+
+def _both_pids(negotiation: Negotiation) -> dict[str, str]:
+    return {"provider_pid": negotiation.provider_pid, "consumer_pid": negotiation.consumer_pid}
+
+
+def answer(negotiation: Negotiation, state: str) -> messages.ContractNegotiation:
+    """The acknowledgement of a message that led, or had led, to `state`."""
+    return messages.ContractNegotiation(**_both_pids(negotiation), context=messages.CONTEXT, state=state)
+
+
+_PATHS = {
+    machine.REQUEST: "/request",
+    machine.OFFER: "/offers",
+    machine.ACCEPT: "/events",
+    machine.FINALIZE: "/events",
+    machine.AGREEMENT: "/agreement",
+    machine.VERIFICATION: "/agreement/verification",
+    machine.NEGOTIATION_TERMINATION: "/termination",
+}
+
+
+def path(negotiation: Negotiation, message: str) -> str:
+    """Return the path of the endpoint that takes `message`, below the partner's base address (HTTPS binding)."""
+    process = f"/{binding.segment(negotiation.counterparty_pid)}" if negotiation.counterparty_pid else ""
+    return f"/negotiations{process}{_PATHS[message]}"

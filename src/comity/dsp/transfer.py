@@ -1,0 +1,161 @@
+"""A transfer process as a value, its messages, and the data address that a start carries.
+
+Source: Dataspace Protocol 2025-1, "Transfer Process Protocol". For pull, the address names the endpoint and a token in
+`authorization`; it is written twice, by the specification's names and by those that EDC reads, and read from both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from comity import errors
+from comity.dsp import binding, machine, messages, terms
+
+Document = dict[str, Any]
+
+PULL = "HttpData-PULL"
+HTTP_ENDPOINT = "https://w3id.org/idsa/v4.1/HTTP"
+EDC = "https://w3id.org/edc/v0.0.1/ns/"
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """One transfer as this side knows it; the provider keeps the token's digest, the consumer the sealed address."""
+
+    id: str
+    role: str
+    counterparty_id: str
+    counterparty_address: str
+    counterparty_pid: str | None
+    state: str | None
+    version: int
+    agreement_id: str
+    asset_id: str
+    format: str
+    token_sha256: bytes | None = None
+    data_address_sealed: bytes | None = None
+    last_received: bytes | None = None
+    error: str = ""
+    created_at: int
+    updated_at: int
+
+    @property
+    def consumer_pid(self) -> str:
+        """The consumer's id of this process, empty while unknown."""
+        return self.id if self.role == terms.CONSUMER else self.counterparty_pid or ""
+
+    @property
+    def provider_pid(self) -> str:
+        """The provider's id of this process, empty while unknown."""
+        return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
+
+
+class Access(Struct, frozen=True):
+    """How to fetch the data of a pull: an URL and the value of the Authorization header, if any."""
+
+    endpoint: str
+    authorization: str | None
+
+
+def data_address(endpoint: str, token: str) -> Document:
+    """Return the data address of a pull: bearer token for `endpoint`."""
+    properties = {
+        "authorization": token,
+        "authType": "bearer",
+        EDC + "endpoint": endpoint,
+        EDC + "authorization": token,
+    }
+    return {
+        "@type": "DataAddress",
+        "endpointType": HTTP_ENDPOINT,
+        "endpoint": endpoint,
+        "endpointProperties": [
+            {"@type": "EndpointProperty", "name": name, "value": value} for name, value in properties.items()
+        ],
+    }
+
+
+def access(address: Document) -> Access:
+    """Read a data address of either spelling.
+
+    Raises:
+        InvalidInputError: it names no endpoint.
+    """
+    listed = address.get("endpointProperties") or []
+    named = {
+        each["name"]: each["value"]
+        for each in (listed if isinstance(listed, list) else [listed])
+        if isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("value"), str)
+    }
+    endpoint = address.get("endpoint") or named.get("endpoint") or named.get(EDC + "endpoint")
+    if not isinstance(endpoint, str):
+        raise errors.InvalidInputError("the data address names no endpoint", path="$.dataAddress.endpoint")
+    binding.check_address(endpoint.partition("?")[0], path="$.dataAddress.endpoint")
+    token = named.get("authorization") or named.get(EDC + "authorization")
+    bearer = token and named.get("authType", "bearer").lower() == "bearer" and " " not in token
+    return Access(endpoint, f"Bearer {token}" if bearer else token)
+
+
+def request_message(transfer: Transfer, *, callback_address: str, message_id: str) -> messages.Message:
+    """The consumer asks for the data."""
+    return messages.TransferRequestMessage(
+        context=messages.CONTEXT,
+        id=message_id,
+        consumer_pid=transfer.id,
+        agreement_id=transfer.agreement_id,
+        format=transfer.format,
+        callback_address=callback_address,
+    )
+
+
+def start_message(transfer: Transfer, address: Document | None, *, message_id: str) -> messages.Message:
+    """The provider says where the data is; the consumer resumes."""
+    return messages.TransferStartMessage(
+        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, data_address=address
+    )
+
+
+def suspension_message(transfer: Transfer, reason: str, *, message_id: str) -> messages.Message:
+    """Either side pauses."""
+    return messages.TransferSuspensionMessage(
+        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, reason=[reason]
+    )
+
+
+def completion_message(transfer: Transfer, *, message_id: str) -> messages.Message:
+    """Either side has what it wanted."""
+    return messages.TransferCompletionMessage(**_both_pids(transfer), context=messages.CONTEXT, id=message_id)
+
+
+def termination_message(
+    transfer: Transfer, reason: str, *, code: str | None, message_id: str
+) -> messages.Message:
+    """The end, with its reason in words."""
+    return messages.TransferTerminationMessage(
+        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
+    )
+
+
+def _both_pids(transfer: Transfer) -> dict[str, str]:
+    return {"provider_pid": transfer.provider_pid, "consumer_pid": transfer.consumer_pid}
+
+
+def answer(transfer: Transfer, state: str) -> messages.TransferProcess:
+    """The acknowledgement of a message that led, or had led, to `state`."""
+    return messages.TransferProcess(**_both_pids(transfer), context=messages.CONTEXT, state=state)
+
+
+_PATHS = {
+    machine.TRANSFER_REQUEST: "/request",
+    machine.START: "/start",
+    machine.SUSPENSION: "/suspension",
+    machine.COMPLETION: "/completion",
+    machine.TRANSFER_TERMINATION: "/termination",
+}
+
+
+def path(transfer: Transfer, message: str) -> str:
+    """Return the path of the endpoint that takes `message`, below the partner's base address."""
+    process = f"/{binding.segment(transfer.counterparty_pid)}" if transfer.counterparty_pid else ""
+    return f"/transfers{process}{_PATHS[message]}"

@@ -1,0 +1,86 @@
+"""A record of the evidence and the chain that holds the records together.
+
+A record is canonical JSON (sorted keys); its hash is SHA-256 over the hash before it and its bytes, so that a change,
+an insertion, a removal or another order shows at the first record it touches. What was cut off at the end shows only
+against a head that was kept elsewhere: `verify` therefore returns the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+from msgspec import Struct
+
+from comity import errors, strict_json
+
+GENESIS = bytes(32)
+
+
+class Entry(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One message in or out, or one decision: who to whom, in which process, what exactly, and what it changed.
+
+    `sha256` is the hex digest of the exact bytes of the body; `token` the compact JWS that came or went with it.
+    """
+
+    at: int
+    direction: str
+    message: str
+    message_id: str = ""
+    sha256: str
+    sender: str
+    receiver: str
+    kind: str
+    process_id: str
+    counterparty_pid: str = ""
+    before: str = ""
+    after: str = ""
+    token: str = ""
+    attempts: int = 0
+    outcome: str = "accepted"
+    detail: str = ""
+
+
+class Head(Struct, frozen=True):
+    """The end of a chain: number of records and the last hash in hex."""
+
+    size: int
+    hash: str
+
+
+def encode(entry: Entry) -> bytes:
+    """Write a record in the one form that is hashed."""
+    return strict_json.canonical(entry)
+
+
+def link(before: bytes, record: bytes) -> bytes:
+    """Return the hash of a record that follows a record with the hash `before`."""
+    return sha256(before + record).digest()
+
+
+class BrokenChainError(errors.ComityError):
+    """The evidence does not hold; `seq` is the first bad row."""
+
+    code = "broken-evidence"
+
+    def __init__(self, seq: int, what: str) -> None:
+        super().__init__(
+            f"evidence row {seq} {what}", hint="compare with a backup or with the partner's evidence"
+        )
+        self.seq = seq
+
+
+def verify(rows: Iterable[tuple[int, bytes, bytes]]) -> Head:
+    """Check (seq, record, hash) rows in order from the first and return the head.
+
+    Raises:
+        BrokenChainError: names the first row that is missing, altered or out of place.
+    """
+    last, hash_before = 0, GENESIS
+    for seq, record, stored in rows:
+        if seq != last + 1:
+            raise BrokenChainError(last + 1, "is missing")
+        if link(hash_before, record) != stored:
+            raise BrokenChainError(seq, "was altered: its hash does not follow from the row before it")
+        last, hash_before = seq, stored
+    return Head(last, hash_before.hex())

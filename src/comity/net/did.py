@@ -1,0 +1,150 @@
+"""Fetches did:web documents and keeps their keys for a while (identity.md, section 1.6).
+
+Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at
+a time for a DID, its keys for 300 s, its failure for 30 s. An unknown kid means that keys may have changed:
+fetched again, at most every 30 s. Which DIDs may be asked at all, and pinned keys, are the caller's part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from comity import errors
+from comity.identity import did as did_web
+from comity.identity import jose
+from comity.net.http import HttpClient
+
+KEEP_S: Final = 300.0
+KEEP_FAILURE_S: Final = 30.0
+REFETCH_S: Final = 30.0
+TIMEOUT_S: Final = 5.0
+MAX_BYTES: Final = 64 * 1024
+MAX_DIDS: Final = 1024
+_OK: Final = 200
+_GONE: Final = 400
+
+
+class _Known(Struct):
+    """The last fetch of a DID: its keys, or why there are none."""
+
+    fetched_s: float
+    keys: Mapping[str, jose.PublicKey]
+    failure: errors.ComityError | None = None
+
+
+class Resolver:
+    """Answers which keys may sign for a DID; `clock_s` is monotonic."""
+
+    def __init__(self, client: HttpClient, *, clock_s: Callable[[], float], insecure: bool = False) -> None:
+        """Fetch with `client`; `insecure` (development) tries http first, then https."""
+        self._client = client
+        self._clock_s = clock_s
+        self._schemes = (True, False) if insecure else (False,)
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._fetching: dict[str, asyncio.Task[_Known]] = {}
+
+    async def keys(self, did: str, kid: str) -> Mapping[str, jose.PublicKey]:
+        """Return the keys of `did` by absolute id; `kid` is not among them if the DID does not list it.
+
+        Raises:
+            IdentityError: the DID or its document is malformed, refused or not there.
+            TransientDeliveryError: its document cannot be fetched now.
+        """
+        known = self._known.get(did)
+        if known is None or not self._serves(known, kid):
+            known = await self._fetch_once(did)
+        if known.failure is not None:
+            raise _again(known.failure)
+        return known.keys
+
+    async def document(self, did: str) -> dict[str, Any]:
+        """Fetch the document of `did` now, past what is remembered; it is checked to be that DID's.
+
+        Raises:
+            IdentityError: the DID or its document is malformed, refused or not there.
+            TransientDeliveryError: it cannot be fetched now.
+        """
+        for insecure in self._schemes:
+            try:
+                return await self._get(did, did_web.document_url(did, insecure=insecure))
+            except (errors.TransientDeliveryError, errors.IdentityError):
+                if insecure is self._schemes[-1]:
+                    raise
+        raise AssertionError  # the loop returns or raises
+
+    def forget(self, did: str) -> None:
+        """Fetch this DID's document again when it is needed next."""
+        self._known.pop(did, None)
+
+    def _serves(self, known: _Known, kid: str) -> bool:
+        age_s = self._clock_s() - known.fetched_s
+        if known.failure is not None:
+            return age_s < KEEP_FAILURE_S
+        return age_s < (KEEP_S if kid in known.keys else REFETCH_S)
+
+    async def _fetch_once(self, did: str) -> _Known:
+        """Join the fetch that is under way, or begin one; it goes on if its first caller leaves."""
+        task = self._fetching.get(did)
+        if task is None:
+            task = self._fetching[did] = asyncio.create_task(self._fetch(did))
+            task.add_done_callback(lambda _: self._fetching.pop(did, None))
+        return await asyncio.shield(task)
+
+    async def _fetch(self, did: str) -> _Known:
+        try:
+            keys = _prepare(did_web.keys_for_invocation(await self.document(did), did))
+            known = _Known(self._clock_s(), keys)
+        except errors.ComityError as error:
+            known = _Known(self._clock_s(), {}, error)
+        self._known[did] = known
+        self._known.move_to_end(did)
+        while len(self._known) > MAX_DIDS:
+            self._known.popitem(last=False)
+        return known
+
+    async def _get(self, did: str, url: str) -> dict[str, Any]:
+        try:
+            answer = await self._client.request(
+                "GET", url, headers={"Accept": "application/did+json, application/json"},
+                timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES,
+            )  # fmt: skip
+        except errors.PermanentDeliveryError as error:
+            raise _unresolved(did, error.message) from error
+        if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004
+            raise errors.TransientDeliveryError(f"{url} answers with status {answer.status}")
+        if answer.status != _OK:
+            raise _unresolved(did, f"{url} answers with status {answer.status}")
+        try:
+            document = jose.decode_object(answer.body)
+        except ValueError as error:
+            raise _unresolved(did, f"{url} is not a JSON object ({error})") from error
+        if document.get("id") != did:
+            raise _unresolved(did, f"{url} is the document of {str(document.get('id'))[:200]!r}")
+        return document
+
+
+def _prepare(jwks: Mapping[str, Mapping[str, Any]]) -> dict[str, jose.PublicKey]:
+    """Prepare the keys that can be used; one of a kind that we do not take does not spoil the others."""
+    prepared: dict[str, jose.PublicKey] = {}
+    for kid, jwk in jwks.items():
+        try:
+            prepared[kid] = jose.public_key(jwk)
+        except errors.IdentityError:
+            continue
+    return prepared
+
+
+def _unresolved(did: str, why: str) -> errors.IdentityError:
+    return errors.IdentityError(f"the keys of {did[:200]} cannot be found: {why}", step="did-document")
+
+
+def _again(failure: errors.ComityError) -> errors.ComityError:
+    """Return a remembered failure as a new error, so that no traceback grows."""
+    if isinstance(failure, errors.IdentityError):
+        return errors.IdentityError(failure.message, step=failure.step, hint=failure.hint)
+    return errors.TransientDeliveryError(failure.message, retry_after_s=KEEP_FAILURE_S)

@@ -1,0 +1,188 @@
+"""Sends messages of the Dataspace Protocol, reads the version and paged catalogs (DSP 2025-1, HTTPS binding).
+
+It turns statuses into what the sender does next: 2xx is taken, 408, 425, 429 and 5xx are tried again (not before
+Retry-After), anything else is the partner's refusal in its own words. What the bodies mean is `comity.dsp`'s part,
+when to try again the worker's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from yarl import URL
+
+from comity import errors
+from comity.identity import jose
+from comity.net.http import HttpClient, Response
+
+VERSION: Final = "2025-1"
+BINDING: Final = "HTTPS"
+VERSION_PATH: Final = "/.well-known/dspace-version"
+MAX_REASON: Final = 500
+MAX_WAIT_S: Final = 86_400.0
+_MAX_VERSION_BYTES: Final = 64 * 1024
+_MAX_LINK: Final = 8192
+_AGAIN: Final = frozenset({408, 425, 429})
+_SERVER_ERROR: Final = 500
+_SECONDS = re.compile(r"[0-9]{1,10}")
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[A-Za-z*-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s\",;]+))?)*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
+
+
+class DspClient:
+    """Talks to partners' connectors; `authorization` is the whole header, empty for none."""
+
+    def __init__(self, client: HttpClient, *, clock_s: Callable[[], float] = time.time) -> None:
+        """Send with `client`; `clock_s` (since the epoch) is what a Retry-After date is compared with."""
+        self._client = client
+        self._clock_s = clock_s
+
+    async def post(self, url: str, body: bytes, authorization: str) -> bytes:
+        """Send a message and return the answer's body.
+
+        Raises:
+            TransientDeliveryError: try again; `outcome_unknown` if it may have been taken.
+            PermanentDeliveryError: refused, with `status` and the partner's `reason`, or not sent at all.
+        """
+        return (await self._send("POST", url, body, authorization)).body
+
+    async def get(self, url: str, authorization: str) -> bytes:
+        """Ask for a thing's state and return the answer's body; errors as in `post`."""
+        return (await self._send("GET", url, b"", authorization)).body
+
+    async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
+        """Send a catalog request and return a page and the URL to send the same request to for the next one.
+
+        Raises:
+            PermanentDeliveryError: the next page is said to be at another origin; and as in `post`.
+        """
+        answer = await self._send("POST", url, body, authorization)
+        return answer.body, _next_link(url, answer.headers.get("Link", ""))
+
+    async def version(self, root_url: str) -> str:
+        """Return the path of version 2025-1 below `root_url` (`/dsp/2025-1`, or "" for the root itself).
+
+        Raises:
+            PermanentDeliveryError: the partner does not speak this version, or not over HTTPS, and says which.
+        """
+        url = root_url.removesuffix(VERSION_PATH).rstrip("/") + VERSION_PATH
+        answer = await self._send("GET", url, b"", "", max_bytes=_MAX_VERSION_BYTES)
+        try:
+            listed = jose.decode_object(answer.body).get("protocolVersions")
+        except ValueError as error:
+            raise errors.PermanentDeliveryError(f"{url} is not a version answer: {error}") from error
+        entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        for entry in entries:
+            path = entry.get("path")
+            if (
+                entry.get("version") == VERSION
+                and entry.get("binding", BINDING) == BINDING
+                and isinstance(path, str)
+            ):
+                return _base_path(url, path)
+        theirs = ", ".join(f"{one.get('version')} ({one.get('binding')})" for one in entries)
+        raise errors.PermanentDeliveryError(
+            f"{url} offers {_printable(theirs) or 'no version'}, this connector speaks {VERSION} ({BINDING})"
+        )
+
+    async def _send(
+        self, method: str, url: str, body: bytes, authorization: str, *, max_bytes: int | None = None
+    ) -> Response:
+        headers = {"Content-Type": "application/json"} if body else {"Accept": "application/json"}
+        if authorization:
+            headers["Authorization"] = authorization
+        answer = await self._client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        if 200 <= answer.status < 300:  # noqa: PLR2004
+            return answer
+        raise self._refusal(url, answer)
+
+    def _refusal(self, url: str, answer: Response) -> errors.DeliveryError:
+        words = reason(answer.body)
+        message = f"{url[:200]} answers with status {answer.status}" + (f": {words}" if words else "")
+        if answer.status in _AGAIN or answer.status >= _SERVER_ERROR:
+            return errors.TransientDeliveryError(
+                message,
+                retry_after_s=retry_after_s(answer.headers, self._clock_s()),
+                outcome_unknown=answer.status >= _SERVER_ERROR,
+            )
+        return errors.PermanentDeliveryError(message, status=answer.status, reason=words)
+
+
+def reason(body: bytes) -> str:
+    """Return the partner's words in an error's body, at most 500 characters; never fails, whatever the body is."""
+    text = body[: 64 * 1024].decode("utf-8", errors="replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text if not text.lstrip().startswith(("<", "{", "[")) else ""
+    return _printable("; ".join(_words(value, 4)))
+
+
+def _words(value: Any, depth: int) -> list[str]:
+    """Collect texts: those of reason and message, then of code, from DSP errors, EDC's arrays and problem details."""
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, list) and depth:
+        return [text for one in value[:10] for text in _words(one, depth - 1)]
+    if isinstance(value, dict) and depth:
+        for names in (
+            ("reason", "dspace:reason"),
+            ("message", "detail", "@value", "title"),
+            ("code", "dspace:code"),
+        ):
+            found = [text for name in names for text in _words(value.get(name), depth - 1)]
+            if found:
+                return found
+    return []
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[: MAX_REASON * 2]).strip()[
+        :MAX_REASON
+    ]
+
+
+def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """Read Retry-After (RFC 9110, section 10.2.3) as seconds from now, 0 to one day; None if it says nothing."""
+    text = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), MAX_WAIT_S)
+    try:
+        date = parsedate_to_datetime(text)
+        due_s = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(due_s - now_s, 0.0), MAX_WAIT_S)
+
+
+def _next_link(url: str, header: str) -> str | None:
+    """Return the target of rel=next (RFC 8288), absolute; None if there is none."""
+    for link in _LINK.finditer(header[:_MAX_LINK]):
+        rel = _REL.search(link[2])
+        if rel is None or "next" not in (rel[1] or rel[2] or "").lower().split():
+            continue
+        try:
+            target = URL(url).join(URL(link[1])).with_fragment(None)
+            same = target.origin() == URL(url).origin() and target.user is None
+        except ValueError:
+            same = False
+        if not same:
+            raise errors.PermanentDeliveryError(
+                f"{url[:200]} names a next page at another origin: {link[1][:200]!r}"
+            )
+        return str(target)
+    return None
+
+
+def _base_path(url: str, path: str) -> str:
+    shown = path if path.startswith("/") or not path else f"/{path}"
+    if len(shown) > MAX_REASON or not _PATH.fullmatch(shown):
+        raise errors.PermanentDeliveryError(f"{url[:200]} names an unusable path: {path[:200]!r}")
+    return shown.rstrip("/")

@@ -1,0 +1,371 @@
+"""The one guarded HTTP client: limits on time, size and redirects, and no address that `guard` refuses.
+
+Nothing is taken from the environment (proxies, netrc), nothing is remembered (cookies), redirects are followed
+only as often as the caller says, each hop checked. What fails on the way is a TransientDeliveryError, which says
+whether the request may have arrived; what must not be sent or cannot be read is a PermanentDeliveryError. Statuses
+are the caller's to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from msgspec import Struct
+from yarl import URL
+
+from comity import errors
+from comity.net.guard import Guard, RefusedAddressError
+
+__all__ = ["Guard", "HttpClient", "RefusedAddressError", "Response", "StreamResponse"]
+
+CONNECT_S: Final = 10.0
+TIMEOUT_S: Final = 30.0
+MAX_BYTES: Final = 16 * 1024 * 1024
+CHUNK_BYTES: Final = 1024 * 1024
+_MAX_ERROR_BYTES: Final = 64 * 1024
+_PER_HOST: Final = 128
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_KEEP_METHOD: Final = frozenset({307, 308})
+_ERROR: Final = 400
+_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_FAILURES: Final = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
+_DEFAULT_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "comity"}
+
+
+class Response(Struct, frozen=True):
+    """A whole answer; `headers` are looked up without regard to case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamResponse:
+    """An answer whose body is read piece by piece; made by `HttpClient.stream`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._content = response.content
+        self._url = url
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, at most 1 MiB at a time.
+
+        Raises:
+            TransientDeliveryError: it broke off, or nothing came for the time that `stream` was given.
+        """
+        while True:
+            try:
+                chunk = await self._content.read(CHUNK_BYTES)
+            except _FAILURES as error:
+                raise _translated(error, self._url) from error
+            if not chunk:
+                return
+            yield chunk
+
+
+class HttpClient:
+    """Sends requests to where the guard allows; made anywhere, used in one event loop, closed with `close`."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_BYTES,
+        tls_ca_file: str | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """Use `tls_ca_file` (PEM) besides the system's authorities; `resolver` replaces DNS in tests.
+
+        Raises:
+            SettingsError: the file cannot be read or holds no certificate.
+        """
+        self.guard = guard
+        self._timeout_s = timeout_s
+        self._timeout = _timeout(timeout_s)
+        self._max_bytes = max_bytes
+        self._tls = _tls(tls_ca_file)
+        self._resolver = resolver
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def request(  # noqa: PLR0913  # the parts and limits of one request, by name
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_s: float | None = None,
+        max_bytes: int | None = None,
+        redirects: int = 0,
+    ) -> Response:
+        """Send a request and read the whole answer; an error's body (status 400 and up) is cut at 64 KiB.
+
+        With `redirects`, GET and HEAD follow that many, other methods only 307 and 308; Authorization does not go
+        along to another origin.
+
+        Raises:
+            TransientDeliveryError: no connection, no answer in time, or it broke off.
+            PermanentDeliveryError: the guard refuses, or the answer is too large or unreadable.
+        """
+        target = self.guard.check_url(url)
+        sent = _checked_headers(headers)
+        limit = self._max_bytes if max_bytes is None else max_bytes
+        if not redirects:
+            return await self._exchange(method, target, sent, body, self._timeout_of(timeout_s), limit)
+        try:
+            async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
+                return await self._follow(method, target, sent, body, limit, redirects)
+        except TimeoutError:
+            raise _no_answer(url) from None
+
+    async def _follow(  # noqa: PLR0913, PLR0917  # the parts of one request
+        self, method: str, target: URL, headers: Mapping[str, str], body: bytes, limit: int, redirects: int
+    ) -> Response:
+        for hops_left in range(redirects, -1, -1):
+            answer = await self._exchange(method, target, headers, body, self._timeout, limit)
+            location = answer.headers.get("Location", "")
+            safe = method in {"GET", "HEAD"} or answer.status in _KEEP_METHOD
+            if answer.status not in _REDIRECTS or not location or not safe:
+                return answer
+            if not hops_left:
+                break
+            goal = self._next_hop(target, location)
+            if goal.origin() != target.origin():
+                headers = {
+                    name: text for name, text in headers.items() if name.lower() not in _SECRET_HEADERS
+                }
+            target = goal
+        raise errors.PermanentDeliveryError(f"{_shown(target)} redirects more than {redirects} times")
+
+    def _next_hop(self, target: URL, location: str) -> URL:
+        try:
+            goal = str(target.join(URL(location)).with_fragment(None))
+        except ValueError:
+            raise errors.PermanentDeliveryError(f"{_shown(target)} redirects to a malformed URL") from None
+        checked = self.guard.check_url(goal)
+        if target.scheme == "https" and checked.scheme != "https":
+            raise RefusedAddressError(f"{goal[:200]!r} is refused: a redirect must not leave https")
+        return checked
+
+    async def _exchange(  # noqa: PLR0913, PLR0917  # the parts of one request
+        self,
+        method: str,
+        target: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # handed on to aiohttp
+        limit: int,
+    ) -> Response:
+        try:
+            async with self._session(target).request(
+                method, target, headers=headers, data=body or None, allow_redirects=False, timeout=timeout
+            ) as response:
+                return Response(response.status, response.headers, await _read(response, target, limit))
+        except _FAILURES as error:
+            raise _translated(error, target) from error
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[StreamResponse]:
+        """Send a request without body and hand over the answer while it comes, of any size.
+
+        `timeout_s` limits the wait for the answer's head and then for each piece. A body in a Content-Encoding is
+        refused. Leaving early drops the connection.
+
+        Raises:
+            TransientDeliveryError: no connection, no answer in time.
+            PermanentDeliveryError: the guard refuses, or the body is encoded.
+        """
+        target = self.guard.check_url(url)
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        timing = aiohttp.ClientTimeout(total=None, connect=wait_s, sock_connect=CONNECT_S, sock_read=wait_s)
+        try:
+            async with asyncio.timeout(wait_s):
+                response = await self._session(target).request(
+                    method,
+                    target,
+                    headers=_checked_headers(headers),
+                    allow_redirects=False,
+                    timeout=timing,
+                    read_bufsize=CHUNK_BYTES,
+                )
+        except _FAILURES as error:
+            raise _translated(error, target) from error
+        try:
+            if _encoding(response) and response.status < _ERROR:
+                raise _encoded(target, response)
+            yield StreamResponse(response, _shown(target))
+        finally:
+            if response.content.at_eof():
+                response.release()
+            else:
+                response.close()
+
+    async def close(self) -> None:
+        """Close every connection; the client can be used again afterwards."""
+        sessions = list(self._sessions.values())
+        self._sessions.clear()
+        for session in sessions:
+            await session.close()
+
+    def _timeout_of(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
+        return self._timeout if timeout_s is None else _timeout(timeout_s)
+
+    def _session(self, target: URL) -> aiohttp.ClientSession:
+        """Return the session that checks every socket, or for a host that the operator listed, the one without."""
+        listed = self.guard.lists_host(target.raw_host or "")
+        session = self._sessions.get(listed)
+        if session is None:
+            session = self._sessions[listed] = self._open(checked=not listed)
+        return session
+
+    def _open(self, *, checked: bool) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls,
+            limit=0,
+            limit_per_host=_PER_HOST,
+            resolver=self._resolver or aiohttp.ThreadedResolver(),
+            socket_factory=self.guard.open_socket if checked else None,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+
+def _checked_headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Add what every request has; refuse a value that would begin another header (CR, LF, NUL)."""
+    if not headers:
+        return _DEFAULT_HEADERS
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not (text.isprintable() or _HEADER_TEXT.fullmatch(text)):
+            raise errors.PermanentDeliveryError(
+                f"the header {name[:50]!r} cannot be sent: it has control characters"
+            )
+    return {**_DEFAULT_HEADERS, **headers}
+
+
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise errors.SettingsError(
+                f"the TLS authorities in {ca_file!r} cannot be read: {error}"
+            ) from error
+    return context
+
+
+async def _read(response: aiohttp.ClientResponse, target: URL, limit: int) -> bytes:
+    failed = response.status >= _ERROR
+    most = min(limit, _MAX_ERROR_BYTES) if failed else limit
+    length = response.content_length
+    if length is not None and (length <= most or response.method == "HEAD"):
+        content = await response.read()
+    elif length is not None and not failed:
+        raise _too_large(target, response, most)
+    else:
+        content = await _read_up_to(response, most)
+    if len(content) > most:
+        if not failed:
+            raise _too_large(target, response, most)
+        response.close()
+        content = content[:most]
+    return _decode(content, response, target, most) if _encoding(response) else content
+
+
+async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while size <= most and (piece := await response.content.readany()):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    name = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if name == "identity" else name
+
+
+def _decode(content: bytes, response: aiohttp.ClientResponse, target: URL, most: int) -> bytes:
+    """Undo a gzip that we did not ask for (some proxies add it): one member, never more than `most` bytes."""
+    if response.status >= _ERROR or not content:
+        return content
+    if _encoding(response) not in {"gzip", "x-gzip"}:
+        raise _encoded(target, response)
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacking.decompress(content, most + 1)
+    except zlib.error:
+        raise _encoded(target, response) from None
+    if len(plain) > most:
+        raise _too_large(target, response, most)
+    if not unpacking.eof or unpacking.unused_data:
+        raise _encoded(target, response)
+    return plain
+
+
+def _translated(error: Exception, target: URL | str) -> errors.TransientDeliveryError:
+    """Turn one of `_FAILURES` into ours; only where no connection came about is it sure that nothing arrived."""
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return errors.TransientDeliveryError(f"{_shown(target)} cannot be reached: {_words(error)}")
+    if isinstance(error, TimeoutError):
+        return _no_answer(target)
+    message = f"the connection to {_shown(target)} broke: {_words(error)}"
+    return errors.TransientDeliveryError(message, outcome_unknown=True)
+
+
+def _words(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
+
+
+def _shown(target: URL | str) -> str:
+    """Return a URL for messages, without its query, which may hold what others must not read."""
+    return str(target).partition("?")[0][:200]
+
+
+def _no_answer(target: URL | str) -> errors.TransientDeliveryError:
+    return errors.TransientDeliveryError(f"{_shown(target)} did not answer in time", outcome_unknown=True)
+
+
+def _too_large(target: URL, response: aiohttp.ClientResponse, most: int) -> errors.PermanentDeliveryError:
+    response.close()
+    return errors.PermanentDeliveryError(
+        f"{_shown(target)} answers with more than {most} bytes", status=response.status
+    )
+
+
+def _encoded(target: URL, response: aiohttp.ClientResponse) -> errors.PermanentDeliveryError:
+    response.close()
+    return errors.PermanentDeliveryError(
+        f"{_shown(target)} answers in the Content-Encoding {_encoding(response)[:40]!r}, which was not asked for",
+        status=response.status,
+    )

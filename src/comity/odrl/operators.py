@@ -1,0 +1,114 @@
+"""What each ODRL operator says about facts and right operands (ODRL vocabulary 2.2, section 4.7).
+
+A verdict is True, False or None, and None means that it cannot be told: a permission then does not apply
+and a prohibition does. Text facts may be several values at once: `purpose eq research` is True for exactly
+that purpose, False for others, and None for research along with something else. No hierarchy of places or
+classes is known here, so `isA`, `isPartOf` and `hasPart` on text are True for the same name and None
+otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from comity.odrl import values, vocabulary
+
+Verdict: TypeAlias = bool | None
+Test: TypeAlias = Callable[[Any, Any], Verdict]
+_Texts: TypeAlias = frozenset[str]
+_Intervals: TypeAlias = tuple[values.Interval, ...]
+
+
+def negate(verdict: Verdict) -> Verdict:
+    """Return the opposite; what cannot be told stays so."""
+    return None if verdict is None else not verdict
+
+
+def fact(value: object, kind: vocabulary.Kind) -> frozenset[str] | int | None:
+    """Return a fact ready for a test of its kind; None if there is none or it is of another kind.
+
+    Text is a string or a collection of strings, time a `datetime`, number an `int`.
+    """
+    if kind == "text":
+        if isinstance(value, str):
+            return frozenset((value,))
+        if isinstance(value, set | frozenset | list | tuple) and all(isinstance(item, str) for item in value):
+            return frozenset(value) or None
+        return None
+    if kind == "time":
+        return values.microseconds(value) if isinstance(value, datetime) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def test(operator: str, kind: vocabulary.Kind) -> Test | None:
+    """Return the test of an operator for a kind of value; None if it has no meaning there."""
+    return (_TEXT if kind == "text" else _INTERVAL).get(operator)
+
+
+def _text_eq(left: _Texts, right: _Texts) -> Verdict:
+    if left == right:
+        return True
+    return False if left.isdisjoint(right) else None
+
+
+def _text_any(left: _Texts, right: _Texts) -> Verdict:
+    if left <= right:
+        return True
+    return False if left.isdisjoint(right) else None
+
+
+def _text_part(left: _Texts, right: _Texts) -> Verdict:
+    return True if left <= right else None
+
+
+def _text_has(left: _Texts, right: _Texts) -> Verdict:
+    return True if left >= right else None
+
+
+_TEXT: Final[Mapping[str, Test]] = MappingProxyType(
+    {
+        "eq": _text_eq,
+        "neq": lambda left, right: negate(_text_eq(left, right)),
+        "isAnyOf": _text_any,
+        "isNoneOf": lambda left, right: negate(_text_any(left, right)),
+        "isAllOf": lambda left, right: bool(left >= right),
+        "isA": _text_part,
+        "isPartOf": _text_part,
+        "hasPart": _text_has,
+    }
+)
+
+
+def _any(left: values.Number, right: _Intervals) -> bool:
+    return any(low <= left <= high for low, high in right)
+
+
+def _all(left: values.Number, right: _Intervals) -> bool:
+    return all(low <= left <= high for low, high in right)
+
+
+def _eq(left: values.Number, right: _Intervals) -> Verdict:
+    if _all(left, right):
+        return True
+    return None if _any(left, right) else False
+
+
+_INTERVAL: Final[Mapping[str, Test]] = MappingProxyType(
+    {
+        "eq": _eq,
+        "neq": lambda left, right: negate(_eq(left, right)),
+        "lt": lambda left, right: bool(left < right[0][0]),
+        "lteq": lambda left, right: bool(left <= right[0][1]),
+        "gt": lambda left, right: bool(left > right[0][1]),
+        "gteq": lambda left, right: bool(left >= right[0][0]),
+        "isAnyOf": _any,
+        "isNoneOf": lambda left, right: not _any(left, right),
+        "isAllOf": _all,
+        "isA": _any,
+        "isPartOf": _any,
+        "hasPart": _all,
+    }
+)

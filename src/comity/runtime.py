@@ -1,0 +1,285 @@
+"""Puts a connector together and runs it: the only place that knows every part.
+
+One process: two listeners, the writer and reader of the store, the delivery worker, the fetching of data. It answers
+as soon as both listeners are bound; what a process before it left unfinished goes on by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import hmac
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from comity import errors
+from comity import settings as configuration
+from comity.api import app, connection
+from comity.api import dataplane as data_api
+from comity.controlplane import trust
+from comity.controlplane.connector import Connector
+from comity.controlplane.content import Contents
+from comity.controlplane.decide import ByPolicy, Decisions
+from comity.controlplane.outcome import Outcomes
+from comity.controlplane.pulling import Pulling
+from comity.controlplane.transfer_moves import Revoked
+from comity.dataplane import flows, tokens
+from comity.dataplane.pull import Pull
+from comity.db import database, migrate, token_uses
+from comity.db.seal import Seal
+from comity.delivery.worker import Worker
+from comity.dsp import terms
+from comity.identity import did
+from comity.net import did as did_net
+from comity.net import dsp as dsp_net
+from comity.net.guard import Guard
+from comity.net.http import HttpClient
+from comity.settings import Settings
+from comity.storage.file import Files
+from comity.storage.http import HttpSource
+
+BACKLOG = 2048
+PURGE_S = 60.0
+TOKEN_KEPT_S = 600
+GRACE_S = 5
+
+log = logging.getLogger("comity")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A connector that is running inside this process, without its listeners."""
+
+    connector: Connector
+    public: ASGIApp
+    internal: ASGIApp
+    worker: Worker
+
+
+@contextlib.asynccontextmanager
+async def connector(settings: Settings, *, decisions: Decisions | None = None) -> AsyncIterator[Parts]:
+    """Run a connector without listeners for as long as the block runs.
+
+    Raises:
+        SettingsError, DatabaseError: it cannot run.
+    """
+    migrate.migrate(settings.database)
+    store = database.Database(settings.database)
+    guard = Guard(settings.allow, insecure=settings.insecure)
+    client = HttpClient(guard, tls_ca_file=settings.ca_file or None)
+    try:
+        made = _connector(settings, store, guard, client, decisions or ByPolicy())
+        async with _running(settings, made, client) as parts:
+            yield parts
+    finally:
+        await client.close()
+        store.close()
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings, made: Connector, client: HttpClient) -> AsyncIterator[Parts]:
+    store = made.database
+    worker = Worker(Outcomes(made), dsp_net.DspClient(client).post, now_ms=now_ms, chance=random.random)
+    pulling = Pulling(made, Pull(functools.partial(client.stream, "GET")), chance=random.random)
+    open_flows = flows.Flows()
+    for listener in (worker.notice, pulling.notice, functools.partial(_cut, open_flows)):
+        store.subscribe(listener)
+    tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(store))]
+    await pulling.resume()
+    try:
+        yield Parts(made, *_applications(settings, made, open_flows), worker)
+    finally:
+        open_flows.cut_all()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await worker.close()
+        await pulling.close()
+
+
+def _connector(
+    settings: Settings, store: database.Database, guard: Guard, client: HttpClient, decisions: Decisions
+) -> Connector:
+    resolver = did_net.Resolver(client, clock_s=time.monotonic, insecure=settings.insecure)
+    return Connector(
+        participant_id=settings.participant_id,
+        dsp_address=settings.address + terms.VERSION_PATH,
+        data_address=settings.address + "/data",
+        database=store,
+        seal=Seal(configuration.seal_key(settings)),
+        identity=_identity(settings, store, resolver),
+        peers=dsp_net.DspClient(client),
+        resolver=resolver,
+        egress=guard,
+        files=Files(settings.roots),
+        back_end=HttpSource(client),
+        decisions=decisions,
+        now_ms=now_ms,
+        new_id=new_id,
+        new_token=tokens.new_token,
+    )
+
+
+def _identity(
+    settings: Settings, store: database.Database, resolver: did_net.Resolver
+) -> trust.Tokens | trust.Unproven:
+    if settings.mock_identity:
+        return trust.Unproven(settings.participant_id)
+    return trust.Tokens(
+        settings.participant_id,
+        configuration.signing_key(settings),
+        resolver=resolver,
+        database=store,
+        now_s=lambda: int(time.time()),
+        new_jti=new_id,
+    )
+
+
+def _applications(settings: Settings, made: Connector, open_flows: flows.Flows) -> tuple[ASGIApp, ASGIApp]:
+    storages = {"file": made.files, "http": made.back_end}
+    data = data_api.application(Contents(made).lookup, storages=storages, open_flows=open_flows)
+    document = None
+    if settings.participant_id.startswith("did:web:"):
+        key = configuration.signing_key(settings).public_jwk()
+        document = did.document(settings.participant_id, [key], address=settings.address)
+    digest = hashlib.sha256(settings.management_key.encode()).digest()
+
+    def accepts(key: str) -> bool:
+        return hmac.compare_digest(hashlib.sha256(key.encode()).digest(), digest)
+
+    return (
+        app.public(made, data, address=settings.address, did_document=document),
+        app.internal(made, accepts),
+    )
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """Return a new IRI that nobody can guess."""
+    return f"urn:uuid:{uuid.UUID(bytes=secrets.token_bytes(16), version=4)}"
+
+
+def _cut(open_flows: flows.Flows, announced: object) -> None:
+    for event in announced:  # type: ignore[attr-defined]
+        if isinstance(event, Revoked):
+            open_flows.cut(event.transfer_id)
+
+
+async def _purge(store: database.Database) -> None:
+    while True:
+        await asyncio.sleep(PURGE_S)
+        with contextlib.suppress(errors.DatabaseError):
+            await store.write(lambda tx: token_uses.purge(tx, before_s=int(time.time()) - TOKEN_KEPT_S))
+
+
+def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
+    """Run the connector of a data folder until it is told to stop (SIGTERM, SIGINT).
+
+    Raises:
+        SettingsError: it cannot run: the folder is in use, a port is taken, a key or certificate cannot be read.
+        DatabaseError: the store cannot be read.
+    """
+    import uvloop  # noqa: PLC0415  only a server needs it
+
+    lock = database.lock_folder(settings.folder)
+    try:
+        with _bound(settings.listen, "public.listen") as public, _bound(settings.management, "management.listen") as own:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(settings, public, own, decisions))
+    finally:
+        os.close(lock)
+
+
+async def _serve(
+    settings: Settings, public: socket.socket, own: socket.socket, decisions: Decisions | None
+) -> None:
+    async with connector(settings, decisions=decisions) as parts:
+        servers = [_server(parts.public, settings), _server(parts.internal, None)]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, functools.partial(_stop, servers))
+        _announce(settings)
+        await asyncio.gather(servers[0].serve([public]), servers[1].serve([own]))
+    log.info("%s has stopped", settings.name)
+
+
+def _announce(settings: Settings) -> None:
+    if settings.mock_identity:
+        log.warning("development.mock_identity is on: whoever says a name is believed. Only for tests.")
+    if settings.insecure:
+        log.warning("development.insecure is on: http and loopback are allowed. Never between two sites.")
+    log.info("%s (%s) serves partners at %s", settings.name, settings.participant_id, settings.address)
+    log.info("its management API is at %s", settings.management_address)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: there are two of them, and `serve` stops both."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(application: ASGIApp, settings: Settings | None) -> _Server:
+    """Return a server; with settings it may end TLS itself."""
+    config = uvicorn.Config(
+        application,
+        http=connection.AbortableConnection,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=settings.tls_certificate or None if settings else None,
+        ssl_keyfile=settings.tls_key or None if settings else None,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise errors.SettingsError(f"public.tls_certificate or tls_key cannot be used: {error}") from None
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return _Server(config)
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+@contextlib.contextmanager
+def _bound(listen: str, name: str) -> Iterator[socket.socket]:
+    host, port = configuration.split_listen(listen, name)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, port))
+        except OSError as error:
+            raise errors.SettingsError(
+                f"{name} {listen} cannot be used: {error.strerror}", hint="is another process listening there?"
+            ) from None
+        bound.listen(BACKLOG)
+        yield bound
+
+

@@ -1,0 +1,327 @@
+"""What an operator decides, in one file of the data folder (`comity.toml`), and the keys beside it.
+
+`initialize` makes a data folder, `load` reads one and says of every mistake which key of which file is wrong. The keys
+lie in `keys/`, readable by their owner only: `connector.pem` signs, `seal.key` encrypts columns, `management.key`
+opens the management API.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from comity import errors
+from comity.db.seal import KEY_BYTES
+from comity.identity import did, jose
+
+FILE = "comity.toml"
+DATABASE = "comity.sqlite"
+RECEIVED = "received"
+KID = "key-1"
+
+TEMPLATE = """\
+# Comity: settings of {name}. Documented in docs/reference/settings.md; restart after a change.
+
+[participant]
+id = {participant_id}
+name = {name}
+
+[public]
+# The address at which partners reach this connector, and where it listens for them.
+address = {address}
+listen = {listen}
+{tls}
+[management]
+# For your own people and programs: not to be reached from outside.
+listen = {management}
+
+[storage]
+# Folders that may be published from and received into.
+roots = [{roots}]
+
+[outgoing]
+# Private networks or hosts that may be connected to, such as "10.1.0.0/16"; all others are refused.
+allow = []
+
+[development]
+# true allows http and loopback addresses: for one machine, never between two sites.
+insecure = {insecure}
+# true believes whoever says a name: only for tests against other connectors.
+mock_identity = {mock_identity}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A connector's settings; addresses are `host:port`, `tls_*` paths or empty (a proxy ends TLS)."""
+
+    folder: Path
+    participant_id: str
+    name: str
+    address: str
+    listen: str
+    management: str
+    roots: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    ca_file: str = ""
+    insecure: bool = False
+    mock_identity: bool = False
+    management_key: str = field(default="", repr=False)
+
+    @property
+    def management_address(self) -> str:
+        """The address of the management API on this machine."""
+        host, _, port = self.management.rpartition(":")
+        return f"http://{'127.0.0.1' if host in {'', '0.0.0.0'} else host}:{port}"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / DATABASE
+
+
+def initialize(  # noqa: PLR0913  what an operator decides
+    folder: Path,
+    *,
+    address: str,
+    name: str = "",
+    listen: str = "",
+    management: str = "127.0.0.1:8281",
+    roots: Sequence[str] = (),
+    tls_certificate: str = "",
+    tls_key: str = "",
+    insecure: bool = False,
+    mock_identity: bool = False,
+    participant_id: str = "",
+) -> Settings:
+    """Make a data folder with settings and new keys, and return the settings.
+
+    Raises:
+        SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
+    """
+    folder = folder.absolute()
+    if (folder / FILE).exists():
+        raise errors.SettingsError(f"{folder} holds a connector already", hint="start it with: comity serve")
+    address = address.rstrip("/")
+    values = {
+        "participant": {"id": participant_id or _participant_id(address), "name": name or _host(address)},
+        "public": {
+            "address": address,
+            "listen": listen or _default_listen(address),
+            **({"tls_certificate": tls_certificate, "tls_key": tls_key} if tls_certificate or tls_key else {}),
+        },
+        "management": {"listen": management},
+        "storage": {"roots": list(roots) or _default_roots(folder)},
+        "development": {"insecure": insecure, "mock_identity": mock_identity},
+    }
+    settings = _read(folder, values)
+    _write(folder, settings)
+    return load(folder)
+
+
+def _participant_id(address: str) -> str:
+    try:
+        return did.format_did_web(address)
+    except errors.IdentityError as error:
+        raise errors.SettingsError(f"the address cannot be a did:web name: {error.message}", hint=error.hint) from None
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).hostname or address
+
+
+def _default_listen(address: str) -> str:
+    parts = urlsplit(address)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        port = 0
+    return f"127.0.0.1:{port}" if parts.hostname in {"localhost", "127.0.0.1"} else f"0.0.0.0:{port}"
+
+
+def _default_roots(folder: Path) -> list[str]:
+    return list(dict.fromkeys(str(each) for each in (folder / RECEIVED, Path.home(), Path.cwd())))
+
+
+def _write(folder: Path, settings: Settings) -> None:
+    try:
+        (folder / "keys").mkdir(parents=True, mode=0o700, exist_ok=True)
+        (folder / RECEIVED).mkdir(exist_ok=True)
+        _private(folder / "keys" / "connector.pem", jose.SigningKey.generate(KID).dump_pem())
+        _private(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode())
+        _private(folder / "keys" / "management.key", secrets.token_urlsafe(32).encode())
+        (folder / FILE).write_text(_format(settings), encoding="utf-8")
+    except OSError as error:
+        raise errors.SettingsError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _private(path: Path, content: bytes) -> None:
+    if path.exists():
+        return  # never overwrite a key: what was sealed or signed with it would be lost
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _format(settings: Settings) -> str:
+    tls = ""
+    if settings.tls_certificate:
+        tls = f"tls_certificate = {_quote(settings.tls_certificate)}\ntls_key = {_quote(settings.tls_key)}\n"
+    return TEMPLATE.format(
+        participant_id=_quote(settings.participant_id),
+        name=_quote(settings.name),
+        address=_quote(settings.address),
+        listen=_quote(settings.listen),
+        management=_quote(settings.management),
+        tls=tls,
+        roots=", ".join(_quote(root) for root in settings.roots),
+        insecure=str(settings.insecure).lower(),
+        mock_identity=str(settings.mock_identity).lower(),
+    )
+
+
+def _quote(text: str) -> str:
+    """Write a TOML basic string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+
+
+def load(folder: Path) -> Settings:
+    """Read the settings of a data folder.
+
+    Raises:
+        SettingsError: there is no connector in it, or a key of the file is missing, unknown or wrong.
+    """
+    folder = folder.absolute()
+    try:
+        values = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
+        key = (folder / "keys" / "management.key").read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise errors.SettingsError(
+            f"there is no connector in {folder}: {Path(error.filename).name} is missing",
+            hint="make one with: comity init --address https://...",
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise errors.SettingsError(f"{folder / FILE} cannot be read: {error}") from None
+    return _read(folder, values, management_key=key)
+
+
+_KEYS: dict[str, dict[str, type]] = {
+    "participant": {"id": str, "name": str},
+    "public": {"address": str, "listen": str, "tls_certificate": str, "tls_key": str},
+    "management": {"listen": str},
+    "storage": {"roots": list},
+    "outgoing": {"allow": list, "ca_file": str},
+    "development": {"insecure": bool, "mock_identity": bool},
+}
+
+
+def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> Settings:
+    place = folder / FILE
+    for section, keys in values.items():
+        for name, value in keys.items() if isinstance(keys, dict) else [("", keys)]:
+            wanted = _KEYS.get(section, {}).get(name)
+            if wanted is None:
+                raise errors.SettingsError(f"{place}: there is no setting {section}.{name}".rstrip("."))
+            strings = isinstance(value, list) and not all(isinstance(each, str) for each in value)
+            if type(value) is not wanted or strings:
+                raise errors.SettingsError(f"{place}: {section}.{name} must be {_NAMES[wanted]}")
+    settings = Settings(
+        folder=folder,
+        participant_id=_require(place, values, "participant", "id"),
+        name=_require(place, values, "participant", "name"),
+        address=_require(place, values, "public", "address").rstrip("/"),
+        listen=_require(place, values, "public", "listen"),
+        management=_require(place, values, "management", "listen"),
+        roots=tuple(values.get("storage", {}).get("roots", ())),
+        allow=tuple(values.get("outgoing", {}).get("allow", ())),
+        ca_file=values.get("outgoing", {}).get("ca_file", ""),
+        tls_certificate=values["public"].get("tls_certificate", ""),
+        tls_key=values["public"].get("tls_key", ""),
+        management_key=management_key,
+        **values.get("development", {}),
+    )
+    _check(place, settings)
+    return settings
+
+
+_NAMES = {str: "a text", list: "a list of texts", bool: "true or false"}
+
+
+def _require(place: Path, values: dict[str, Any], section: str, name: str) -> str:
+    value = values.get(section, {}).get(name)
+    if not value:
+        raise errors.SettingsError(f"{place}: {section}.{name} is missing")
+    return str(value)
+
+
+def _check(place: Path, settings: Settings) -> None:
+    parts = urlsplit(settings.address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise errors.SettingsError(
+            f"{place}: public.address must be an address such as https://connector.example, not {settings.address!r}"
+        )
+    if parts.scheme == "http" and not settings.insecure:
+        raise errors.SettingsError(
+            f"{place}: public.address is http", hint="use https, or for one machine development.insecure"
+        )
+    for name, value in (("public.listen", settings.listen), ("management.listen", settings.management)):
+        split_listen(value, f"{place}: {name}")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise errors.SettingsError(f"{place}: public.tls_certificate and public.tls_key go together")
+    if not all(os.path.isabs(root) for root in settings.roots):
+        raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
+
+
+def split_listen(listen: str, name: str) -> tuple[str, int]:
+    """Return host and port of a `host:port`.
+
+    Raises:
+        SettingsError: it is not of that form.
+    """
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004  TCP
+        raise errors.SettingsError(f"{name} must be host:port, not {listen!r}")
+    return host.strip("[]"), int(port)
+
+
+def signing_key(settings: Settings) -> jose.SigningKey:
+    """Return the key that signs our tokens.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    return jose.SigningKey.load_pem(f"{settings.participant_id}#{KID}", _read_key(settings, "connector.pem"))
+
+
+def seal_key(settings: Settings) -> bytes:
+    """Return the key that encrypts columns.
+
+    Raises:
+        SettingsError: it cannot be read, or is not 32 bytes in hex.
+    """
+    try:
+        key = bytes.fromhex(_read_key(settings, "seal.key").decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise errors.SettingsError(f"{settings.folder / 'keys' / 'seal.key'} is not a key of {KEY_BYTES} bytes in hex")
+    return key
+
+
+def _read_key(settings: Settings, name: str) -> bytes:
+    path = settings.folder / "keys" / name
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise errors.SettingsError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,103 @@
+"""JSON as it comes from outside, read strictly, and JSON as it is compared and hashed, written in one way.
+
+What other readers let pass and later trip over is refused here with its reason: duplicate keys, NaN and infinities,
+lone surrogates, a byte order mark, nesting past any use, bytes that are not UTF-8 (RFC 8259, RFC 7493 I-JSON).
+Who calls: `dsp.codec` for the protocol, `api` for the management API, `techdata` for manifests.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any, NoReturn
+
+import msgspec
+
+from comity import errors
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        raise errors.InvalidInputError(
+            f"the key {twice!r} stands twice in one object", hint="send each key once"
+        )
+    return members
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> str:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name[:100]
+        seen.add(name)
+    return ""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise errors.InvalidInputError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise errors.InvalidInputError(f"the number {text[:40]} is too large")
+    return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON value in `body`.
+
+    Raises:
+        InvalidInputError: it is not JSON, or JSON that two readers could understand differently.
+    """
+    try:
+        text = body.decode("utf-8")
+        if "\\u" in text:
+            value = _decoder.decode(text)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate fails here
+            return value
+        return _decoder.decode(text)
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise errors.InvalidInputError(f"the body is not valid UTF-8: {error.reason}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise errors.InvalidInputError(f"the body is not JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise errors.InvalidInputError("the body is nested too deeply") from None
+    except ValueError:
+        raise errors.InvalidInputError("the body has a number with too many digits") from None
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`; anything else than an object is refused."""
+    value = decode(body)
+    if not isinstance(value, dict):
+        raise errors.InvalidInputError(f"the body must be a JSON object, not {_kind(value)}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "an array"
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def canonical(value: Any) -> bytes:
+    """Encode `value` with sorted keys and no space, so that equal values are equal bytes."""
+    try:
+        return _canonical.encode(value)
+    except RecursionError:
+        raise errors.InvalidInputError("the body is nested too deeply") from None
+
+
+def digest(value: Any) -> bytes:
+    """SHA-256 over the canonical form, 32 bytes."""
+    return sha256(canonical(value)).digest()

@@ -1,0 +1,1 @@
+"""Technical data packages as values: what is in one and how its manifest is written. Pure."""

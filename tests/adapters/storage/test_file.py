@@ -1,0 +1,274 @@
+import asyncio
+import os
+import socket
+import threading
+
+import pytest
+
+from comity.errors import InvalidInputError, StorageError
+from comity.storage import descriptor, file, folder, source
+
+MIB = 2**20
+
+
+async def read(files, published, start=0, end=None):
+    return b"".join([chunk async for chunk in await files.open_range(published, start, end)])
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def files(root):
+    return file.Files([str(root)])
+
+
+async def test_a_published_file_is_read_whole_and_by_range(root, files):
+    content = os.urandom(3 * MIB + 17)
+    (root / "a.step").write_bytes(content)
+    told = []
+    published = await files.publish(str(root / "a.step"), told.append)
+    assert (published.size_bytes, told[-1], published.name) == (len(content), len(content), "a.step")
+    assert await read(files, published) == content
+    for start, end in [(0, 1), (MIB - 1, MIB + 1), (5, 5), (len(content) - 1, len(content)), (17, None)]:
+        assert await read(files, published, start, end) == content[start:end]
+    chunks = [len(chunk) async for chunk in await files.open_range(published)]
+    assert chunks == [MIB, MIB, MIB, 17]
+
+
+OUTSIDE = ["{root}/../secret", "/etc/passwd", "{root}/link", "{root}/folder-link/secret", "{root}x/secret", "{root}/."]
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, "relative", "", "\0", "{root}/a\0b", "{root}/missing", "{root}/" + "a" * 5000])
+async def test_nothing_outside_the_roots_is_published_or_opened(tmp_path, root, files, path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "rootx").mkdir()
+    (tmp_path / "rootx/secret").write_bytes(b"secret")
+    (root / "link").symlink_to(tmp_path / "secret")
+    (root / "folder-link").symlink_to(tmp_path)
+    path = path.format(root=root)
+    with pytest.raises(StorageError):
+        await files.publish(path)
+    with pytest.raises(StorageError):
+        await files.open_range(source.Source(kind="file", address=path, size_bytes=6))
+
+
+async def test_a_link_inside_the_roots_is_published_as_what_it_leads_to(root, files):
+    (root / "v1").write_bytes(b"one")
+    (root / "latest").symlink_to(root / "v1")
+    assert (await files.publish(str(root / "latest"))).address == str(root / "v1")
+
+
+async def test_a_link_put_in_the_place_of_a_published_file_is_not_followed(tmp_path, root, files):
+    (root / "deep").mkdir()
+    (root / "deep/a").write_bytes(b"secret")
+    published = await files.publish(str(root / "deep/a"))
+    (tmp_path / "other").mkdir()
+    os.rename(root / "deep/a", tmp_path / "other/a")
+    (root / "deep/a").symlink_to(tmp_path / "other/a")
+    with pytest.raises(StorageError):
+        await files.open_range(published)
+    (root / "deep/a").unlink()
+    (root / "deep").rmdir()
+    (root / "deep").symlink_to(tmp_path / "other")
+    with pytest.raises(StorageError):
+        await files.open_range(published)
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    listener = socket.socket(socket.AF_UNIX)
+    here = os.getcwd()
+    os.chdir(path.parent)
+    listener.bind(path.name)
+    os.chdir(here)
+    listener.close()
+
+
+def make_device(path):
+    try:
+        os.mknod(path, 0o600 | 0o020000, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+
+
+@pytest.mark.parametrize("make", [make_fifo, make_socket, make_device])
+async def test_what_is_not_a_regular_file_is_refused_without_waiting(root, files, make):
+    make(root / "odd")
+    async with asyncio.timeout(2):
+        with pytest.raises(StorageError):
+            await files.publish(str(root / "odd"))
+        with pytest.raises(StorageError):
+            await files.open_range(source.Source(kind="file", address=str(root / "odd"), size_bytes=0))
+        with pytest.raises(StorageError, match="odd"):
+            await folder.scan(files, str(root))
+
+
+def appended(path):
+    with path.open("ab") as opened:
+        opened.write(b"x")
+
+
+def rewritten(path):
+    path.write_bytes(bytes(len(path.read_bytes())))
+    os.utime(path, ns=(1, 1))
+
+
+@pytest.mark.parametrize("change", [appended, rewritten, lambda path: os.truncate(path, 5), os.unlink])
+async def test_a_file_changed_since_it_was_published_is_refused(root, files, change):
+    (root / "a").write_bytes(os.urandom(1000))
+    published = await files.publish(str(root / "a"))
+    change(root / "a")
+    with pytest.raises(StorageError) as caught:
+        await files.open_range(published)
+    assert caught.value.code == source.CHANGED
+
+
+@pytest.mark.parametrize("change", [appended, rewritten, lambda path: os.truncate(path, MIB + 5)])
+async def test_a_file_changed_while_it_is_read_hands_out_not_one_new_byte(root, files, change):
+    content = os.urandom(3 * MIB)
+    (root / "a").write_bytes(content)
+    published = await files.publish(str(root / "a"))
+    chunks = await files.open_range(published)
+    assert await anext(chunks) == content[:MIB]
+    change(root / "a")
+    with pytest.raises(StorageError) as caught:
+        await anext(chunks)
+    assert caught.value.code == source.CHANGED
+
+
+async def test_a_file_replaced_while_it_is_read_is_still_read_as_published(root, files):
+    content = os.urandom(2 * MIB)
+    (root / "a").write_bytes(content)
+    published = await files.publish(str(root / "a"))
+    chunks = await files.open_range(published)
+    (root / "b").write_bytes(bytes(2 * MIB))
+    os.replace(root / "b", root / "a")
+    assert b"".join([chunk async for chunk in chunks]) == content
+
+
+async def test_a_stream_given_up_leaves_nothing_open(root, files):
+    (root / "a").write_bytes(bytes(3 * MIB))
+    published = await files.publish(str(root / "a"))
+    before = len(os.listdir("/proc/self/fd"))
+    chunks = await files.open_range(published)
+    await anext(chunks)
+    await chunks.aclose()
+    with pytest.raises(StorageError):
+        await files.open_range(source.Source(kind="file", address=str(root / "a"), size_bytes=1))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_descriptor_is_not_closed_under_a_running_thread(root):
+    (root / "a").write_bytes(b"abc")
+    opened = descriptor.Descriptor(os.open(root / "a", os.O_RDONLY))
+    started, go_on, seen = threading.Event(), threading.Event(), []
+
+    def slow():
+        started.set()
+        go_on.wait(5)
+        seen.append(os.pread(opened.number, 3, 0))
+
+    task = asyncio.create_task(opened.run(slow))
+    await asyncio.to_thread(started.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    opened.close()
+    go_on.set()
+    async with asyncio.timeout(5):
+        while not seen or opened._running.done() is False:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+    assert seen == [b"abc"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened.number)
+
+
+async def test_a_folder_is_listed_in_order_with_its_hashes(root, files):
+    (root / "b/c").mkdir(parents=True)
+    (root / "b/c/drawing.pdf").write_bytes(b"pdf")
+    (root / "a.step").write_bytes(bytes(MIB + 1))
+    (root / "empty").write_bytes(b"")
+    (root / ".git").mkdir()
+    (root / ".git/config").write_bytes(b"secret")
+    (root / "b/.hidden").write_bytes(b"")
+    (root / "same").symlink_to("a.step")
+    told = []
+    found = await folder.scan(files, str(root), lambda *progress: told.append(progress))
+    assert [entry.path for entry in found.files] == ["a.step", "b/c/drawing.pdf", "empty", "same"]
+    assert found.skipped == (".git", "b/.hidden")
+    assert told[-1] == (4, 2 * MIB + 5, 2 * MIB + 5)
+    assert [entry.source.name for entry in found.files] == ["a.step", "drawing.pdf", "empty", "same"]
+    described = found.manifest("Gear")
+    assert described.files[1].media_type == "application/pdf"
+    assert described.files[0].sha256 == described.files[3].sha256
+
+
+async def test_a_decomposed_name_is_published_composed_and_still_found(root, files):
+    (root / "u\u0308.txt").write_bytes(b"x")
+    found = await folder.scan(files, str(root))
+    assert found.files[0].path == "\u00fc.txt"
+    assert await read(files, found.files[0].source) == b"x"
+
+
+@pytest.mark.parametrize("name", [b"a\\b", b"a\nb", b"\xff\xfe", b"a" * 241, b"a\x1b[2J"])
+async def test_a_name_that_no_manifest_may_hold_is_named(root, files, name):
+    with open(os.fsencode(root) + b"/" + name, "wb"):
+        pass
+    with pytest.raises(InvalidInputError, match="rename|path") as caught:
+        await folder.scan(files, str(root))
+    assert str(root) in caught.value.message
+
+
+async def test_links_that_leave_or_loop_are_refused(tmp_path, root, files):
+    (root / "in").mkdir()
+    (root / "in/out").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="leaves the folder"):
+        await folder.scan(files, str(root))
+    (root / "in/out").unlink()
+    (root / "in/loop").symlink_to(root / "in")
+    with pytest.raises(StorageError, match="link to a folder"):
+        await folder.scan(files, str(root))
+    (root / "in/loop").unlink()
+    (root / "in/self").symlink_to("self")
+    with pytest.raises(StorageError, match="self"):
+        await folder.scan(files, str(root))
+    (root / "in/self").unlink()
+    (root / "in/dangling").symlink_to("nowhere")
+    with pytest.raises(StorageError, match="dangling"):
+        await folder.scan(files, str(root))
+
+
+async def test_a_link_out_of_the_published_folder_but_inside_the_root_is_refused(root, files):
+    (root / "pub").mkdir()
+    (root / "private").write_bytes(b"secret")
+    (root / "pub/link").symlink_to(root / "private")
+    with pytest.raises(StorageError, match="leaves the folder"):
+        await folder.scan(files, str(root / "pub"))
+
+
+async def test_a_very_deep_folder_is_refused_not_a_crash(root, files):
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(600):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    with pytest.raises((StorageError, InvalidInputError)):
+        await folder.scan(files, str(root))
+
+
+@pytest.mark.parametrize("path", ["{root}/missing", "{root}/file", "/etc"])
+async def test_only_a_folder_below_a_root_is_scanned(root, files, path):
+    (root / "file").write_bytes(b"")
+    with pytest.raises(StorageError):
+        await folder.scan(files, path.format(root=root))
