@@ -7,14 +7,16 @@ opens the management API.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from comity import errors
 from comity.db.seal import KEY_BYTES
@@ -80,7 +82,7 @@ class Settings:
     def management_address(self) -> str:
         """The address of the management API on this machine."""
         host, _, port = self.management.rpartition(":")
-        return f"http://{'127.0.0.1' if host in {'', '0.0.0.0'} else host}:{port}"
+        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared, not bound
 
     @property
     def database(self) -> Path:
@@ -116,14 +118,16 @@ def initialize(  # noqa: PLR0913  what an operator decides
         "public": {
             "address": address,
             "listen": listen or _default_listen(address),
-            **({"tls_certificate": tls_certificate, "tls_key": tls_key} if tls_certificate or tls_key else {}),
+            **(
+                {"tls_certificate": tls_certificate, "tls_key": tls_key} if tls_certificate or tls_key else {}
+            ),
         },
         "management": {"listen": management},
         "storage": {"roots": list(roots) or _default_roots(folder)},
         "development": {"insecure": insecure, "mock_identity": mock_identity},
     }
     settings = _read(folder, values)
-    _write(folder, settings)
+    _write(folder, _format(settings).encode())
     return load(folder)
 
 
@@ -131,46 +135,70 @@ def _participant_id(address: str) -> str:
     try:
         return did.format_did_web(address)
     except errors.IdentityError as error:
-        raise errors.SettingsError(f"the address cannot be a did:web name: {error.message}", hint=error.hint) from None
+        raise errors.SettingsError(
+            f"the address cannot be a did:web name: {error.message}", hint=error.hint
+        ) from None
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of a public address, None if it is none that partners could reach."""
+    try:
+        parts = urlsplit(address)
+        usable = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:  # its host or port cannot be read
+        return None
+    plain = re.fullmatch(r"[!-~]+", address) and "@" not in parts.netloc
+    return parts if usable and plain and parts.scheme in {"http", "https"} else None
 
 
 def _host(address: str) -> str:
-    return urlsplit(address).hostname or address
+    parts = _split(address)
+    return (parts.hostname if parts else None) or address
 
 
 def _default_listen(address: str) -> str:
-    parts = urlsplit(address)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        port = 0
+    parts = _split(address)
+    if parts is None:
+        return "127.0.0.1:0"  # the address is refused before anything listens
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"127.0.0.1:{port}" if parts.hostname in {"localhost", "127.0.0.1"} else f"0.0.0.0:{port}"
 
 
 def _default_roots(folder: Path) -> list[str]:
-    return list(dict.fromkeys(str(each) for each in (folder / RECEIVED, Path.home(), Path.cwd())))
+    folders = [folder / RECEIVED]
+    for find in (Path.home, Path.cwd):
+        with contextlib.suppress(OSError, RuntimeError):  # an account without a home, a folder that is gone
+            folders.append(find())
+    return list(dict.fromkeys(str(each) for each in folders))
 
 
-def _write(folder: Path, settings: Settings) -> None:
+def _write(folder: Path, content: bytes) -> None:
     try:
         (folder / "keys").mkdir(parents=True, mode=0o700, exist_ok=True)
         (folder / RECEIVED).mkdir(exist_ok=True)
-        _private(folder / "keys" / "connector.pem", jose.SigningKey.generate(KID).dump_pem())
-        _private(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode())
-        _private(folder / "keys" / "management.key", secrets.token_urlsafe(32).encode())
-        (folder / FILE).write_text(_format(settings), encoding="utf-8")
+        _put(folder / "keys" / "connector.pem", jose.SigningKey.generate(KID).dump_pem(), mode=0o600)
+        _put(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode(), mode=0o600)
+        _put(folder / "keys" / "management.key", secrets.token_urlsafe(32).encode(), mode=0o600)
+        _put(folder / FILE, content, mode=0o644)
     except OSError as error:
         raise errors.SettingsError(f"{folder} cannot be written: {error.strerror}") from None
 
 
-def _private(path: Path, content: bytes) -> None:
+def _put(path: Path, content: bytes, *, mode: int) -> None:
+    """Make a file whole or not at all: half a key, after a full disk, would be taken for a key later."""
     if path.exists():
         return  # never overwrite a key: what was sealed or signed with it would be lost
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _format(settings: Settings) -> str:
@@ -193,7 +221,7 @@ def _format(settings: Settings) -> str:
 def _quote(text: str) -> str:
     """Write a TOML basic string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 def load(folder: Path) -> Settings:
@@ -213,6 +241,10 @@ def load(folder: Path) -> Settings:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise errors.SettingsError(f"{folder / FILE} cannot be read: {error}") from None
+    if not key:
+        raise errors.SettingsError(
+            f"{folder / 'keys' / 'management.key'} is empty: it would open the API to everybody"
+        )
     return _read(folder, values, management_key=key)
 
 
@@ -229,13 +261,16 @@ _KEYS: dict[str, dict[str, type]] = {
 def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> Settings:
     place = folder / FILE
     for section, keys in values.items():
+        if section not in _KEYS:
+            raise errors.SettingsError(f"{place}: there is no section {section}")
         for name, value in keys.items() if isinstance(keys, dict) else [("", keys)]:
             wanted = _KEYS.get(section, {}).get(name)
             if wanted is None:
                 raise errors.SettingsError(f"{place}: there is no setting {section}.{name}".rstrip("."))
-            strings = isinstance(value, list) and not all(isinstance(each, str) for each in value)
-            if type(value) is not wanted or strings:
+            if type(value) is not wanted or not all(isinstance(each, str) for each in _texts(value)):
                 raise errors.SettingsError(f"{place}: {section}.{name} must be {_NAMES[wanted]}")
+            if any(not _is_unicode(each) for each in _texts(value)):
+                raise errors.SettingsError(f"{place}: {section}.{name} has a character that is not Unicode")
     settings = Settings(
         folder=folder,
         participant_id=_require(place, values, "participant", "id"),
@@ -255,6 +290,15 @@ def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> 
     return settings
 
 
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text can be written to the file: a path of odd bytes has surrogates in it."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in text)  # noqa: PLR2004  Unicode
+
+
 _NAMES = {str: "a text", list: "a list of texts", bool: "true or false"}
 
 
@@ -266,8 +310,8 @@ def _require(place: Path, values: dict[str, Any], section: str, name: str) -> st
 
 
 def _check(place: Path, settings: Settings) -> None:
-    parts = urlsplit(settings.address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    parts = _split(settings.address)
+    if parts is None:
         raise errors.SettingsError(
             f"{place}: public.address must be an address such as https://connector.example, not {settings.address!r}"
         )
@@ -279,7 +323,7 @@ def _check(place: Path, settings: Settings) -> None:
         split_listen(value, f"{place}: {name}")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise errors.SettingsError(f"{place}: public.tls_certificate and public.tls_key go together")
-    if not all(os.path.isabs(root) for root in settings.roots):
+    if not all(Path(root).is_absolute() for root in settings.roots):
         raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
 
 
@@ -290,9 +334,10 @@ def split_listen(listen: str, name: str) -> tuple[str, int]:
         SettingsError: it is not of that form.
     """
     host, _, port = listen.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004  TCP
+    host = host.strip("[]")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004  TCP
         raise errors.SettingsError(f"{name} must be host:port, not {listen!r}")
-    return host.strip("[]"), int(port)
+    return host, int(port)
 
 
 def signing_key(settings: Settings) -> jose.SigningKey:
@@ -315,7 +360,9 @@ def seal_key(settings: Settings) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise errors.SettingsError(f"{settings.folder / 'keys' / 'seal.key'} is not a key of {KEY_BYTES} bytes in hex")
+        raise errors.SettingsError(
+            f"{settings.folder / 'keys' / 'seal.key'} is not a key of {KEY_BYTES} bytes in hex"
+        )
     return key
 
 

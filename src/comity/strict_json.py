@@ -15,16 +15,16 @@ import msgspec
 
 from comity import errors
 
+MAX_DEPTH = 128
+
 _canonical = msgspec.json.Encoder(order="sorted")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
         raise errors.InvalidInputError(
-            f"the key {twice!r} stands twice in one object", hint="send each key once"
+            f"the key {_twice(pairs)!r} stands twice in one object", hint="send each key once"
         )
     return members
 
@@ -59,21 +59,41 @@ def decode(body: bytes) -> Any:
         InvalidInputError: it is not JSON, or JSON that two readers could understand differently.
     """
     try:
-        text = body.decode("utf-8")
-        if "\\u" in text:
-            value = _decoder.decode(text)
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate fails here
-            return value
-        return _decoder.decode(text)
+        return _parse(body.decode("utf-8"))
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise errors.InvalidInputError(f"the body is not valid UTF-8: {error.reason}") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise errors.InvalidInputError(f"the body is not JSON: {error.msg} at {where}") from None
     except RecursionError:
-        raise errors.InvalidInputError("the body is nested too deeply") from None
+        raise _too_deep() from None
     except ValueError:
         raise errors.InvalidInputError("the body has a number with too many digits") from None
+
+
+def _parse(text: str) -> Any:
+    value = _decoder.decode(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate fails here
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what the parser's own limit, which hangs on the caller's stack, let pass."""
+    level, depth = [value], 0
+    while containers := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = [
+            member for each in containers for member in (each.values() if isinstance(each, dict) else each)
+        ]
+
+
+def _too_deep() -> errors.InvalidInputError:
+    return errors.InvalidInputError(f"the body is nested too deeply: more than {MAX_DEPTH} levels")
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -85,9 +105,12 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, list):
-        return "an array"
-    return "null" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "null"
+    return _KINDS.get(type(value), "a number")
+
+
+_KINDS = {list: "an array", str: "a string", bool: "a boolean"}
 
 
 def canonical(value: Any) -> bytes:
@@ -95,7 +118,7 @@ def canonical(value: Any) -> bytes:
     try:
         return _canonical.encode(value)
     except RecursionError:
-        raise errors.InvalidInputError("the body is nested too deeply") from None
+        raise _too_deep() from None
 
 
 def digest(value: Any) -> bytes:

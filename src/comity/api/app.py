@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comity import __version__
 from comity.api import dsp, management
@@ -28,19 +28,55 @@ log = logging.getLogger(__name__)
 JSON = "application/json"
 
 
-def public(connector: Connector, data: ASGIApp, *, address: str, did_document: dict[str, Any] | None) -> Starlette:
+def public(
+    connector: Connector, data: ASGIApp, *, address: str, did_document: dict[str, Any] | None
+) -> ASGIApp:
     """Return the application for partners: protocol, data, DID document; below the path of the public address."""
     path = urlsplit(address).path.rstrip("/")
-    routes: list[BaseRoute] = [
-        _health(),
-        dsp.version_route(connector),
-        Mount(terms.VERSION_PATH, routes=dsp.routes(connector)),
-        Mount("/data", app=data),
-    ]
+    routes: list[BaseRoute] = [_health(), dsp.version_route(connector)]
     if did_document is not None:
         place = "/did.json" if path else "/.well-known/did.json"
         routes.append(Route(place, _fixed(did_document), methods=["GET"]))
-    return _application([Mount(path, routes=routes)] if path else routes)
+    others = _application([Mount(path, routes=routes)] if path else routes)
+    busy = {path + terms.VERSION_PATH: dsp.application(connector), path + "/data": data}
+    return _guarded(_Prefixes(busy, others))
+
+
+class _Prefixes:
+    """Hands requests to the application of their first path segments, and the rest to another one."""
+
+    def __init__(self, applications: dict[str, ASGIApp], others: ASGIApp) -> None:
+        self._applications = applications
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        for prefix, application in self._applications.items():
+            if path.startswith(prefix + "/"):
+                await application({**scope, "root_path": prefix}, receive, send)
+                return
+        await self._others(scope, receive, send)
+
+
+def _guarded(application: ASGIApp) -> ASGIApp:
+    """Answer an unexpected error with 500 and an id, if no answer has begun."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await application(scope, receive, noting)
+        except Exception as error:
+            if begun:
+                raise
+            await (await _unexpected(Request(scope), error))(scope, receive, send)
+
+    return app
 
 
 def internal(connector: Connector, accepts: Callable[[str], bool]) -> Starlette:
@@ -63,7 +99,10 @@ async def _missing(request: Request, error: Exception) -> Response:  # noqa: ARG
 async def _unexpected(request: Request, error: Exception) -> Response:
     name = secrets.token_hex(8)
     log.error("error %s at %s %s", name, request.method, request.url.path, exc_info=error)
-    return _json({"code": "internal", "message": "an unexpected error; the operator finds it by its id", "id": name}, 500)
+    return _json(
+        {"code": "internal", "message": "an unexpected error; the operator finds it by its id", "id": name},
+        500,
+    )
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

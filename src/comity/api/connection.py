@@ -1,8 +1,9 @@
 """uvicorn's HTTP connection with one thing added: an application can abort it.
 
-ASGI knows no abort. Leaving an answer unfinished makes uvicorn close the connection politely, which first waits for a slow
-reader to take what is buffered: up to a chunk more than it may have. `api.dataplane` looks for the abort in the scope and
-does without where there is none. Given to uvicorn by `runtime` (`http=connection.AbortableConnection`).
+ASGI knows no abort. Leaving an answer unfinished makes uvicorn close the connection politely, which first
+waits for a slow reader to take what is buffered: up to a chunk more than it may have. `api.dataplane` looks
+for the abort in the scope and does without where there is none. Given to uvicorn by `runtime`
+(`http=connection.AbortableConnection`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The data plane's front door: GET and HEAD below /data/{transfer id}, as an ASGI application.
 
-It moves bytes from `dataplane.serve` to the wire and turns errors into answers; every decision is taken there or by the
-`lookup` it is given. Once a stream is running, whatever goes wrong ends in an aborted connection: a receiver must never take
-a short or mixed body for a whole one. With `api.connection` under uvicorn the abort also drops what is still buffered.
+It moves bytes from `dataplane.serve` to the wire and turns errors into answers; every decision is taken
+there or by the `lookup` it is given. Once a stream is running, whatever goes wrong ends in an aborted
+connection: a receiver must never take a short or mixed body for a whole one. With `api.connection` under
+uvicorn the abort also drops what is still buffered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,10 +48,18 @@ class Lookup(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Door:
+    lookup: Lookup
+    storages: Mapping[str, source.Storage]
+    open_flows: flows.Flows
+
+
 def application(
     lookup: Lookup, *, storages: Mapping[str, source.Storage], open_flows: flows.Flows, prefix: str = ""
 ) -> ASGIApp:
-    """Make the application; `prefix` is the path before the transfer id, unless a mount has taken it away already."""
+    """Make the application; `prefix` is the path before the transfer id, where no mount took it away."""
+    door = _Door(lookup, storages, open_flows)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +70,7 @@ def application(
             async with open_flows.open(transfer_id) as flow:
                 leaving = asyncio.create_task(_watch_leaving(receive, flow))
                 try:
-                    reply = await _answer(lookup, storages, open_flows, flow, scope, path)
+                    reply = await _answer(door, flow, scope, path)
                     await _send(reply, started, flow)
                 finally:
                     leaving.cancel()
@@ -70,23 +80,16 @@ def application(
     return app
 
 
-async def _answer(
-    lookup: Lookup,
-    storages: Mapping[str, source.Storage],
-    open_flows: flows.Flows,
-    flow: flows.Flow,
-    scope: Scope,
-    path: str,
-) -> serve.Answer:
+async def _answer(door: _Door, flow: flows.Flow, scope: Scope, path: str) -> serve.Answer:
     headers = _headers(scope)
     token = tokens.read(headers.pop("authorization", None))
-    grant = await lookup(flow.transfer_id, tokens.digest(token))
-    if open_flows.crowded(flow.transfer_id):
+    grant = await door.lookup(flow.transfer_id, tokens.digest(token))
+    if door.open_flows.crowded(flow.transfer_id):
         return serve.problem(
             429, "crowded", "too many streams of this transfer are open", (("Retry-After", "5"),)
         )
     flow.watch(grant.still_allowed)
-    return await serve.answer(grant, scope["method"], path, headers, storages)
+    return await serve.answer(grant, scope["method"], path, headers, door.storages)
 
 
 class _Started:
@@ -149,23 +152,21 @@ async def _fail(error: ComityError, scope: Scope, started: _Started) -> None:
             await abort()
 
 
+_PROBLEMS: Final[tuple[tuple[type[ComityError], int, str, serve.Headers], ...]] = (
+    (IdentityError, 401, "", (("WWW-Authenticate", "Bearer"),)),
+    (PolicyError, 403, "", ()),
+    (NotFoundError, 404, "", ()),
+    (ConflictError, 409, "", ()),
+    (StorageError, 503, "the data cannot be read now", (("Retry-After", "10"),)),
+    (DatabaseError, 503, "try again", (("Retry-After", "2"),)),
+    (ComityError, 500, "this request could not be answered", ()),
+)
+
+
 def problem(error: ComityError) -> serve.Answer:
     """Turn an error into the answer a partner gets: what to do about it, and nothing about our files."""
-    match error:
-        case IdentityError():
-            return serve.problem(401, error.code, error.message, (("WWW-Authenticate", "Bearer"),))
-        case PolicyError():
-            return serve.problem(403, error.code, error.message)
-        case NotFoundError():
-            return serve.problem(404, error.code, error.message)
-        case ConflictError():
-            return serve.problem(409, error.code, error.message)
-        case StorageError():
-            return serve.problem(503, error.code, "the data cannot be read now", (("Retry-After", "10"),))
-        case DatabaseError():
-            return serve.problem(503, error.code, "try again", (("Retry-After", "2"),))
-        case _:
-            return serve.problem(500, "error", "this request could not be answered")
+    status, message, extra = next(row[1:] for row in _PROBLEMS if isinstance(error, row[0]))
+    return serve.problem(status, error.code, message or error.message, extra)
 
 
 def _split(scope: Scope, prefix: str) -> tuple[str, str]:

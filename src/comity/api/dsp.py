@@ -7,13 +7,13 @@ ours, and says by its record which role we have. Missing and not yours are one 4
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comity import errors
 from comity.api import body as bodies
@@ -25,7 +25,6 @@ from comity.dsp import codec, messages, terms, version
 
 JSON = "application/json"
 MAX_BODY_BYTES = 1024 * 1024
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
 
@@ -46,41 +45,73 @@ def status_of(error: errors.ComityError) -> int:
     return next(status for kind, status in STATUSES if isinstance(error, kind))
 
 
-def routes(connector: Connector) -> list[Route]:
-    """Return the routes below the base address, each with and without a slash at its end."""
-    found: list[Route] = [
-        *_both("/catalog/request", _catalog_request(connector), "POST"),
-        *_both("/catalog/datasets/{id:path}", _dataset(connector), "GET"),
-        *_both("/negotiations/request", _first(connector, terms.NEGOTIATION, messages.ContractRequestMessage), "POST"),
-        *_both("/negotiations/offers", _first(connector, terms.NEGOTIATION, messages.ContractOfferMessage), "POST"),
-        *_both("/transfers/request", _first(connector, terms.TRANSFER, messages.TransferRequestMessage), "POST"),
-    ]
-    for kind, path, role, expected in NEXT:
-        found += _both(f"/{COLLECTIONS[kind]}/{{pid}}{path}", _next(connector, kind, expected, role), "POST")
-    for kind, collection in COLLECTIONS.items():
-        found += _both(f"/{collection}/{{pid}}", _state(connector, kind), "GET")
-    return found
-
-
-COLLECTIONS = {terms.NEGOTIATION: "negotiations", terms.TRANSFER: "transfers"}
 EITHER = ""
-NEXT: tuple[tuple[str, str, str, type[messages.Message]], ...] = (
-    (terms.NEGOTIATION, "/request", terms.PROVIDER, messages.ContractRequestMessage),
-    (terms.NEGOTIATION, "/offers", terms.CONSUMER, messages.ContractOfferMessage),
-    (terms.NEGOTIATION, "/events", EITHER, messages.ContractNegotiationEventMessage),
-    (terms.NEGOTIATION, "/agreement", terms.CONSUMER, messages.ContractAgreementMessage),
-    (terms.NEGOTIATION, "/agreement/verification", terms.PROVIDER, messages.ContractAgreementVerificationMessage),
-    (terms.NEGOTIATION, "/termination", EITHER, messages.ContractNegotiationTerminationMessage),
-    (terms.TRANSFER, "/start", EITHER, messages.TransferStartMessage),
-    (terms.TRANSFER, "/suspension", EITHER, messages.TransferSuspensionMessage),
-    (terms.TRANSFER, "/completion", EITHER, messages.TransferCompletionMessage),
-    (terms.TRANSFER, "/termination", EITHER, messages.TransferTerminationMessage),
-)
-"""Kind, path below the process, our role (either where both sides take the message), message type."""
+COLLECTIONS = {"negotiations": terms.NEGOTIATION, "transfers": terms.TRANSFER}
+
+FIRST: dict[str, type[messages.Message]] = {
+    "/negotiations/request": messages.ContractRequestMessage,
+    "/negotiations/offers": messages.ContractOfferMessage,
+    "/transfers/request": messages.TransferRequestMessage,
+}
+"""Path of a first message -> message type."""
+
+NEXT: dict[tuple[str, str], tuple[str, type[messages.Message]]] = {
+    ("negotiations", "/request"): (terms.PROVIDER, messages.ContractRequestMessage),
+    ("negotiations", "/offers"): (terms.CONSUMER, messages.ContractOfferMessage),
+    ("negotiations", "/events"): (EITHER, messages.ContractNegotiationEventMessage),
+    ("negotiations", "/agreement"): (terms.CONSUMER, messages.ContractAgreementMessage),
+    ("negotiations", "/agreement/verification"): (
+        terms.PROVIDER,
+        messages.ContractAgreementVerificationMessage,
+    ),
+    ("negotiations", "/termination"): (EITHER, messages.ContractNegotiationTerminationMessage),
+    ("transfers", "/start"): (EITHER, messages.TransferStartMessage),
+    ("transfers", "/suspension"): (EITHER, messages.TransferSuspensionMessage),
+    ("transfers", "/completion"): (EITHER, messages.TransferCompletionMessage),
+    ("transfers", "/termination"): (EITHER, messages.TransferTerminationMessage),
+}
+"""Collection and path below a process -> our role (either where both sides take the message), message type."""
 
 
-def _both(path: str, endpoint: Endpoint, method: str) -> list[Route]:
-    return [Route(path, endpoint, methods=[method]), Route(path + "/", endpoint, methods=[method])]
+def application(connector: Connector) -> ASGIApp:
+    """Return the application below the base address; a slash at the end of a path does not matter.
+
+    Paths are looked up in the two tables above: this is the busiest part of a connector, and a router that tries one
+    pattern after the other costs more than the rest of the request's HTTP.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
+        response = await _respond(connector, Request(scope, receive), path)
+        await response(scope, receive, send)
+
+    return app
+
+
+async def _respond(connector: Connector, request: Request, path: str) -> Response:
+    if path.startswith("/catalog/"):
+        return await _catalog(connector, request, path)
+    if path in FIRST:
+        kind = COLLECTIONS[path.split("/")[1]]
+        return await _take(connector, request, kind, FIRST[path], "", EITHER)
+    _, _, rest = path.partition("/")
+    collection, _, rest = rest.partition("/")
+    pid, slash, rest = rest.partition("/")
+    if collection not in COLLECTIONS or not pid:
+        return _no_endpoint(404)
+    if not slash:
+        return await _state(connector, request, COLLECTIONS[collection], pid)
+    found = NEXT.get((collection, slash + rest))
+    return (
+        await _take(connector, request, COLLECTIONS[collection], found[1], pid, found[0])
+        if found
+        else _no_endpoint(404)
+    )
+
+
+def _no_endpoint(status: int) -> Response:
+    body = {"code": "not-found", "message": "there is no such endpoint or method"}
+    return Response(messages.encode_document(body), status, None, JSON)
 
 
 async def _caller(connector: Connector, request: Request, content: bytes) -> Caller:
@@ -93,23 +124,11 @@ def _answer(message: Any, status: int = 200, headers: dict[str, str] | None = No
     return Response(messages.encode(message), status, headers, JSON)
 
 
-def _first(connector: Connector, kind: str, expected: type[messages.Message]) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return await _take(connector, request, kind, expected, "", EITHER)
-
-    return endpoint
-
-
-def _next(connector: Connector, kind: str, expected: type[messages.Message], role: str) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return await _take(connector, request, kind, expected, request.path_params["pid"], role)
-
-    return endpoint
-
-
 async def _take(  # noqa: PLR0913  what a route knows of its message
     connector: Connector, request: Request, kind: str, expected: type[messages.Message], pid: str, role: str
 ) -> Response:
+    if request.method != "POST":
+        return _no_endpoint(405)
     document: dict[str, Any] = {}
     try:
         content = await bodies.read(request, MAX_BODY_BYTES)
@@ -162,45 +181,40 @@ def _retry_after(error: errors.ComityError) -> dict[str, str] | None:
     return {"Retry-After": "1"} if status_of(error) == 503 else None  # noqa: PLR2004  the status says it
 
 
-def _state(connector: Connector, kind: str) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        try:
+async def _state(connector: Connector, request: Request, kind: str, pid: str) -> Response:
+    if request.method != "GET":
+        return _no_endpoint(405)
+    try:
+        caller = await _caller(connector, request, b"")
+        state = negotiation.state if kind == terms.NEGOTIATION else transfer.state
+        return _answer(await state(connector, caller, pid))
+    except errors.ComityError as error:
+        return _process_error(kind, error, {"providerPid": pid})
+
+
+async def _catalog(connector: Connector, request: Request, path: str) -> Response:
+    dataset_id = path.removeprefix("/catalog/datasets/")
+    try:
+        if request.method == "POST" and path == "/catalog/request":
+            return await _catalog_page(connector, request)
+        if request.method == "GET" and dataset_id != path:
             caller = await _caller(connector, request, b"")
-            state = negotiation.state if kind == terms.NEGOTIATION else transfer.state
-            return _answer(await state(connector, caller, request.path_params["pid"]))
-        except errors.ComityError as error:
-            return _process_error(kind, error, {"providerPid": request.path_params["pid"]})
-
-    return endpoint
-
-
-def _catalog_request(connector: Connector) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        try:
-            content = await bodies.read(request, MAX_BODY_BYTES)
-            caller = await _caller(connector, request, content)
-            page = await catalog.serve(connector, caller, content, request.query_params.get("page"))
-        except errors.ComityError as error:
-            return _catalog_error(error)
-        headers = {}
-        if page.next_token is not None:
-            target = f"{connector.dsp_address}/catalog/request?page={quote(page.next_token)}"
-            headers["Link"] = f'<{target}>; rel="next"'
-        return Response(messages.encode_document(page.document), 200, headers, JSON)
-
-    return endpoint
+            dataset = await catalog.serve_dataset(connector, caller, dataset_id)
+            return Response(messages.encode_document(dataset), 200, None, JSON)
+    except errors.ComityError as error:
+        return _catalog_error(error)
+    return _no_endpoint(405 if path == "/catalog/request" or dataset_id != path else 404)
 
 
-def _dataset(connector: Connector) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        try:
-            caller = await _caller(connector, request, b"")
-            dataset = await catalog.serve_dataset(connector, caller, request.path_params["id"].rstrip("/"))
-        except errors.ComityError as error:
-            return _catalog_error(error)
-        return Response(messages.encode_document(dataset), 200, None, JSON)
-
-    return endpoint
+async def _catalog_page(connector: Connector, request: Request) -> Response:
+    content = await bodies.read(request, MAX_BODY_BYTES)
+    caller = await _caller(connector, request, content)
+    page = await catalog.serve(connector, caller, content, request.query_params.get("page"))
+    headers = {}
+    if page.next_token is not None:
+        target = f"{connector.dsp_address}/catalog/request?page={quote(page.next_token)}"
+        headers["Link"] = f'<{target}>; rel="next"'
+    return Response(messages.encode_document(page.document), 200, headers, JSON)
 
 
 def _catalog_error(error: errors.ComityError) -> Response:

@@ -58,21 +58,30 @@ async def serve(connector: Connector, caller: Caller, body: bytes, token: str | 
 
 
 async def _record_request(
-    connector: Connector, tx: Transaction, caller: Caller, message: messages.CatalogRequestMessage, body: bytes
+    connector: Connector,
+    tx: Transaction,
+    caller: Caller,
+    message: messages.CatalogRequestMessage,
+    body: bytes,
 ) -> None:
-    entry = Entry(
+    entry = _entry(connector, message, body, sender=caller.participant_id, receiver=connector.participant_id)
+    await evidence.append(tx, msgspec.structs.replace(entry, direction="in", token=caller.token))
+
+
+def _entry(
+    connector: Connector, message: messages.CatalogRequestMessage, body: bytes, *, sender: str, receiver: str
+) -> Entry:
+    return Entry(
         at=connector.now_ms(),
-        direction="in",
+        direction="out",
         message="CatalogRequestMessage",
         message_id=message.id or "",
         sha256=sha256_hex(body),
-        sender=caller.participant_id,
-        receiver=connector.participant_id,
+        sender=sender,
+        receiver=receiver,
         kind="catalog",
         process_id="",
-        token=caller.token,
     )
-    await evidence.append(tx, entry)
 
 
 def _criteria(wanted: Any) -> list[Document]:
@@ -130,7 +139,9 @@ def _read_token(token: str | None) -> tuple[int, str]:
     if token is None:
         return (-1, "")
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[int, str])
+        return msgspec.json.decode(
+            base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[int, str]
+        )
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise errors.InvalidInputError(
             "this page is not known; follow the Link header as it was given", path="$.page"
@@ -185,10 +196,32 @@ async def request(
     seen: set[str] = set()
     while url is not None and url not in seen and len(seen) < MAX_PAGES:
         seen.add(url)
-        authorization = connector.identity.authorization(partner.id, body)
-        answer, url = await connector.peers.post_page(url, body, authorization)
+        answer, url = await _ask_page(connector, partner, message, body, url)
         merged = _merge(merged, _read_catalog(partner, answer))
     return merged or {}
+
+
+async def _ask_page(
+    connector: Connector,
+    partner: partners.Partner,
+    message: messages.CatalogRequestMessage,
+    body: bytes,
+    url: str,
+) -> tuple[bytes, str | None]:
+    """Ask for a page, and keep in the evidence that and with what outcome it was asked for."""
+    authorization = connector.identity.authorization(partner.id, body)
+    entry = _entry(connector, message, body, sender=connector.participant_id, receiver=partner.id)
+    entry = msgspec.structs.replace(
+        entry, token=authorization.removeprefix("Bearer "), outcome="acknowledged"
+    )
+    try:
+        return await connector.peers.post_page(url, body, authorization)
+    except errors.DeliveryError as error:
+        entry = msgspec.structs.replace(entry, outcome="failed", detail=error.message[:500])
+        raise
+    finally:
+        kept = entry
+        await connector.database.write(lambda tx: evidence.append(tx, kept))
 
 
 def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
@@ -196,7 +229,9 @@ def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
         document = strict_json.decode_object(answer)
         catalog.read_datasets(document)
     except errors.InvalidInputError as error:
-        raise errors.PermanentDeliveryError(f"{partner.id} answered with something else than a catalog: {error.message}")
+        raise errors.PermanentDeliveryError(
+            f"{partner.id} answered with something else than a catalog: {error.message}"
+        )
     return document
 
 
@@ -207,7 +242,9 @@ def _merge(merged: Document | None, page: Document) -> Document:
     return {**merged, "dataset": datasets} if datasets else merged
 
 
-async def request_dataset(connector: Connector, counterparty_id: str, address: str | None, dataset_id: str) -> Document:
+async def request_dataset(
+    connector: Connector, counterparty_id: str, address: str | None, dataset_id: str
+) -> Document:
     """Fetch one dataset of a partner.
 
     Raises:
@@ -221,4 +258,6 @@ async def request_dataset(connector: Connector, counterparty_id: str, address: s
     try:
         return strict_json.decode_object(answer)
     except errors.InvalidInputError as error:
-        raise errors.PermanentDeliveryError(f"{partner.id} answered with something else than a dataset: {error.message}")
+        raise errors.PermanentDeliveryError(
+            f"{partner.id} answered with something else than a dataset: {error.message}"
+        )

@@ -34,7 +34,7 @@ class Peers(Protocol):
         """Return the body of a 2xx answer and the address of the next page, if any."""
 
     async def version(self, root: str) -> str:
-        """Return the base address of the version that both sides speak."""
+        """Return the path, below `root`, of the version that both sides speak."""
 
 
 class Resolver(Protocol):

@@ -102,7 +102,9 @@ class ByPolicy:
 def _answer(case: NegotiationCase) -> Move:
     standing = case.standing
     if standing is None:
-        return Move(kind=TERMINATE, reason="this is not offered any more; ask for the catalog again", code="no-offer")
+        return Move(
+            kind=TERMINATE, reason="this is not offered any more; ask for the catalog again", code="no-offer"
+        )
     if not standing.allowed:
         return Move(kind=TERMINATE, reason=refusal(standing.reasons), code="policy")
     if not standing.differences:

@@ -43,7 +43,9 @@ async def start(
     """
     if destination:
         destination = _folder(connector, destination)
-    going_on = await connector.database.read(lambda tx: _find_open(tx, counterparty_id, asset_id, destination))
+    going_on = await connector.database.read(
+        lambda tx: _find_open(tx, counterparty_id, asset_id, destination)
+    )
     if going_on is not None:
         return going_on
     dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
@@ -111,9 +113,15 @@ async def _find_agreement(
     return None
 
 
-async def _find_open(tx: Transaction, counterparty_id: str, asset_id: str, destination: str) -> Exchange | None:
+async def _find_open(
+    tx: Transaction, counterparty_id: str, asset_id: str, destination: str
+) -> Exchange | None:
     for each in reversed(await exchanges.find_all(tx)):
-        if (each.counterparty_id, each.asset_id, each.destination) == (counterparty_id, asset_id, destination):
+        if (each.counterparty_id, each.asset_id, each.destination) == (
+            counterparty_id,
+            asset_id,
+            destination,
+        ):
             stage = (await _status(tx, each))["stage"]
             return each if stage not in {COMPLETED, FAILED} else None
     return None

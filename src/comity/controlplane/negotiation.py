@@ -61,6 +61,7 @@ async def _receive_first(
     connector: Connector, tx: Transaction, incoming: Incoming, partner: partner_rows.Partner
 ) -> messages.ContractNegotiation:
     message = incoming.message
+    role: str
     if isinstance(message, messages.ContractRequestMessage):
         role, their_pid = terms.PROVIDER, message.consumer_pid
     elif isinstance(message, messages.ContractOfferMessage):
@@ -71,15 +72,18 @@ async def _receive_first(
     repeat = await process.take_first(tx, incoming, known)
     if known is not None and repeat is not None:
         return negotiation.answer(known, repeat)
-    record = negotiation_moves.new_record(connector, partner, role, message.offer, their_pid, callback(connector, message.callback_address))
+    record = negotiation_moves.new_record(
+        connector, partner, role, message.offer, their_pid, callback(connector, message.callback_address)
+    )
+    named = None
     if role == terms.PROVIDER:
-        await _check_offered(connector, tx, partner, message.offer)
+        named = await _find_offered(connector, tx, partner, message.offer)
     step = Step(None, machine.apply(incoming.kind, None, incoming.key, terms.other(role)))
     digest = incoming.digest()
     record = process.stepped(record, step.after, now_ms=record.created_at, digest=digest)
     await negotiations.insert(tx, record)
     await process.record_received(connector, tx, incoming, record, step, digest=digest)
-    await negotiation_moves.advance(connector, tx, record, partner)
+    await negotiation_moves.advance(connector, tx, record, partner, named)
     return negotiation.answer(record, step.after)
 
 
@@ -91,18 +95,21 @@ def callback(connector: Connector, address: str | None) -> str:
     try:
         connector.egress.check_url(address)
     except errors.PermanentDeliveryError as error:
-        raise errors.InvalidInputError(f"this address is refused: {error.message}", path="$.callbackAddress") from None
+        raise errors.InvalidInputError(
+            f"this address is refused: {error.message}", path="$.callbackAddress"
+        ) from None
     return address
 
 
-async def _check_offered(
+async def _find_offered(
     connector: Connector, tx: Transaction, partner: partner_rows.Partner, offer: Document
-) -> None:
+) -> offering.Offering:
     found = await offering.find_by_offer(tx, partner, offer["@id"], connector.now_ms())
     if found is None or found.asset.id != offer["target"]:
         raise errors.RemoteProtocolError(
             "this offer is not known here for this target; take id and target from the catalog of today"
         )
+    return found
 
 
 async def _receive_next(
@@ -141,7 +148,9 @@ def bind(record: process.Record, message: Any) -> process.Record:
     return record if record.counterparty_pid else msgspec.structs.replace(record, counterparty_pid=theirs)
 
 
-async def _effects(connector: Connector, tx: Transaction, record: Negotiation, incoming: Incoming) -> Document:
+async def _effects(
+    connector: Connector, tx: Transaction, record: Negotiation, incoming: Incoming
+) -> Document:
     """Check what the message brings and return the fields that it changes."""
     message = incoming.message
     if isinstance(message, messages.ContractRequestMessage | messages.ContractOfferMessage):
@@ -160,7 +169,9 @@ async def _effects(connector: Connector, tx: Transaction, record: Negotiation, i
 def said(reason: Any, code: str | None = None) -> str:
     """Return a partner's reasons as one line: strings as they are, objects by their message."""
     listed = reason if isinstance(reason, list) else [reason]
-    words = [str(each.get("message", each)) if isinstance(each, dict) else str(each) for each in listed if each]
+    words = [
+        str(each.get("message", each)) if isinstance(each, dict) else str(each) for each in listed if each
+    ]
     return "; ".join(words)[:1000] or (f"code {code}" if code else "")
 
 
@@ -171,7 +182,9 @@ async def _take_agreement(
     negotiation.check_agreement(document, record.offer, provider_id=provider_id, consumer_id=consumer_id)
     if await agreements.exists(tx, document["@id"], record.counterparty_id):
         raise errors.RemoteProtocolError(f"the agreement id {document['@id'][:200]} was used before")
-    agreement = negotiation_moves.agreement_row(connector, record, document, provider_id, consumer_id, message_sha256)
+    agreement = negotiation_moves.agreement_row(
+        connector, record, document, provider_id, consumer_id, message_sha256
+    )
     await agreements.insert(tx, agreement)
     return agreement
 

@@ -24,7 +24,12 @@ Document = dict[str, Any]
 
 
 def new_record(
-    connector: Connector, partner: partner_rows.Partner, role: str, offer: Document, their_pid: str | None, address: str
+    connector: Connector,
+    partner: partner_rows.Partner,
+    role: str,
+    offer: Document,
+    their_pid: str | None,
+    address: str,
 ) -> Negotiation:
     """Return a negotiation with a partner that has not begun yet; `their_pid` is None when we begin it."""
     negotiation.check_offer(offer)
@@ -68,8 +73,6 @@ def agreement_row(  # noqa: PLR0913  an agreement has these parts
     )
 
 
-
-
 async def after_change(connector: Connector, tx: Transaction, record: Negotiation) -> None:
     """Do what a state brings with it: an agreement comes into force, an exchange goes on or ends."""
     if record.state not in {terms.FINALIZED, terms.TERMINATED}:
@@ -85,19 +88,27 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
 
 
 async def advance(
-    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None = None
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation,
+    partner: partner_rows.Partner | None = None,
+    named: offering.Offering | None = None,
 ) -> None:
-    """Ask for the next move in a negotiation and make it."""
+    """Ask for the next move in a negotiation and make it; `partner` and `named` (by its offer) if loaded already."""
     if record.state in machine.TERMINAL:
         return
-    case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner))
+    case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner, named))
     move = connector.decisions.negotiation(case)
     if move.kind != decide.WAIT:
         await _make(connector, tx, record, move, case.standing)
 
 
 async def _standing(
-    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation,
+    partner: partner_rows.Partner | None,
+    named: offering.Offering | None,
 ) -> decide.Standing | None:
     if record.role != terms.PROVIDER or record.state not in {terms.REQUESTED, terms.ACCEPTED}:
         return None
@@ -108,7 +119,7 @@ async def _standing(
     known = offering.facts(partner, now_ms)
     if record.state == terms.ACCEPTED:  # our own offer binds us, also one that is in no catalog
         return offering.standing(record.offer, record.offer, known)
-    named = await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
+    named = named or await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
     found = [named] if named else await offering.find_by_asset(tx, partner, record.asset_id, now_ms)
     standing = [offering.standing(each.policy, record.offer, known) for each in found]
     return min(standing, key=lambda each: len(each.differences), default=None)
@@ -129,7 +140,9 @@ async def _make(
     if move.kind == decide.TERMINATE and record.counterparty_pid is None:
         return await _end_here(connector, tx, record, move.reason)
     if move.kind in {decide.OFFER, decide.REQUEST}:
-        record = await _put_on_table(connector, tx, record, move.policy or (standing.policy if standing else None))
+        record = await _put_on_table(
+            connector, tx, record, move.policy or (standing.policy if standing else None)
+        )
     if move.kind == decide.TERMINATE and not record.error:
         record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
     message = await _message(connector, tx, record, move)
@@ -153,7 +166,9 @@ async def _put_on_table(
 ) -> Negotiation:
     if policy is None:
         raise errors.LocalProtocolError("there is nothing to offer: no policy was given and none stands")
-    offer = negotiation.message_offer(policy, offer_id=policy.get("@id") or connector.new_id(), target=record.asset_id)
+    offer = negotiation.message_offer(
+        policy, offer_id=policy.get("@id") or connector.new_id(), target=record.asset_id
+    )
     negotiation.check_offer(offer, path="$.policy")
     changed = msgspec.structs.replace(
         record, offer=offer, offered_by=record.role, updated_at=connector.now_ms()
@@ -182,10 +197,9 @@ async def _message(
     raise errors.LocalProtocolError(f"a negotiation has no move {move.kind!r}")
 
 
-async def _agree(connector: Connector, tx: Transaction, record: Negotiation, message_id: str) -> messages.Message:
-    open_row = await process.intent(tx, record.id)
-    state = open_row.leads_to if open_row else record.state
-    machine.check(terms.NEGOTIATION, state, machine.AGREEMENT, record.role)
+async def _agree(
+    connector: Connector, tx: Transaction, record: Negotiation, message_id: str
+) -> messages.Message:
     document = negotiation.agreement_document(
         record.offer,
         agreement_id=connector.new_id(),
@@ -196,7 +210,8 @@ async def _agree(connector: Connector, tx: Transaction, record: Negotiation, mes
     message = negotiation.agreement_message(record, document, message_id=message_id)
     sha256 = process.sha256_hex(messages.encode(message))
     await agreements.insert(
-        tx, agreement_row(connector, record, document, connector.participant_id, record.counterparty_id, sha256)
+        tx,
+        agreement_row(connector, record, document, connector.participant_id, record.counterparty_id, sha256),
     )
     await negotiations.save(
         tx, msgspec.structs.replace(record, agreement_id=document["@id"], updated_at=connector.now_ms())
@@ -205,7 +220,9 @@ async def _agree(connector: Connector, tx: Transaction, record: Negotiation, mes
 
 
 def _timestamp(now_ms: int) -> str:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
 
 
 async def request(
@@ -228,8 +245,12 @@ async def offer(
     """Begin a negotiation as provider: offer something to a consumer at its DSP `address`."""
     record = new_record(connector, partner, terms.PROVIDER, offered, None, address)
     await negotiations.insert(tx, record)
-    message = negotiation.offer_message(record, callback_address=connector.dsp_address, message_id=connector.new_id())
-    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=negotiation.path(record, machine.OFFER))
+    message = negotiation.offer_message(
+        record, callback_address=connector.dsp_address, message_id=connector.new_id()
+    )
+    await process.send(
+        connector, tx, record, terms.NEGOTIATION, message, path=negotiation.path(record, machine.OFFER)
+    )
     return record
 
 
@@ -249,7 +270,11 @@ async def make(connector: Connector, negotiation_id: str, move: decide.Move) -> 
 
 
 async def acknowledged(
-    connector: Connector, tx: Transaction, sent: outbox.Outgoing, fresh: outbox.Outgoing | None, reply: Document
+    connector: Connector,
+    tx: Transaction,
+    sent: outbox.Outgoing,
+    fresh: outbox.Outgoing | None,
+    reply: Document,
 ) -> None:
     """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
     record = await negotiations.load(tx, sent.process_id)
@@ -273,7 +298,9 @@ async def _tell_late_end(connector: Connector, tx: Transaction, record: Negotiat
     await process.send_ended(connector, tx, record, terms.NEGOTIATION, message, path=path)
 
 
-async def refused(connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool) -> None:
+async def refused(
+    connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool
+) -> None:
     """End a negotiation whose message the partner refused, or could not be given; `reachable`: tell the partner."""
     record = await negotiations.load(tx, row.process_id)
     if record.state in machine.TERMINAL:

@@ -77,7 +77,9 @@ def describe(asset: Asset) -> Document:
 class Offerings:
     """The definitions and policies of one snapshot, to ask for many assets."""
 
-    def __init__(self, definitions: list[ContractDefinition], policies: dict[str, Document], partner: Partner) -> None:
+    def __init__(
+        self, definitions: list[ContractDefinition], policies: dict[str, Document], partner: Partner
+    ) -> None:
         self._definitions = definitions
         self._policies = policies
         self._partner = partner
@@ -99,7 +101,7 @@ class Offerings:
         return Offering(
             catalog.format_offer_id(catalog.OfferId(definition.id, asset.id, digest)),
             asset,
-            model.format(parse(policy)),
+            model.terms(parse(policy)),
         )
 
 
@@ -121,7 +123,7 @@ async def find_by_offer(tx: Transaction, partner: Partner, offer_id: str, now_ms
         return None
     policies = {
         name: (await offers.load(tx, PolicyDefinition, name)).policy
-        for name in (definition.access_policy_id, definition.contract_policy_id)
+        for name in {definition.access_policy_id, definition.contract_policy_id}
     }
     found = Offerings([definition], policies, partner).of(asset, now_ms)
     return found[0] if found and found[0].offer_id == offer_id else None
@@ -136,5 +138,7 @@ async def find_by_asset(tx: Transaction, partner: Partner, asset_id: str, now_ms
 def standing(policy: Document, requested: Document, known: Mapping[str, object]) -> Standing:
     """Compare what is requested with what stands, and ask the policy."""
     decision = judge(policy, known)
-    differing = tuple(f"{each.path} differs from the offer" for each in compare.differences(policy, requested))
+    differing = tuple(
+        f"{each.path} differs from the offer" for each in compare.differences(policy, requested)
+    )
     return Standing(policy, differing, decision.allowed, decision.reasons)

@@ -41,7 +41,9 @@ class Outcomes:
         async def unit(tx: Transaction) -> None:
             fresh = await outbox.find(tx, row.id)
             await outbox.remove(tx, row.id)
-            await process.record_sent(self._connector, tx, row, authorization=authorization, outcome="acknowledged")
+            await process.record_sent(
+                self._connector, tx, row, authorization=authorization, outcome="acknowledged"
+            )
             await MOVES[row.kind].acknowledged(self._connector, tx, row, fresh, answer)
 
         if row.before is None and not _names_process(answer):
@@ -111,4 +113,3 @@ def _read(reply: bytes) -> dict[str, Any]:
 
 def _names_process(answer: dict[str, Any]) -> bool:
     return all(isinstance(answer.get(name), str) and answer[name] for name in ("consumerPid", "providerPid"))
-

@@ -13,6 +13,7 @@ from comity import errors
 from comity.controlplane.connector import Connector
 from comity.db import partners
 from comity.db.partners import Partner
+from comity.dsp import binding
 from comity.identity import did
 
 WELL_KNOWN = "/.well-known/dspace-version"
@@ -37,7 +38,9 @@ async def add(  # noqa: PLR0913  a partner has these sides
         InvalidInputError: it is neither, or it is ourselves.
         DeliveryError: it cannot be reached, or speaks no version that we speak.
     """
-    participant_id = did.format_did_web(did_or_url) if did_or_url.startswith(("http://", "https://")) else did_or_url
+    participant_id = (
+        did.format_did_web(did_or_url) if did_or_url.startswith(("http://", "https://")) else did_or_url
+    )
     if participant_id == connector.participant_id:
         raise errors.InvalidInputError("a connector cannot be its own partner", path="$.participant")
     found = dict(await _keys(connector, participant_id)) if keys is None else {}
@@ -73,7 +76,8 @@ async def _find_address(connector: Connector, participant_id: str) -> str:
         raise errors.PermanentDeliveryError(
             f"the DID document of {participant_id} names no DataService", hint="give its DSP base address"
         )
-    return await connector.peers.version(endpoint.removesuffix(WELL_KNOWN))
+    root = endpoint.removesuffix(WELL_KNOWN)
+    return binding.join(root, await connector.peers.version(root))
 
 
 async def find_all(connector: Connector) -> list[Partner]:

@@ -89,7 +89,9 @@ async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: by
     if stored is None:
         return None
     if stored[0] != digest:
-        raise errors.RemoteProtocolError(f"another message with the @id {incoming.message.id[:200]} was received before")
+        raise errors.RemoteProtocolError(
+            f"another message with the @id {incoming.message.id[:200]} was received before"
+        )
     return stored[1]
 
 
@@ -127,7 +129,9 @@ async def record_received(
     """Keep what was received: for repeats in the inbox, for third parties in the evidence."""
     party = incoming.caller.participant_id
     if not incoming.process_id:
-        await inbox.add(tx, record.id, party, FIRST, digest=incoming.digest(first=True), answer_state=step.after)
+        await inbox.add(
+            tx, record.id, party, FIRST, digest=incoming.digest(first=True), answer_state=step.after
+        )
     elif incoming.message.id is not None:
         await inbox.add(tx, record.id, party, incoming.message.id, digest=digest, answer_state=step.after)
     await evidence.append(
@@ -150,7 +154,9 @@ async def record_received(
     )
 
 
-async def record_refused(connector: Connector, tx: Transaction, incoming: Incoming, error: errors.ComityError) -> None:
+async def record_refused(
+    connector: Connector, tx: Transaction, incoming: Incoming, error: errors.ComityError
+) -> None:
     """Keep that a partner's message was refused, and why."""
     await evidence.append(
         tx,
@@ -258,7 +264,13 @@ async def _queue(  # noqa: PLR0913  a row has these columns
 
 
 async def record_sent(
-    connector: Connector, tx: Transaction, row: Outgoing, *, authorization: str, outcome: str, detail: str = ""
+    connector: Connector,
+    tx: Transaction,
+    row: Outgoing,
+    *,
+    authorization: str,
+    outcome: str,
+    detail: str = "",
 ) -> None:
     """Keep what became of a message of ours: with the token of its last attempt and the partner's words."""
     await evidence.append(
@@ -293,7 +305,9 @@ def plain_body(connector: Connector, row: Outgoing) -> bytes:
     return connector.seal.open(row.body, row.message_id) if row.sealed else row.body
 
 
-def stepped(record: Record, step_after: str, *, now_ms: int, digest: bytes | None = None, **changes: Any) -> Record:
+def stepped(
+    record: Record, step_after: str, *, now_ms: int, digest: bytes | None = None, **changes: Any
+) -> Record:
     """Return the record after a step."""
     if digest is not None:
         changes["last_received"] = digest

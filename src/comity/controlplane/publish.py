@@ -85,11 +85,15 @@ async def publish(  # noqa: PLR0913  what may be said of a package
     return Published(asset_id, title, len(scan.files), size_bytes, digest, list(scan.skipped))
 
 
-async def _store(tx: Transaction, asset: Asset, contract: Document, access: Document, *, replace: bool) -> None:
+async def _store(
+    tx: Transaction, asset: Asset, contract: Document, access: Document, *, replace: bool
+) -> None:
     """Write asset, policies and definition together: nothing is ever offered by halves."""
     exists = await offers.find(tx, Asset, asset.id) is not None
     if exists and not replace:
-        raise errors.ConflictError(f"{asset.id} is published already", hint="publish with --replace, or another --id")
+        raise errors.ConflictError(
+            f"{asset.id} is published already", hint="publish with --replace, or another --id"
+        )
     now = asset.created_at
     policies = [
         PolicyDefinition(id=f"{asset.id}#access", policy=access, private_properties={}, created_at=now),
@@ -104,5 +108,4 @@ async def _store(tx: Transaction, asset: Asset, contract: Document, access: Docu
         created_at=now,
     )
     for each in (asset, *policies, definition):
-        known = await offers.find(tx, type(each), each.id) is not None  # type: ignore[type-var]
-        await (offers.save if known else offers.insert)(tx, each)
+        await offers.put(tx, each)

@@ -140,7 +140,9 @@ class Pulling:
         reason = "the receiver could not take the data"
         try:
             await transfer_moves.make(
-                self._connector, transfer_id, decide.Move(kind=decide.TERMINATE, reason=reason, code="receiver")
+                self._connector,
+                transfer_id,
+                decide.Move(kind=decide.TERMINATE, reason=reason, code="receiver"),
             )
         except errors.ComityError as problem:
             log.info("transfer %s is not ended: %s", transfer_id, problem)

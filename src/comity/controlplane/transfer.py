@@ -122,7 +122,9 @@ async def _receive_next(
     if taken.step is None:
         return transfer.answer(record, taken.repeat or "")
     changes = _effects(connector, record, incoming)
-    record = process.stepped(record, taken.step.after, now_ms=connector.now_ms(), digest=taken.digest, **changes)
+    record = process.stepped(
+        record, taken.step.after, now_ms=connector.now_ms(), digest=taken.digest, **changes
+    )
     record = await transfers.save(tx, record)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
     await transfer_moves.after_change(connector, tx, record)
@@ -140,7 +142,9 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
         return _take_address(connector, record, message)
     changes: Document = {"token_sha256": None}
     if isinstance(message, messages.TransferTerminationMessage):
-        changes["error"] = negotiation.said(message.reason, message.code) or "ended by the partner without a reason"
+        changes["error"] = (
+            negotiation.said(message.reason, message.code) or "ended by the partner without a reason"
+        )
     elif isinstance(message, messages.TransferSuspensionMessage):
         changes["error"] = negotiation.said(message.reason, message.code)
     return changes
@@ -150,7 +154,9 @@ def _take_address(connector: Connector, record: Transfer, message: messages.Tran
     if record.role == terms.PROVIDER or message.data_address is None:
         return {"error": ""}
     transfer.access(message.data_address)
-    sealed = connector.seal.close(messages.encode_document(message.data_address), transfer_moves.ADDRESS + record.id)
+    sealed = connector.seal.close(
+        messages.encode_document(message.data_address), transfer_moves.ADDRESS + record.id
+    )
     return {"data_address_sealed": sealed, "error": ""}
 
 

@@ -33,7 +33,12 @@ class Revoked(Struct, frozen=True):
 
 
 async def request(
-    connector: Connector, tx: Transaction, agreement: Agreement, address: str, *, data_format: str = transfer.PULL
+    connector: Connector,
+    tx: Transaction,
+    agreement: Agreement,
+    address: str,
+    *,
+    data_format: str = transfer.PULL,
 ) -> Transfer:
     """Ask for the data of an agreement as consumer, at the partner's DSP `address`."""
     now_ms = connector.now_ms()
@@ -61,7 +66,11 @@ async def request(
 
 
 async def begin(
-    connector: Connector, tx: Transaction, exchange: exchanges.Exchange, agreement: Agreement | None, address: str
+    connector: Connector,
+    tx: Transaction,
+    exchange: exchanges.Exchange,
+    agreement: Agreement | None,
+    address: str,
 ) -> None:
     """Go on with an exchange whose agreement is in force: ask for its data, into its folder."""
     if agreement is None or exchange.transfer_id is not None:
@@ -89,7 +98,9 @@ async def after_change(connector: Connector, tx: Transaction, record: Transfer) 
     if record.state == terms.TERMINATED:
         exchange = await exchanges.find_by_transfer(tx, record.id)
         if exchange is not None:
-            await exchanges.save(tx, msgspec.structs.replace(exchange, error=record.error or "the transfer was ended"))
+            await exchanges.save(
+                tx, msgspec.structs.replace(exchange, error=record.error or "the transfer was ended")
+            )
 
 
 async def advance(
@@ -98,7 +109,7 @@ async def advance(
     """Ask for the next move in a transfer and make it."""
     if record.state in machine.TERMINAL:
         return
-    allowed, reasons = True, ()
+    allowed, reasons = True, tuple[str, ...]()
     if record.role == terms.PROVIDER and record.state != terms.STARTED:
         allowed, reasons = await may_use(connector, tx, record, partner)
     move = connector.decisions.transfer(decide.TransferCase(record, allowed, reasons))
@@ -185,7 +196,9 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
     )
     message = transfer.start_message(record, address, message_id=connector.new_id())
     path = transfer.path(record, machine.START)
-    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s, secret=True)
+    await process.send(
+        connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s, secret=True
+    )
     if record.state == terms.REQUESTED:
         await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
     await transfers.save(tx, msgspec.structs.replace(record, token_sha256=tokens.digest(token)))
@@ -202,7 +215,11 @@ async def _end_here(connector: Connector, tx: Transaction, record: Transfer, rea
 
 
 async def acknowledged(
-    connector: Connector, tx: Transaction, sent: outbox.Outgoing, fresh: outbox.Outgoing | None, reply: Document
+    connector: Connector,
+    tx: Transaction,
+    sent: outbox.Outgoing,
+    fresh: outbox.Outgoing | None,
+    reply: Document,
 ) -> None:
     """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
     record = await transfers.load(tx, sent.process_id)
@@ -210,7 +227,9 @@ async def acknowledged(
     if record.counterparty_pid is None and isinstance(pid, str) and pid:
         record = await transfers.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
         if record.state == terms.TERMINATED:
-            message = transfer.termination_message(record, record.error, code=None, message_id=connector.new_id())
+            message = transfer.termination_message(
+                record, record.error, code=None, message_id=connector.new_id()
+            )
             path = transfer.path(record, machine.TRANSFER_TERMINATION)
             await process.send_ended(connector, tx, record, terms.TRANSFER, message, path=path)
     if fresh is None or fresh.implied:
@@ -221,7 +240,9 @@ async def acknowledged(
     await advance(connector, tx, record)
 
 
-async def refused(connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool) -> None:
+async def refused(
+    connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool
+) -> None:
     """End a transfer whose message the partner refused, or could not be given; `reachable`: tell the partner."""
     record = await transfers.load(tx, row.process_id)
     if record.state in machine.TERMINAL:

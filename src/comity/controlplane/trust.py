@@ -95,7 +95,9 @@ class Tokens:
         try:
             return pinned if pinned is not None else await self._resolver.keys(issuer, claimed.kid)
         except errors.DeliveryError as error:
-            raise errors.TransientDeliveryError(f"the DID document of {issuer} cannot be fetched now: {error.message}")
+            raise errors.TransientDeliveryError(
+                f"the DID document of {issuer} cannot be fetched now: {error.message}"
+            )
 
     async def _find_pinned(self, issuer: str) -> dict[str, jose.PublicKey] | None:
         partner = await self._database.read(lambda tx: partners.find(tx, issuer))

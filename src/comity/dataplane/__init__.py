@@ -1,1 +1,1 @@
-"""The bytes: who may have them, which range, how a stream is cut, and how the other side receives them hash-exact."""
+"""The bytes: who may have them, which range, how a stream is cut, how they are received hash-exact."""

@@ -1,4 +1,4 @@
-"""One attempt to receive a transfer: the endpoint, the folder, the room on the disk, the progress told, the bytes appended.
+"""One attempt to receive a transfer: endpoint, folder, room on the disk, progress, bytes appended.
 
 Shared by `packages` and `resources`, which know what the bytes mean.
 """
@@ -34,8 +34,8 @@ class ReceivedFile:
 class Received:
     """What lies in the folder now.
 
-    `sha256` stands for all of it: that of the manifest, or of the single resource. `fetched_bytes` of content came over
-    the network in this attempt.
+    `sha256` stands for all of it: that of the manifest, or of the single resource. `fetched_bytes` of
+    content came over the network in this attempt.
     """
 
     files: tuple[ReceivedFile, ...]
@@ -50,7 +50,7 @@ class Received:
 
 
 class Tally:
-    """Counts what is there and tells it: (files done, bytes done, bytes in all, or 0 where that is unknown)."""
+    """Counts what is there and tells it: (files done, bytes done, bytes in all or 0 if unknown)."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self.bytes_total = 0
@@ -79,7 +79,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt works with; `free` tells the bytes free where a folder lies, `reserve_bytes` of them stay free."""
+    """What one attempt works with; of the bytes that `free` tells, `reserve_bytes` stay free."""
 
     request: fetch.Fetch
     url: str

@@ -1,7 +1,8 @@
 """How the receiver asks for bytes and reads the answer: statuses, ranges and pieces of a useful size.
 
-The client is injected (`net.http.HttpClient.stream` with its method bound). What a provider answers is judged here: refusals
-that stay, failures worth another attempt, and answers that are not what was asked for.
+The client is injected (`net.http.HttpClient.stream` with its method bound). What a provider answers is
+judged here: refusals that stay, failures worth another attempt, and answers that are not what was asked
+for.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Fetch(Protocol):
 
 
 async def pieces(answer: Response) -> AsyncGenerator[bytes, None]:
-    """Join small chunks into pieces of half a MiB or more; what was joined is not lost when the stream breaks."""
+    """Join small chunks into pieces of half a MiB or more; none is lost when the stream breaks."""
     gathered: list[bytes] = []
     size = 0
     broken: DeliveryError | None = None

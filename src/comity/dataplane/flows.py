@@ -1,9 +1,10 @@
 """Streams that are open now, by transfer, so that revoking a transfer ends them at once.
 
-A stream lives inside `async with flows.open(transfer_id) as flow`. Open it BEFORE looking up the right: whoever revokes then
-either was seen by the look-up or cuts this flow. A cut cancels whatever the stream waits for (a slow reader, a disk, a
-back end) and leaves the block as PolicyError; the shell then aborts the connection. Should a cut be lost, because another
-process revoked, `watch` asks again every 2 s. In doubt (the question fails or hangs) the stream is cut.
+A stream lives inside `async with flows.open(transfer_id) as flow`. Open it BEFORE looking up the right:
+whoever revokes then either was seen by the look-up or cuts this flow. A cut cancels whatever the stream
+waits for (a slow reader, a disk, a back end) and leaves the block as PolicyError; the shell then aborts the
+connection. Should a cut be lost, because another process revoked, `watch` asks again every 2 s. In doubt
+(the question fails or hangs) the stream is cut.
 """
 
 from __future__ import annotations

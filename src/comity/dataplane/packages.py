@@ -1,6 +1,7 @@
 """Receiving a package: its manifest decides what is fetched, where it goes and whether it is right.
 
-Each file ends in one of two ways: it lies at its path with the hash the manifest says, or the attempt fails by name.
+Each file ends in one of two ways: it lies at its path with the hash the manifest says, or the attempt fails
+by name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Receiving: a package or a single resource into a folder, hash-exact, and going on where an earlier attempt stopped.
+"""Receiving: a package or a resource into a folder, hash-exact, going on where it stopped before.
 
-Everything an attempt achieves lies on the disk, so `run` may be called again after a cut, a crash or `kill -9` and does only
-what is missing: whole files with the right hash stay, a part is hashed again and continued with Range and If-Range. A wrong
-hash starts that file over once and then fails visibly. Retrying with back-off, and a fresh token, are the caller's.
+Everything an attempt achieves lies on the disk, so `run` may be called again after a cut, a crash or `kill
+-9` and does only what is missing: whole files with the right hash stay, a part is hashed again and
+continued with Range and If-Range. A wrong hash starts that file over once and then fails visibly. Retrying
+with back-off, and a fresh token, are the caller's.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Pull:
         self._free = free
         self._reserve_bytes = reserve_bytes
 
-    async def run(
+    async def run(  # noqa: PLR0913  everything after the folder is optional and has a name
         self,
         url: str,
         authorization: str,
@@ -51,14 +52,16 @@ class Pull:
     ) -> Received:
         """Receive what is behind the endpoint `url` of a data address into `folder`, or the rest of it.
 
-        `authorization` is the header's whole value. `name` is the file name of a single resource; without it the provider's
-        is taken. `expected_sha256` (hex) is that of the manifest or of the single resource, where it is known.
-        `on_progress` is told (files done, bytes done, bytes in all, or 0 where that is unknown).
+        `authorization` is the header's whole value. `name` is the file name of a single resource; without
+        it the provider's is taken. `expected_sha256` (hex) is that of the manifest or of the single
+        resource, where it is known. `on_progress` is told (files done, bytes done, bytes in all, or 0 where
+        that is unknown).
 
         Raises:
-            TransientDeliveryError: the stream broke, or the provider asks to come again: call `run` again later.
-            PermanentDeliveryError: the provider refuses (`status`), or sends what it did not promise (code `hash-mismatch`
-                or `bad-content`).
+            TransientDeliveryError: the stream broke, or the provider asks to come again: call `run` again
+                later.
+            PermanentDeliveryError: the provider refuses (`status`), or sends what it did not promise (code
+                `hash-mismatch` or `bad-content`).
             StorageError: the folder cannot be written; code `disk-full` when there is no room.
             ConflictError: another transfer is being received into the folder.
             InvalidInputError: `name` is no file name.
@@ -96,7 +99,7 @@ def check_name(name: str) -> None:
 
 
 async def _ask(attempt: Attempt, name: str, expected_sha256: str, *, fresh: bool) -> Received | bytes | None:
-    """Ask the endpoint itself: the manifest's bytes if a package is behind it, else the resource; None if its hash is wrong."""
+    """Ask the endpoint: a manifest's bytes if it is a package, else the resource, None if its hash is wrong."""
     async with resources.opened(attempt, expected_sha256, fresh=fresh) as begun:
         if begun.received is not None:
             return begun.received

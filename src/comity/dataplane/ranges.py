@@ -1,7 +1,7 @@
-"""Which part of a resource a request gets: conditions first, then the range (RFC 9110 sections 13.2.2 and 14.2).
+"""Which part of a resource a request gets: conditions first, then the range (RFC 9110 13.2.2, 14.2).
 
-Pure, and linear in headers whose length is bounded before they are read. One range only: several would need multipart
-answers that no receiver of data packages asks for, and have cost other servers their processor.
+Pure, and linear in headers whose length is bounded before they are read. One range only: several would need
+multipart answers that no receiver of data packages asks for, and have cost other servers their processor.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class Selection:
 
 
 def select(method: str, headers: Mapping[str, str], *, size_bytes: int, etag: str) -> Selection:
-    """Decide what a request gets of a resource of `size_bytes` with the strong `etag` ("" when it has none).
+    """Decide what a request gets of a resource of `size_bytes` with the strong `etag` ("" for none).
 
-    `headers` have lower-case names. Order of RFC 9110 13.2.2: If-Match, If-None-Match, then Range with If-Range.
+    `headers` have lower-case names. Order of RFC 9110 13.2.2: If-Match, If-None-Match, then Range with
+    If-Range.
     """
     if_match = headers.get("if-match")
     if if_match is not None and not _matches(if_match, etag, weak=False):
@@ -49,8 +50,8 @@ def select(method: str, headers: Mapping[str, str], *, size_bytes: int, etag: st
     return parse(wanted, size_bytes) or whole
 
 
-def parse(header: str, size_bytes: int) -> Selection | None:
-    """Read a Range header: 206 with its bytes, 416, or None when it is to be ignored (unknown unit, malformed).
+def parse(header: str, size_bytes: int) -> Selection | None:  # noqa: PLR0911  one return a rule reads best
+    """Read a Range header: 206 with its bytes, 416, or None if it is ignored (malformed, unknown unit).
 
     More than one range, or a header longer than 128 characters, is answered with 416.
     """

@@ -1,7 +1,8 @@
 """Receiving a single resource, from a Comity or from any other connector's data plane.
 
-What the provider says about it (size, strong ETag, SHA-256 in Repr-Digest) is kept beside the part, so that a later attempt
-can go on under the same ETag. Without a strong ETag nothing tells that the rest belongs to the part: it starts over.
+What the provider says about it (size, strong ETag, SHA-256 in Repr-Digest) is kept beside the part, so that
+a later attempt can go on under the same ETag. Without a strong ETag nothing tells that the rest belongs to
+the part: it starts over.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
 class State(msgspec.Struct, frozen=True):
-    """What is known about the resource whose part lies in the folder; `done` once it lies there whole as `name`."""
+    """What is known about the resource in the folder; `done` once it lies there whole as `name`."""
 
     url: str
     name: str
@@ -93,7 +94,7 @@ class Resource:
         return await self.finish()
 
     async def finish(self) -> Received | None:
-        """Check the hash of all bytes and give the file its name; None, and nothing left, if the hash is wrong."""
+        """Check the hash and give the file its name; None, and nothing left, if the hash is wrong."""
         part, state, where = self._part, self._state, self._attempt.where
         if part is None or state is None:
             return None

@@ -1,8 +1,9 @@
 """What one request for data gets: a manifest, a file of a package or a single resource, whole or in part.
 
-Whether the caller may have anything is decided before (`Grant`); how the bytes reach the wire, and how a stream is cut, is
-the shell's (`api.dataplane`) with `flows`. A path a partner sends is only ever looked up among the published paths, so it
-cannot name anything else. Headers come from what was published, never from a back end or a request.
+Whether the caller may have anything is decided before (`Grant`); how the bytes reach the wire, and how a
+stream is cut, is the shell's (`api.dataplane`) with `flows`. A path a partner sends is only ever looked up
+among the published paths, so it cannot name anything else. Headers come from what was published, never from
+a back end or a request.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Answer:
 
 
 def package(data: bytes, files: Mapping[str, sources.Source]) -> Package:
-    """Put a package together from its manifest's bytes and the sources of its paths; do it once, not per request.
+    """Put a package together from its manifest's bytes and the sources of its paths, once for many requests.
 
     Raises:
         InvalidInputError: the bytes are no manifest.

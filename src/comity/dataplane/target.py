@@ -1,9 +1,9 @@
 """The folder that receives a transfer: where parts grow, and where a whole and checked file appears.
 
-`.<name>.part` grows beside its place and is renamed over it only when its hash is right, so a name without a dot is always a
-whole file. Every folder is opened segment by segment without following links: a manifest path, checked before by
-`techdata.manifest`, cannot leave the folder even if somebody plants a link in it. The folder is locked meanwhile.
-All functions but `run` block; `pull` runs them in threads.
+`.<name>.part` grows beside its place and is renamed over it only when its hash is right, so a name without
+a dot is always a whole file. Every folder is opened segment by segment without following links: a manifest
+path, checked before by `techdata.manifest`, cannot leave the folder even if somebody plants a link in it.
+The folder is locked meanwhile. All functions but `run` block; `pull` runs them in threads.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Target:
         os.close(self._lock)
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run a blocking call in a thread; if cancelled, wait until the thread has stopped touching the folder."""
+        """Run a blocking call in a thread; if cancelled, wait until it has stopped touching the folder."""
         running = asyncio.get_running_loop().run_in_executor(None, call)
         try:
             return await asyncio.shield(running)
@@ -171,7 +171,7 @@ class Place:
             os.fsync(self._folder)
 
     def _open_regular(self, name: str) -> int:
-        """Open a part; whatever else has its name (a link, a pipe, a name of another file) is removed first."""
+        """Open a part; whatever else has its name (a link, a pipe, another file) is removed first."""
         flags = os.O_RDWR | os.O_CREAT | _FILE_FLAGS
         for _ in range(2):
             try:

@@ -1,7 +1,7 @@
 """Data tokens: 256 random bits that open one transfer. The database keeps their digest only.
 
-A token travels in the Authorization header and nowhere else: a query string would end in logs. What a token opens, and until
-when, is looked up by its digest (`controlplane`).
+A token travels in the Authorization header and nowhere else: a query string would end in logs. What a token
+opens, and until when, is looked up by its digest (`controlplane`).
 """
 
 from __future__ import annotations

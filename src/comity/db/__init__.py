@@ -1,1 +1,1 @@
-"""The store: SQLite behind one group-commit writer, one module of SQL per aggregate, migrations. Only this speaks SQL."""
+"""The store: SQLite behind one group-commit writer, one SQL module per aggregate, migrations. Only this speaks SQL."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import queue
 import sqlite3
@@ -25,6 +26,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 GROUP = 64
 BUSY_TIMEOUT_S = 10.0
+
+log = logging.getLogger(__name__)
 
 
 class Transaction(Protocol):
@@ -149,7 +152,7 @@ class _Lane(threading.Thread):
             if not self._connection.in_transaction:
                 raise  # SQLite itself rolled everything back (disk full, I/O error)
             job.error = _translate(error)
-        except Exception as error:  # noqa: BLE001  it belongs to the unit's caller
+        except BaseException as error:  # noqa: BLE001  it belongs to the unit's caller; this thread must go on
             job.error = error
         else:
             execute("RELEASE unit")
@@ -188,6 +191,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Connect to the migrated database at `path`; see `open_database`."""
         self._listeners: list[Callable[[Sequence[object]], None]] = []
+        self._closed = False
         self._writer = _Lane(str(path), reading=False, told=self._tell)
         self._reader = _Lane(str(path), reading=True, told=self._tell)
         self._writer.start()
@@ -199,7 +203,10 @@ class Database:
 
     def _tell(self, announced: list[object]) -> None:
         for listener in self._listeners:
-            listener(announced)
+            try:
+                listener(announced)
+            except Exception:
+                log.exception("a listener failed; the others are told all the same")
 
     async def write(self, unit: Unit[T]) -> T:
         """Run `unit` in a transaction and return its result after the commit.
@@ -207,24 +214,26 @@ class Database:
         Raises:
             DatabaseError: nothing was written.
         """
-        return await _submit(self._writer, unit)
+        return await self._submit(self._writer, unit)
 
     async def read(self, unit: Unit[T]) -> T:
         """Run `unit` on one snapshot, without the right to write."""
-        return await _submit(self._reader, unit)
+        return await self._submit(self._reader, unit)
+
+    async def _submit(self, lane: _Lane, unit: Unit[T]) -> T:
+        if self._closed:  # nobody would ever run it
+            raise errors.DatabaseError("the store is closed; nothing was changed")
+        job = _Job(unit, asyncio.get_running_loop())
+        lane.jobs.put(job)
+        return await job.future  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let waiting units finish, then close both connections."""
+        self._closed = True
         for lane in (self._writer, self._reader):
             lane.jobs.put(None)
         for lane in (self._writer, self._reader):
             lane.join()
-
-
-async def _submit(lane: _Lane, unit: Unit[T]) -> T:
-    job = _Job(unit, asyncio.get_running_loop())
-    lane.jobs.put(job)
-    return await job.future  # type: ignore[no-any-return]
 
 
 def _drive(work: Awaitable[T]) -> T:
@@ -264,9 +273,12 @@ def lock_folder(folder: Path) -> int:
     """Take the data folder for this process alone and return the lock's descriptor; it ends with the process.
 
     Raises:
-        SettingsError: another connector runs on this folder.
+        SettingsError: another connector runs on this folder, or it cannot be written.
     """
-    descriptor = os.open(folder / "comity.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(folder / "comity.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise errors.SettingsError(f"the data folder {folder} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

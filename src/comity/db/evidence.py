@@ -36,6 +36,7 @@ def read_all(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = bytes  # an altered row may be no UTF-8: it is for the chain to say so
             yield from connection.execute("SELECT seq, record, hash FROM evidence ORDER BY seq")
     except sqlite3.DatabaseError as error:
         raise errors.DatabaseError(f"{path} cannot be read: {error}") from None

@@ -15,10 +15,10 @@ async def find(
     tx: Transaction, process_id: str, counterparty_id: str, message_id: str
 ) -> tuple[bytes, str] | None:
     """Return (digest of the body, state answered) of a message seen before, or None."""
-    return await tx.one(_FIND, process_id, counterparty_id, message_id)  # type: ignore[return-value]
+    return await tx.one(_FIND, process_id, counterparty_id, message_id)
 
 
-async def add(
+async def add(  # noqa: PLR0913  a row has these columns
     tx: Transaction,
     process_id: str,
     counterparty_id: str,

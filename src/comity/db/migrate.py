@@ -45,7 +45,7 @@ def migrate(path: Path) -> bool:
 
     Raises:
         SettingsError: the database was written by a newer Comity.
-        DatabaseError: the file is not a database.
+        DatabaseError: the file is not a database, or the migration could not be written.
     """
     found, known = current_version(path), known_versions()
     if found == known[-1]:
@@ -55,14 +55,20 @@ def migrate(path: Path) -> bool:
             f"{path} has schema {found}, this Comity knows up to {known[-1]}: it was written by a newer version",
             hint="start the newer Comity, or restore the backup made before the upgrade",
         )
-    _upgrade(path)
+    try:
+        _upgrade(path)
+    except sqlite3.Error as error:
+        raise errors.DatabaseError(
+            f"{path} could not be brought from schema {found or 'nothing'} to {known[-1]}: {error}; it is as it was",
+            hint="see that the disk has space and that no other program holds the file, then start again",
+        ) from None
     return True
 
 
 def _upgrade(path: Path) -> None:
     from alembic import command  # noqa: PLC0415  0.8 s and 30 MB that a plain start does not need
     from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy import create_engine, event, pool  # noqa: PLC0415
+    from sqlalchemy import create_engine, event, exc, pool  # noqa: PLC0415
 
     engine = create_engine(
         "sqlite://", creator=lambda: database.connect(str(path), reading=False), poolclass=pool.NullPool
@@ -75,5 +81,9 @@ def _upgrade(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["engine"] = engine
-    command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        command.upgrade(config, "head")
+    except exc.DBAPIError as error:
+        raise error.orig or error from None
+    finally:
+        engine.dispose()

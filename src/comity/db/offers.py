@@ -116,6 +116,14 @@ async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefi
     tx.announce(OffersChanged())
 
 
+async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> None:
+    """Store one, new or changed."""
+    if await tx.one(_SQL[type(value)].by_id, value.id):
+        await save(tx, value)
+    else:
+        await insert(tx, value)
+
+
 async def remove(tx: Transaction, kind: type[T], name: str) -> None:
     """Delete one.
 

@@ -38,5 +38,6 @@ class Seal:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], purpose.encode())
         except InvalidTag:
             raise errors.DatabaseError(
-                "a sealed value cannot be opened", hint="keys/seal.key is not the one this database was written with"
+                "a sealed value cannot be opened",
+                hint="keys/seal.key is not the one this database was written with",
             ) from None

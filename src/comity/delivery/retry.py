@@ -17,7 +17,7 @@ def delay_s(attempts: int, chance: float, *, asked_s: float | None = None) -> fl
 
     A partner's own wish (`Retry-After`) is a lower bound, up to one hour.
     """
-    ceiling = min(CEILING_S, BASE_S * 2 ** min(attempts, 20))
+    ceiling = min(CEILING_S, BASE_S * 2.0 ** min(attempts, 20))
     return max(ceiling * chance, min(asked_s or 0.0, 3600.0))
 
 

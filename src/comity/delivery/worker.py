@@ -1,8 +1,8 @@
 """Sends the outbox: woken after a commit, one task a message, a cap for each partner, retries over restarts.
 
-The partner decides by its answer: 2xx acknowledges, 4xx refuses, anything else is tried again. Where an attempt may
-have arrived without an answer, the partner is asked for its state before the message is given up. What is recorded,
-and what follows, is the control plane's part (`Outcomes`).
+The partner decides by its answer: 2xx acknowledges, 4xx refuses, anything else is tried again. Before a message is
+given up the partner is asked for its state: an attempt may have arrived without an answer, also one that was made by
+this process before it was killed. What is recorded, and what follows, is the control plane's part (`Outcomes`).
 """
 
 from __future__ import annotations
@@ -56,13 +56,20 @@ class Worker:
     """Keeps every open row of the outbox moving."""
 
     def __init__(
-        self, outcomes: Outcomes, post: Post, *, now_ms: Callable[[], int], chance: Callable[[], float]
+        self,
+        outcomes: Outcomes,
+        post: Post,
+        *,
+        now_ms: Callable[[], int],
+        chance: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Use `post(url, body, authorization)` to send; time and chance are given."""
+        """Use `post(url, body, authorization)` to send; time (also `pause`, in seconds) and chance are given."""
         self._outcomes = outcomes
         self._post = post
         self._now_ms = now_ms
         self._chance = chance
+        self._pause = pause
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing = False
@@ -71,7 +78,7 @@ class Worker:
         """Take rows that a committed step announced; called in the event loop."""
         for event in announced:
             if isinstance(event, Queued):
-                self._begin(event.row)
+                self._begin(event.row, fresh=True)
 
     async def run(self) -> None:
         """Look for rows that nobody sends, at the start and then from time to time, until cancelled."""
@@ -80,13 +87,13 @@ class Worker:
                 await self._poll()
             except errors.DatabaseError as error:
                 log.warning("the outbox cannot be read: %s", error)
-            await asyncio.sleep(POLL_S)
+            await self._pause(POLL_S)
 
     async def _poll(self) -> None:
         last = 0
         while rows := await self._outcomes.find_open(last):
             for row in rows:
-                self._begin(row)
+                self._begin(row, fresh=False)
             last = rows[-1].id
 
     async def close(self) -> None:
@@ -97,13 +104,14 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, row: Outgoing) -> None:
+    def _begin(self, row: Outgoing, *, fresh: bool) -> None:
+        """Send a row that nobody sends yet; one that is not `fresh` may be gone since it was read."""
         if row.id not in self._tasks and row.after_id is None and not self._closing:
-            self._tasks[row.id] = asyncio.create_task(self._keep_sending(row))
+            self._tasks[row.id] = asyncio.create_task(self._keep_sending(row, fresh=fresh))
 
-    async def _keep_sending(self, row: Outgoing) -> None:
-        sending: Outgoing | None = row
+    async def _keep_sending(self, row: Outgoing, *, fresh: bool) -> None:
         try:
+            sending = row if fresh else await self._outcomes.find(row)
             while sending is not None:
                 sending = await self._send_when_due(sending)
         except errors.ComityError as error:
@@ -117,14 +125,14 @@ class Worker:
         """Make the next attempt and return the row if another one is needed."""
         pause_s = (row.due_at - self._now_ms()) / 1000
         if pause_s > 0:
-            await asyncio.sleep(pause_s)
-        if pause_s > 0 or row.attempts:
-            fresh = await self._outcomes.find(row)
+            await self._pause(pause_s)
+        cap = self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER))
+        waited = pause_s > 0 or row.attempts > 0 or cap.locked()
+        async with cap:
+            fresh = await self._outcomes.find(row) if waited else row
             if fresh is None:
                 return None  # withdrawn in the meantime
-            row = fresh
-        async with self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER)):
-            again = await self._attempt(row)
+            again = await self._attempt(fresh)
         return await self._outcomes.find(row) if again else None
 
     async def _attempt(self, row: Outgoing) -> bool:
@@ -139,7 +147,9 @@ class Worker:
             return await self._turned_down(row, error, authorization)
         return False
 
-    async def _postpone(self, row: Outgoing, error: errors.TransientDeliveryError, authorization: str) -> bool:
+    async def _postpone(
+        self, row: Outgoing, error: errors.TransientDeliveryError, authorization: str
+    ) -> bool:
         now_ms = self._now_ms()
         if retry.expired(row.created_at, now_ms):
             if not await self._arrived(row, authorization):
@@ -151,9 +161,11 @@ class Worker:
         await self._outcomes.postponed(row, error, now_ms + int(pause_s * 1000))
         return True
 
-    async def _turned_down(self, row: Outgoing, error: errors.PermanentDeliveryError, authorization: str) -> bool:
+    async def _turned_down(
+        self, row: Outgoing, error: errors.PermanentDeliveryError, authorization: str
+    ) -> bool:
         """A 4xx ends it, unless it answers a repeat of what the partner had taken, or may yet change."""
-        if (row.attempts or row.outcome_unknown) and await self._arrived(row, authorization):
+        if await self._arrived(row, authorization):
             return False
         may_change = error.status in UNAUTHORIZED or (
             error.status == NOT_FOUND
@@ -165,8 +177,13 @@ class Worker:
         return False
 
     async def _arrived(self, row: Outgoing, authorization: str) -> bool:
-        """Ask the partner whether it is where this message leads; if so, that is the acknowledgement."""
-        if await self._outcomes.peer_state(row) != row.leads_to:
+        """Ask the partner whether it is where this message leads; if so, that is the acknowledgement.
+
+        Of a first message it cannot tell: only the acknowledgement brings its pid. A state that the message does not
+        change says something only where an attempt may have arrived.
+        """
+        tells = row.before != row.leads_to or row.attempts > 0 or row.outcome_unknown
+        if row.before is None or not tells or await self._outcomes.peer_state(row) != row.leads_to:
             return False
         await self._outcomes.acknowledged(row, b"", authorization)
         return True

@@ -5,9 +5,12 @@ Source: Dataspace Protocol 2025-1, "Contract Negotiation HTTPS Binding" and "Tra
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit
 
 from comity import errors
+
+_VISIBLE = re.compile(r"[!-~]+")  # urlsplit drops line ends and tabs without a word
 
 
 def segment(pid: str) -> str:
@@ -26,12 +29,21 @@ def check_address(address: str, *, path: str) -> None:
     Raises:
         InvalidInputError: at `path`.
     """
+    if not _VISIBLE.fullmatch(address) or not _usable(address):
+        raise errors.InvalidInputError(
+            "the address must be an https URL without user, query or fragment", path=path
+        )
+
+
+def _usable(address: str) -> bool:
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in {"https", "http"} and parts.hostname and not (parts.query or parts.fragment)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise errors.InvalidInputError(
-            "the address must be an https URL without query or fragment", path=path
+        return (
+            parts.scheme in {"https", "http"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and "@" not in parts.netloc
+            and not (parts.query or parts.fragment)
         )
+    except ValueError:  # its host or port cannot be read
+        return False

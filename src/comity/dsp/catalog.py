@@ -7,7 +7,6 @@ definition, its asset and the digest of its terms: change the terms, and the old
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 
 from msgspec import Struct
@@ -39,9 +38,10 @@ def parse_offer_id(text: str) -> OfferId | None:
     if not text.startswith(OFFER_PREFIX) or len(parts) != 3:  # noqa: PLR2004  the three parts above
         return None
     try:
-        return OfferId(_decode(parts[0]), _decode(parts[1]), parts[2])
-    except (binascii.Error, UnicodeDecodeError):
+        found = OfferId(_decode(parts[0]), _decode(parts[1]), parts[2])
+    except ValueError:  # not base64, or not UTF-8 in it
         return None
+    return found if format_offer_id(found) == text else None
 
 
 def _encode(text: str) -> str:
@@ -94,7 +94,7 @@ def read_datasets(document: Document) -> list[Document]:
     Raises:
         InvalidInputError: it is not a catalog.
     """
-    listed = document.get("dataset", document.get("dcat:dataset", []))
+    listed = document.get("dataset") or document.get("dcat:dataset") or []
     datasets = listed if isinstance(listed, list) else [listed]
     if not all(isinstance(each, dict) and isinstance(each.get("@id"), str) for each in datasets):
         raise errors.InvalidInputError(

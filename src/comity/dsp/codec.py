@@ -27,8 +27,10 @@ def decode(body: bytes, *expected: type[T]) -> tuple[T, dict[str, Any]]:
     check_context(document)
     kind = bare_type(document.get("@type"))
     names = {each.__name__: each for each in expected}
-    if kind not in names:
-        raise errors.InvalidInputError(f"expected {' or '.join(names)}, got {kind!r}", path="$.@type")
+    if not isinstance(kind, str) or kind not in names:
+        raise errors.InvalidInputError(
+            f"expected {' or '.join(names)}, got {repr(kind)[:100]}", path="$.@type"
+        )
     return convert({**document, "@type": kind}, names[kind]), document
 
 

@@ -24,27 +24,10 @@ class Message(
     """What every message has: its context, and an id that stays the same over retries (not in the schemas)."""
 
     context: Any = field(name="@context")
-    id: str | None = field(default=None, name="@id")
+    id: Pid | None = field(default=None, name="@id")
 
 
-class EndpointProperty(Struct, frozen=True, rename="camel", tag_field="@type", tag=True):
-    """One named value of a data address; values are strings."""
-
-    name: str
-    value: str
-
-
-class DataAddress(
-    Struct, kw_only=True, frozen=True, rename="camel", tag_field="@type", tag=True, omit_defaults=True
-):
-    """Where data is fetched or delivered; `endpoint_properties` carry `authorization` and `authType`."""
-
-    endpoint_type: str
-    endpoint: str | None = None
-    endpoint_properties: list[EndpointProperty] | None = None
-
-
-class ContractRequestMessage(Message, kw_only=True):
+class ContractRequestMessage(Message, kw_only=True, frozen=True):
     """Consumer: an initial request carries `callback_address`, a counter-offer `provider_pid`."""
 
     consumer_pid: Pid
@@ -53,7 +36,7 @@ class ContractRequestMessage(Message, kw_only=True):
     callback_address: Url | None = None
 
 
-class ContractOfferMessage(Message, kw_only=True):
+class ContractOfferMessage(Message, kw_only=True, frozen=True):
     """Provider: an initial offer carries `callback_address`, a later one `consumer_pid`."""
 
     provider_pid: Pid
@@ -62,7 +45,7 @@ class ContractOfferMessage(Message, kw_only=True):
     callback_address: Url | None = None
 
 
-class ContractAgreementMessage(Message, kw_only=True):
+class ContractAgreementMessage(Message, kw_only=True, frozen=True):
     """Provider: the agreement, equal to the last offer on every field."""
 
     provider_pid: Pid
@@ -70,22 +53,22 @@ class ContractAgreementMessage(Message, kw_only=True):
     agreement: Document
 
 
-class ContractAgreementVerificationMessage(Message, kw_only=True):
+class ContractAgreementVerificationMessage(Message, kw_only=True, frozen=True):
     """Consumer: the agreement is what was offered."""
 
     provider_pid: Pid
     consumer_pid: Pid
 
 
-class ContractNegotiationEventMessage(Message, kw_only=True):
+class ContractNegotiationEventMessage(Message, kw_only=True, frozen=True):
     """Consumer: ACCEPTED; provider: FINALIZED."""
 
     provider_pid: Pid
     consumer_pid: Pid
-    event_type: str
+    event_type: Annotated[str, Meta(max_length=256)]
 
 
-class ContractNegotiationTerminationMessage(Message, kw_only=True):
+class ContractNegotiationTerminationMessage(Message, kw_only=True, frozen=True):
     """Either: the negotiation ends here; `reason` is a list of sentences."""
 
     provider_pid: Pid
@@ -94,7 +77,7 @@ class ContractNegotiationTerminationMessage(Message, kw_only=True):
     reason: Any = None
 
 
-class TransferRequestMessage(Message, kw_only=True):
+class TransferRequestMessage(Message, kw_only=True, frozen=True):
     """Consumer: asks for the data of an agreement in a format; `data_address` only for push."""
 
     consumer_pid: Pid
@@ -104,7 +87,7 @@ class TransferRequestMessage(Message, kw_only=True):
     callback_address: Url
 
 
-class TransferStartMessage(Message, kw_only=True):
+class TransferStartMessage(Message, kw_only=True, frozen=True):
     """Provider: the data is ready at `data_address`; consumer: resume."""
 
     provider_pid: Pid
@@ -112,7 +95,7 @@ class TransferStartMessage(Message, kw_only=True):
     data_address: Document | None = None
 
 
-class TransferSuspensionMessage(Message, kw_only=True):
+class TransferSuspensionMessage(Message, kw_only=True, frozen=True):
     """Either: paused until a start."""
 
     provider_pid: Pid
@@ -121,14 +104,14 @@ class TransferSuspensionMessage(Message, kw_only=True):
     reason: Any = None
 
 
-class TransferCompletionMessage(Message, kw_only=True):
+class TransferCompletionMessage(Message, kw_only=True, frozen=True):
     """Either: all data has been handed over."""
 
     provider_pid: Pid
     consumer_pid: Pid
 
 
-class TransferTerminationMessage(Message, kw_only=True):
+class TransferTerminationMessage(Message, kw_only=True, frozen=True):
     """Either: the transfer ends here."""
 
     provider_pid: Pid
@@ -137,13 +120,13 @@ class TransferTerminationMessage(Message, kw_only=True):
     reason: Any = None
 
 
-class CatalogRequestMessage(Message, kw_only=True):
+class CatalogRequestMessage(Message, kw_only=True, frozen=True):
     """Consumer: asks for the catalog; `filter` is implementation specific."""
 
     filter: Any = None
 
 
-class ContractNegotiation(Message, kw_only=True):
+class ContractNegotiation(Message, kw_only=True, frozen=True):
     """The answer to a negotiation message, and what a GET of the process returns."""
 
     provider_pid: str
@@ -151,7 +134,7 @@ class ContractNegotiation(Message, kw_only=True):
     state: str
 
 
-class TransferProcess(Message, kw_only=True):
+class TransferProcess(Message, kw_only=True, frozen=True):
     """The answer to a transfer message, and what a GET of the process returns."""
 
     provider_pid: str
@@ -159,7 +142,7 @@ class TransferProcess(Message, kw_only=True):
     state: str
 
 
-class ContractNegotiationError(Message, kw_only=True):
+class ContractNegotiationError(Message, kw_only=True, frozen=True):
     """A negotiation message was refused; nothing changed."""
 
     provider_pid: str
@@ -168,7 +151,7 @@ class ContractNegotiationError(Message, kw_only=True):
     reason: list[str] | None = None
 
 
-class TransferError(Message, kw_only=True):
+class TransferError(Message, kw_only=True, frozen=True):
     """A transfer message was refused; nothing changed."""
 
     provider_pid: str
@@ -177,7 +160,7 @@ class TransferError(Message, kw_only=True):
     reason: list[str] | None = None
 
 
-class CatalogError(Message, kw_only=True):
+class CatalogError(Message, kw_only=True, frozen=True):
     """A catalog request was refused."""
 
     code: str | None = None

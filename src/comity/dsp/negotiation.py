@@ -49,7 +49,7 @@ class Negotiation(Struct, frozen=True, kw_only=True):
 
 
 class Agreement(Struct, frozen=True, kw_only=True):
-    """An agreement as held here; `document` is verbatim what the provider sent, `message_sha256` its message's digest."""
+    """An agreement as held here; `document` is verbatim the provider's, `message_sha256` its message's digest."""
 
     id: str
     negotiation_id: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from comity import errors
-from comity.dsp import machine
+from comity.dsp import machine, terms
 
 
 class Party(Struct, frozen=True, kw_only=True):
@@ -37,14 +37,21 @@ class Step(Struct, frozen=True):
 def receive(kind: str, state: str | None, intent: str | None, message: str, sender: str) -> Step:
     """Return what `message` from `sender` does to a process in `state` with an open `intent` (a state, or None).
 
+    Our own termination is final: only a message that ends the process too may overtake it.
+
     Raises:
-        RemoteProtocolError: the message is legal neither before nor after our intent.
+        RemoteProtocolError: the message is legal neither before nor after our intent, or would undo our termination.
     """
     table = machine.TABLES[kind]
     if intent is not None and (intent, message, sender) in table:
         return Step(intent, table[(intent, message, sender)], implied=True)
     if (state, message, sender) in table:
-        return Step(state, table[(state, message, sender)], withdrawn=intent is not None)
+        after = table[(state, message, sender)]
+        if intent == terms.TERMINATED and after not in machine.TERMINAL:
+            raise errors.RemoteProtocolError(
+                f"{message} comes too late: this process is being terminated here"
+            )
+        return Step(state, after, withdrawn=intent is not None)
     try:
         machine.check(kind, intent or state, message, sender)
     except errors.ProtocolError as error:

@@ -6,6 +6,7 @@ Source: Dataspace Protocol 2025-1, "Transfer Process Protocol". For pull, the ad
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ Document = dict[str, Any]
 PULL = "HttpData-PULL"
 HTTP_ENDPOINT = "https://w3id.org/idsa/v4.1/HTTP"
 EDC = "https://w3id.org/edc/v0.0.1/ns/"
+_HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")  # a line end in it would begin another header
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
@@ -93,7 +95,12 @@ def access(address: Document) -> Access:
         raise errors.InvalidInputError("the data address names no endpoint", path="$.dataAddress.endpoint")
     binding.check_address(endpoint.partition("?")[0], path="$.dataAddress.endpoint")
     token = named.get("authorization") or named.get(EDC + "authorization")
-    bearer = token and named.get("authType", "bearer").lower() == "bearer" and " " not in token
+    if token and not _HEADER.fullmatch(token):
+        raise errors.InvalidInputError(
+            "the authorization must be visible ASCII, as a header is", path="$.dataAddress.endpointProperties"
+        )
+    scheme = named.get("authType") or named.get(EDC + "authType") or "bearer"
+    bearer = token and scheme.lower() == "bearer" and " " not in token
     return Access(endpoint, f"Bearer {token}" if bearer else token)
 
 

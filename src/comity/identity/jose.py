@@ -135,7 +135,7 @@ def public_key(jwk: Mapping[str, Any]) -> PublicKey:
 
 def _prepared(key: ECKey | OKPKey, algorithms: frozenset[str], jwk: Mapping[str, Any]) -> PublicKey:
     said = jwk.get("alg")
-    if said is not None and said not in algorithms:
+    if said is not None and (not isinstance(said, str) or said not in algorithms):
         raise _bad_key(f"its alg {str(said)[:20]!r} does not fit its kty")
     key.get_op_key("verify")  # a point off the curve fails here, once
     return PublicKey(key, algorithms if said is None else frozenset({said}))

@@ -8,6 +8,7 @@ fetched again, at most every 30 s. Which DIDs may be asked at all, and pinned ke
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -17,7 +18,7 @@ from msgspec import Struct
 from comity import errors
 from comity.identity import did as did_web
 from comity.identity import jose
-from comity.net.http import HttpClient
+from comity.net.http import HttpClient, Response
 
 KEEP_S: Final = 300.0
 KEEP_FAILURE_S: Final = 30.0
@@ -26,7 +27,7 @@ TIMEOUT_S: Final = 5.0
 MAX_BYTES: Final = 64 * 1024
 MAX_DIDS: Final = 1024
 _OK: Final = 200
-_GONE: Final = 400
+_ACCEPT: Final = {"Accept": "application/did+json, application/json"}
 
 
 class _Known(Struct):
@@ -44,7 +45,7 @@ class Resolver:
         """Fetch with `client`; `insecure` (development) tries http first, then https."""
         self._client = client
         self._clock_s = clock_s
-        self._schemes = (True, False) if insecure else (False,)
+        self._insecure = (True, False) if insecure else (False,)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[_Known]] = {}
 
@@ -69,13 +70,18 @@ class Resolver:
             IdentityError: the DID or its document is malformed, refused or not there.
             TransientDeliveryError: it cannot be fetched now.
         """
-        for insecure in self._schemes:
-            try:
-                return await self._get(did, did_web.document_url(did, insecure=insecure))
-            except (errors.TransientDeliveryError, errors.IdentityError):
-                if insecure is self._schemes[-1]:
-                    raise
-        raise AssertionError  # the loop returns or raises
+        url, answer = await self._ask(did)
+        if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004
+            raise errors.TransientDeliveryError(f"{url} answers with status {answer.status}")
+        if answer.status != _OK:
+            raise _unresolved(did, f"{url} answers with status {answer.status}")
+        try:
+            document = jose.decode_object(answer.body)
+        except ValueError as error:
+            raise _unresolved(did, f"{url} is not a JSON object ({error})") from error
+        if document.get("id") != did:
+            raise _unresolved(did, f"{url} is the document of {str(document.get('id'))[:200]!r}")
+        return document
 
     def forget(self, did: str) -> None:
         """Fetch this DID's document again when it is needed next."""
@@ -107,25 +113,20 @@ class Resolver:
             self._known.popitem(last=False)
         return known
 
-    async def _get(self, did: str, url: str) -> dict[str, Any]:
+    async def _ask(self, did: str) -> tuple[str, Response]:
+        """Return the URL that answered, and its answer: the next scheme is tried when there is none at all."""
+        for insecure in self._insecure[:-1]:
+            with contextlib.suppress(errors.TransientDeliveryError):
+                return await self._get(did, did_web.document_url(did, insecure=insecure))
+        return await self._get(did, did_web.document_url(did, insecure=self._insecure[-1]))
+
+    async def _get(self, did: str, url: str) -> tuple[str, Response]:
         try:
-            answer = await self._client.request(
-                "GET", url, headers={"Accept": "application/did+json, application/json"},
-                timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES,
-            )  # fmt: skip
+            return url, await self._client.request(
+                "GET", url, headers=_ACCEPT, timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES
+            )
         except errors.PermanentDeliveryError as error:
             raise _unresolved(did, error.message) from error
-        if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004
-            raise errors.TransientDeliveryError(f"{url} answers with status {answer.status}")
-        if answer.status != _OK:
-            raise _unresolved(did, f"{url} answers with status {answer.status}")
-        try:
-            document = jose.decode_object(answer.body)
-        except ValueError as error:
-            raise _unresolved(did, f"{url} is not a JSON object ({error})") from error
-        if document.get("id") != did:
-            raise _unresolved(did, f"{url} is the document of {str(document.get('id'))[:200]!r}")
-        return document
 
 
 def _prepare(jwks: Mapping[str, Mapping[str, Any]]) -> dict[str, jose.PublicKey]:

@@ -19,7 +19,7 @@ from yarl import URL
 
 from comity import errors
 from comity.identity import jose
-from comity.net.http import HttpClient, Response
+from comity.net.http import HttpClient, Response, same_origin
 
 VERSION: Final = "2025-1"
 BINDING: Final = "HTTPS"
@@ -64,7 +64,7 @@ class DspClient:
             PermanentDeliveryError: the next page is said to be at another origin; and as in `post`.
         """
         answer = await self._send("POST", url, body, authorization)
-        return answer.body, _next_link(url, answer.headers.get("Link", ""))
+        return answer.body, _next_link(url, ", ".join(answer.headers.getall("Link", [])))
 
     async def version(self, root_url: str) -> str:
         """Return the path of version 2025-1 below `root_url` (`/dsp/2025-1`, or "" for the root itself).
@@ -169,8 +169,9 @@ def _next_link(url: str, header: str) -> str | None:
         if rel is None or "next" not in (rel[1] or rel[2] or "").lower().split():
             continue
         try:
-            target = URL(url).join(URL(link[1])).with_fragment(None)
-            same = target.origin() == URL(url).origin() and target.user is None
+            here = URL(url, encoded=True)
+            target = here.join(URL(link[1], encoded=True)).with_fragment(None)
+            same = same_origin(target, here) and target.user is None
         except ValueError:
             same = False
         if not same:

@@ -25,6 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL: Final = 8192
 _MAX_PORT: Final = 65535
 _URL_CHARACTERS: Final = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash
+_SECRET_PARTS: Final = re.compile(r"(?<=//)[^/]*@|\?.*", re.DOTALL)  # of a URL, for messages
 _NUMERIC_END: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 _LABELS: Final = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
@@ -109,10 +110,9 @@ class Guard:
         if not 0 < len(url) <= MAX_URL or not _URL_CHARACTERS.fullmatch(url):
             raise _refused(url, f"it must have 1 to {MAX_URL} visible ASCII characters and no backslash")
         try:
-            parsed = URL(url)
-            self._origin(
-                parsed.scheme, parsed.raw_host or "", parsed.explicit_port, "@" in parsed.raw_authority
-            )
+            parsed = URL(url, encoded=True)  # what is sent is what was given, not another spelling of it
+            userinfo = "@" in url.partition("://")[2].partition("/")[0].partition("?")[0]
+            self._origin(parsed.scheme, parsed.raw_host or "", parsed.explicit_port, userinfo)
         except errors.PermanentDeliveryError as error:
             raise _refused(url, error.reason, error.hint) from None
         except ValueError as error:
@@ -190,4 +190,5 @@ class Guard:
 
 
 def _refused(what: str, why: str, hint: str = "") -> RefusedAddressError:
-    return RefusedAddressError(f"{what[:200]!r} is refused: {why}", reason=why, hint=hint)
+    shown = _SECRET_PARTS.sub("", what)[:200]
+    return RefusedAddressError(f"{shown!r} is refused: {why}", reason=why, hint=hint)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from msgspec import Struct
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from comity import errors
@@ -37,7 +39,7 @@ _KEEP_METHOD: Final = frozenset({307, 308})
 _ERROR: Final = 400
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FAILURES: Final = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 _DEFAULT_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "comity"}
 
@@ -46,8 +48,29 @@ class Response(Struct, frozen=True):
     """A whole answer; `headers` are looked up without regard to case."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
+
+
+class _CheckedResolver(AbstractResolver):
+    """Refuses a name as soon as one of its addresses is refused; the socket's own check stays the last word."""
+
+    def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
+        self._resolver = resolver
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve `host` and check every answer."""
+        found = await self._resolver.resolve(host, port, family)
+        for one in found:
+            self._guard.check_address(one["host"])
+        return found
+
+    async def close(self) -> None:
+        """Close the resolver that is asked."""
+        await self._resolver.close()
 
 
 class StreamResponse:
@@ -55,7 +78,7 @@ class StreamResponse:
 
     def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
+        self.headers = response.headers
         self._content = response.content
         self._url = url
 
@@ -123,19 +146,27 @@ class HttpClient:
         target = self.guard.check_url(url)
         sent = _checked_headers(headers)
         limit = self._max_bytes if max_bytes is None else max_bytes
+        timeout = self._timeout if timeout_s is None else _timeout(timeout_s)
         if not redirects:
-            return await self._exchange(method, target, sent, body, self._timeout_of(timeout_s), limit)
+            return await self._exchange(method, target, sent, body, timeout, limit)
         try:
-            async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
-                return await self._follow(method, target, sent, body, limit, redirects)
+            async with asyncio.timeout(timeout.total):
+                return await self._follow(method, target, sent, body, timeout, limit, redirects)
         except TimeoutError:
             raise _no_answer(url) from None
 
     async def _follow(  # noqa: PLR0913, PLR0917  # the parts of one request
-        self, method: str, target: URL, headers: Mapping[str, str], body: bytes, limit: int, redirects: int
+        self,
+        method: str,
+        target: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # handed on to aiohttp
+        limit: int,
+        redirects: int,
     ) -> Response:
         for hops_left in range(redirects, -1, -1):
-            answer = await self._exchange(method, target, headers, body, self._timeout, limit)
+            answer = await self._exchange(method, target, headers, body, timeout, limit)
             location = answer.headers.get("Location", "")
             safe = method in {"GET", "HEAD"} or answer.status in _KEEP_METHOD
             if answer.status not in _REDIRECTS or not location or not safe:
@@ -143,7 +174,7 @@ class HttpClient:
             if not hops_left:
                 break
             goal = self._next_hop(target, location)
-            if goal.origin() != target.origin():
+            if not same_origin(goal, target):
                 headers = {
                     name: text for name, text in headers.items() if name.lower() not in _SECRET_HEADERS
                 }
@@ -152,7 +183,7 @@ class HttpClient:
 
     def _next_hop(self, target: URL, location: str) -> URL:
         try:
-            goal = str(target.join(URL(location)).with_fragment(None))
+            goal = str(target.join(URL(location, encoded=True)).with_fragment(None))
         except ValueError:
             raise errors.PermanentDeliveryError(f"{_shown(target)} redirects to a malformed URL") from None
         checked = self.guard.check_url(goal)
@@ -227,9 +258,6 @@ class HttpClient:
         for session in sessions:
             await session.close()
 
-    def _timeout_of(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
-        return self._timeout if timeout_s is None else _timeout(timeout_s)
-
     def _session(self, target: URL) -> aiohttp.ClientSession:
         """Return the session that checks every socket, or for a host that the operator listed, the one without."""
         listed = self.guard.lists_host(target.raw_host or "")
@@ -239,11 +267,12 @@ class HttpClient:
         return session
 
     def _open(self, *, checked: bool) -> aiohttp.ClientSession:
+        resolver = self._resolver or aiohttp.ThreadedResolver()
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
             limit=0,
             limit_per_host=_PER_HOST,
-            resolver=self._resolver or aiohttp.ThreadedResolver(),
+            resolver=_CheckedResolver(resolver, self.guard) if checked else resolver,
             socket_factory=self.guard.open_socket if checked else None,
         )
         return aiohttp.ClientSession(
@@ -252,6 +281,12 @@ class HttpClient:
             trust_env=False,
             auto_decompress=False,
         )
+
+
+def same_origin(one: URL, other: URL) -> bool:
+    """Say whether scheme, host and port are equal, a default port written out or not, hosts in any case."""
+    hosts = ((one.raw_host or "").lower(), (other.raw_host or "").lower())
+    return hosts[0] == hosts[1] and (one.scheme, one.port) == (other.scheme, other.port)
 
 
 def _checked_headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -1,1 +1,1 @@
-"""Where published bytes lie: local files and HTTP back ends, opened by range and checked against what was published."""
+"""Where published bytes lie: files and HTTP back ends, read by range, checked against what was published."""

@@ -1,7 +1,8 @@
 """An open file whose blocking calls run in threads and which is never closed while a thread still uses it.
 
-A stream may be cancelled at any moment, a thread cannot. Closing its descriptor then would let the thread read or write
-whatever file gets the same number next. So `close` waits, without blocking, for the last call to end.
+A stream may be cancelled at any moment, a thread cannot. Closing its descriptor then would let the thread
+read or write whatever file gets the same number next. So `close` waits, without blocking, for the last call
+to end.
 """
 
 from __future__ import annotations

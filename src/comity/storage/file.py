@@ -1,8 +1,9 @@
 """Local files below the operator's folders: hashed at publishing, read by range afterwards.
 
-Nothing outside the roots is ever opened: paths are resolved, compared with the roots and then opened one segment at a time
-without following links, so that a link swapped in between leads nowhere. All blocking calls run in threads.
-A file whose size or modification time is not what was published is refused, also in the middle of a stream.
+Nothing outside the roots is ever opened: paths are resolved, compared with the roots and then opened one
+segment at a time without following links, so that a link swapped in between leads nowhere. All blocking
+calls run in threads. A file whose size or modification time is not what was published is refused, also in
+the middle of a stream.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Files:
             raise StorageError(f"{path!r} is not an absolute path")
         try:
             real = os.path.realpath(path, strict=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: half a surrogate pair
             raise unreadable(path, error) from error
         if self._root_of(real) is None:
             raise StorageError(
@@ -119,7 +120,7 @@ class Files:
             number = _open_file(root, os.path.relpath(real, root))
         except FileNotFoundError as error:
             raise changed(f"{real!r} is gone since it was published") from error
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise unreadable(real, error) from error
         if not stat.S_ISREG(os.fstat(number).st_mode):
             os.close(number)
@@ -131,9 +132,9 @@ class Files:
         return next(below, None)
 
 
-def unreadable(path: str, error: OSError) -> StorageError:
+def unreadable(path: str, error: OSError | ValueError) -> StorageError:
     """Make the error that says why the operating system does not give a path."""
-    return StorageError(f"{path!r} cannot be read: {error.strerror or error}")
+    return StorageError(f"{path!r} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _open_file(root: str, relative: str) -> int:
@@ -205,8 +206,8 @@ async def _chunks(
 def _forget_behind(number: int, done: int, position: int, size: int) -> None:
     """Let the system drop what was read of a large file.
 
-    Kept, it would push the database out of the page cache, and filling the cache was measured to cost up to 2 s of CPU a
-    GiB where reusing the same pages costs 0.1.
+    Kept, it would push the database out of the page cache, and filling the cache was measured to cost up to
+    2 s of CPU a GiB where reusing the same pages costs 0.1.
     """
     if size > _CACHED_BYTES and done and done % _FORGET_BYTES == 0 and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(number, position - _FORGET_BYTES, _FORGET_BYTES, os.POSIX_FADV_DONTNEED)

@@ -1,8 +1,8 @@
 """A folder as it is published: every file in it found, checked and hashed.
 
-Left out, and named in the result: whatever starts with a dot. Refused, because nobody would get what they expect: links that
-leave the folder or lead to a folder, and whatever is neither file nor folder. Names go into the manifest in NFC; the
-source keeps the name the disk knows.
+Left out, and named in the result: whatever starts with a dot. Refused, because nobody would get what they
+expect: links that leave the folder or lead to a folder, and whatever is neither file nor folder. Names go
+into the manifest in NFC; the source keeps the name the disk knows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """HTTP back ends: a resource behind a URL that the operator published, read through the one guarded client.
 
-A partner never adds to the address: no path, no query, no header of its request reaches the back end, and no header of the
-back end's answer leaves this module, only its bytes. Redirects are not followed. With an ETag and a size written down at
-publishing, ranges are asked for under that ETag (RFC 9110 13.1.1), so that a changed resource is refused.
+A partner never adds to the address: no path, no query, no header of its request reaches the back end, and
+no header of the back end's answer leaves this module, only its bytes. Redirects are not followed. With an
+ETag and a size written down at publishing, ranges are asked for under that ETag (RFC 9110 13.1.1), so that
+a changed resource is refused.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class HttpSource:
     async def publish(self, address: str, *, name: str = "", media_type: str = "") -> Source:
         """Ask the back end (HEAD) what is behind a URL and return it as the source to be written down.
 
-        Size and ETag stay empty if it does not tell or does not allow HEAD; the resource is then served whole only.
+        Size and ETag stay empty if it does not tell or does not allow HEAD; the resource is then served
+        whole only.
 
         Raises:
             StorageError: it cannot be reached, refuses, or redirects.
@@ -103,7 +105,8 @@ class HttpSource:
         """Open bytes `start` to `end` (exclusive) behind a published URL.
 
         Raises:
-            StorageError: it cannot be reached, refuses, is not what was published, or sends less or more than it said.
+            StorageError: it cannot be reached, refuses, is not what was published, or sends less or more
+                than it said.
         """
         stop = source.size_bytes if end is None else end
         part = start > 0 or stop != source.size_bytes

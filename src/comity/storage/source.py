@@ -1,7 +1,8 @@
 """What was published about one resource, and the errors every back end raises about it.
 
-A `Source` is written down when something is published and compared each time its bytes are read: a resource that is not
-what it was then is refused, never handed out short, mixed or new. Which back end reads it is `kind`.
+A `Source` is written down when something is published and compared each time its bytes are read: a resource
+that is not what it was then is refused, never handed out short, mixed or new. Which back end reads it is
+`kind`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ CHANGED: Final = "storage-changed"
 class Source:
     """One resource as published.
 
-    `kind` is `file` or `http`; `address` is an absolute real path or a URL. `size_bytes` is None when the back end did
-    not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file, `etag` (strong, with its
-    quotation marks) pins an HTTP resource. `name` is the file name offered to the receiver.
+    `kind` is `file` or `http`; `address` is an absolute real path or a URL. `size_bytes` is None when the
+    back end did not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file,
+    `etag` (strong, with its quotation marks) pins an HTTP resource. `name` is the file name offered to the
+    receiver.
     """
 
     kind: Literal["file", "http"]
@@ -41,10 +43,11 @@ class Storage(Protocol):
     async def open_range(
         self, source: Source, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Open bytes `start` to `end` (exclusive; None: to the end) and return them in chunks, usually of 1 MiB.
+        """Open bytes `start` to `end` (exclusive; None: to the end), returned in chunks of about 1 MiB.
 
         Raises:
-            StorageError: at once if it is gone or not what was published (code `storage-changed`), or while reading.
+            StorageError: at once if it is gone or not what was published (code `storage-changed`), or while
+                reading.
         """
         ...
 

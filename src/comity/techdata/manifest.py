@@ -1,9 +1,10 @@
 """The manifest of a technical data package: which files it holds, how large they are and their SHA-256.
 
-The same files and title always give the same bytes, and only those bytes are accepted back: keys in order, no white space,
-files ordered by path. So the digest of a manifest stands for the whole package. Paths are the attack surface: a manifest
-comes from a partner and names files that will be written, so every path is checked here, before anything touches a disk.
-Reading folders is left to `storage`, receiving to `dataplane`.
+The same files and title always give the same bytes, and only those bytes are accepted back: keys in order,
+no white space, files ordered by path. So the digest of a manifest stands for the whole package. Paths are
+the attack surface: a manifest comes from a partner and names files that will be written, so every path is
+checked here, before anything touches a disk. Reading folders is left to `storage`, receiving to
+`dataplane`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MEDIA_TYPE = re.compile(
 
 
 class File(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One file of a package: `path` relative and POSIX, `size_bytes`, `sha256` in lower-case hex, `media_type`."""
+    """One file of a package: its path (relative, POSIX), size, SHA-256 in lower-case hex, media type."""
 
     path: str
     size_bytes: int
@@ -81,7 +82,8 @@ def decode(data: bytes) -> Manifest:
     """Read a manifest that a partner sent, accepting nothing but the form that `encode` writes.
 
     Raises:
-        InvalidInputError: it is too large, not JSON, not a manifest, not in the one form, or names a dangerous path.
+        InvalidInputError: it is too large, not JSON, not a manifest, not in the one form, or names a
+            dangerous path.
     """
     if len(data) > MAX_BYTES:
         raise InvalidInputError(f"the manifest has {len(data)} bytes; at most {MAX_BYTES} are read")

@@ -1,7 +1,9 @@
 """Provider and receiver processes that no test leaves behind."""
 
 import pytest
+
 from adapters.dataplane import processes
+
 
 @pytest.fixture
 def serve():
@@ -30,5 +32,3 @@ def receiver():
     for process in running:
         process.kill()
         process.communicate()
-
-

@@ -1,9 +1,9 @@
 """A provider's data plane as a process: serves one file or a published folder under transfer `t-1`.
 
-Usage: provider.py PATH [SHA256]; prints its port. A file beside PATH named `revoked` revokes the transfer; GET /stats tells CPU and peak memory.
+Usage: provider.py PATH [SHA256]; prints its port. A file beside PATH named `revoked` revokes the transfer.
+GET /stats tells CPU and peak memory.
 """
 
-import asyncio
 import json
 import resource
 import socket
@@ -53,7 +53,9 @@ def grants(content, revoked):
 
 async def stats(scope, receive, send):
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     body = json.dumps({"cpu_s": usage.ru_utime + usage.ru_stime, "peak_kib": int(peak.split()[1])}).encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -73,7 +75,12 @@ async def main(path, known_sha256=""):
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)  # noqa: T201
     config = uvicorn.Config(
-        app, http=connection.AbortableConnection, lifespan="off", access_log=False, log_level="error", loop="uvloop"
+        app,
+        http=connection.AbortableConnection,
+        lifespan="off",
+        access_log=False,
+        log_level="error",
+        loop="uvloop",
     )
     await uvicorn.Server(config).serve([listener])
 

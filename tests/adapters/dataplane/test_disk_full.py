@@ -6,8 +6,8 @@ import random
 import subprocess
 
 import pytest
-from adapters.dataplane.processes import make_client
 
+from adapters.dataplane.processes import make_client
 from comity.dataplane import pull
 from comity.errors import StorageError
 
@@ -26,7 +26,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-async def test_a_full_disk_names_the_path_and_the_transfer_goes_on_after_making_room(tmp_path, small_disk, serve):
+async def test_a_full_disk_names_the_path_and_the_transfer_goes_on_after_making_room(
+    tmp_path, small_disk, serve
+):
     (tmp_path / "src").mkdir()
     content = random.Random(6).randbytes(6 * MIB)
     (tmp_path / "src/a.bin").write_bytes(content)
@@ -38,7 +40,7 @@ async def test_a_full_disk_names_the_path_and_the_transfer_goes_on_after_making_
         await pull.Pull(request, reserve_bytes=MIB).run(provider.url, TOKEN, small_disk / "in")
     assert caught.value.code == "disk-full"
     assert str(small_disk) in caught.value.message
-    assert os.listdir(small_disk / "in") == []
+    assert list((small_disk / "in").iterdir()) == []
     blind = pull.Pull(request, free=lambda _folder: 2**40, reserve_bytes=0)
     with pytest.raises(StorageError) as caught:
         await blind.run(provider.url, TOKEN, small_disk / "in")

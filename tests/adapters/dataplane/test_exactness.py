@@ -3,14 +3,13 @@
 import functools
 import hashlib
 import json
-import os
 import random
 import shutil
 import time
 
 import pytest
-from adapters.dataplane.processes import CuttingProxy, make_client
 
+from adapters.dataplane.processes import CuttingProxy, make_client
 from comity.dataplane import pull
 from comity.errors import TransientDeliveryError
 
@@ -38,7 +37,6 @@ async def test_two_hundred_random_cuts_leave_the_file_exact(tmp_path, source, se
     async with CuttingProxy(provider.port, lambda: chance.randrange(1, 2 * size // 220)) as proxy:
         while proxy.cuts < 200:
             client = make_client()
-            told = []
             get = pull.Pull(functools.partial(client.stream, "GET"))
             try:
                 await get.run(proxy.url, TOKEN, tmp_path / "in")
@@ -53,7 +51,9 @@ async def test_two_hundred_random_cuts_leave_the_file_exact(tmp_path, source, se
             on_disk = size_now
         proxy.allowed = lambda: None
         client = make_client()
-        received = await pull.Pull(functools.partial(client.stream, "GET")).run(proxy.url, TOKEN, tmp_path / "in")
+        received = await pull.Pull(functools.partial(client.stream, "GET")).run(
+            proxy.url, TOKEN, tmp_path / "in"
+        )
         await client.close()
     assert proxy.cuts >= 200
     assert 0 < on_disk < size
@@ -86,7 +86,7 @@ def test_a_killed_receiver_goes_on_where_it_was(tmp_path, source, serve, receive
     assert told["fetched_bytes"] == len(content) - on_disk
     assert told["sha256"] == hashlib.sha256(content).hexdigest()
     assert hashlib.sha256((tmp_path / "in/big.bin").read_bytes()).hexdigest() == told["sha256"]
-    assert sorted(os.listdir(tmp_path / "in")) == [".resource.json", "big.bin"]
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == [".resource.json", "big.bin"]
 
 
 def test_a_killed_provider_is_a_transient_failure_and_the_rest_comes_later(tmp_path, source, serve, receiver):

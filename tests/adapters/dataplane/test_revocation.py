@@ -7,8 +7,8 @@ import time
 
 import pytest
 import uvicorn
-from adapters.dataplane.processes import make_client
 
+from adapters.dataplane.processes import make_client
 from comity.api import connection, dataplane
 from comity.dataplane import flows, pull, serve, tokens
 from comity.errors import PermanentDeliveryError, TransientDeliveryError
@@ -46,7 +46,7 @@ class Running:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.task = asyncio.create_task(self.server.serve([self.listener]))
-        while not self.server.started:
+        while not self.server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return self
 
@@ -76,7 +76,7 @@ async def drain(reader):
 
 async def wait_for_flow(running, count=1):
     async with asyncio.timeout(5):
-        while running.flows.count("t-1") != count:
+        while running.flows.count("t-1") != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -104,7 +104,7 @@ async def test_a_cut_ends_a_running_receiver_which_then_is_refused(tmp_path, sou
     provider = serve(source / "sparse.bin", "00" * 32)
     part = tmp_path / "in/.resource.part"
     process = receiver(provider.url, tmp_path / "in")
-    while process.poll() is None and (not part.exists() or part.stat().st_size < 50 * MIB):
+    while process.poll() is None and (not part.exists() or part.stat().st_size < 50 * MIB):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     provider.revoke()
     started = time.monotonic()
@@ -114,7 +114,9 @@ async def test_a_cut_ends_a_running_receiver_which_then_is_refused(tmp_path, sou
     assert part.stat().st_size < 8 * 2**30
     client = make_client()
     with pytest.raises(PermanentDeliveryError) as caught:
-        await pull.Pull(functools.partial(client.stream, "GET")).run(provider.url, f"Bearer {TOKEN}", tmp_path / "in2")
+        await pull.Pull(functools.partial(client.stream, "GET")).run(
+            provider.url, f"Bearer {TOKEN}", tmp_path / "in2"
+        )
     assert caught.value.status == 403
     await client.close()
 

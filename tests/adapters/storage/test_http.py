@@ -56,7 +56,9 @@ class BackEnd:
 
 
 async def read(back_end, published, start=0, end=None):
-    return b"".join([chunk async for chunk in await http.HttpSource(back_end).open_range(published, start, end)])
+    return b"".join(
+        [chunk async for chunk in await http.HttpSource(back_end).open_range(published, start, end)]
+    )
 
 
 async def test_a_published_url_is_pinned_and_read():
@@ -136,7 +138,7 @@ async def test_a_back_end_that_sends_something_else_is_an_error_not_a_short_file
     published = await http.HttpSource(back_end).publish(URL)
     back_end.tamper = tamper
     got = []
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError) as caught:  # noqa: PT012
         async for chunk in await http.HttpSource(back_end).open_range(published):
             got.append(chunk)  # noqa: PERF401
     assert caught.value.code == code

@@ -94,7 +94,9 @@ def make(lookup=None, memory=None, open_flows=None, prefix=""):
     )
 
 
-async def run(app, path="/t-1", method="GET", exchange=None, headers=(), token=f"Bearer {TOKEN}", root_path=""):
+async def run(
+    app, path="/t-1", method="GET", exchange=None, headers=(), token=f"Bearer {TOKEN}", root_path=""
+):
     exchange = exchange or Exchange()
     named = [(b"authorization", token.encode())] if token else []
     scope = {
@@ -124,7 +126,12 @@ async def test_repeated_ranges_become_one_list_and_are_refused():
 
 @pytest.mark.parametrize(
     ("path", "prefix", "root_path"),
-    [("/t-1", "", ""), ("/data/t-1", "/data", ""), ("/base/data/t-1", "/data", "/base"), ("/data/t-1", "", "/data")],
+    [
+        ("/t-1", "", ""),
+        ("/data/t-1", "/data", ""),
+        ("/base/data/t-1", "/data", "/base"),
+        ("/data/t-1", "", "/data"),
+    ],
 )
 async def test_the_transfer_is_found_below_any_mount(path, prefix, root_path):
     assert (await run(make(prefix=prefix), path, root_path=root_path)).body == CONTENT
@@ -183,7 +190,7 @@ async def test_a_cut_reaches_a_stream_blocked_on_a_slow_reader():
     open_flows, memory = flows.Flows(), Memory()
     exchange = Exchange(slow_after=300)
     task = asyncio.create_task(run(make(memory=memory, open_flows=open_flows), exchange=exchange))
-    while not hasattr(exchange, "stuck"):
+    while not hasattr(exchange, "stuck"):  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert open_flows.cut("t-1") == 1
     async with asyncio.timeout(1):
@@ -210,7 +217,7 @@ async def test_a_reader_who_leaves_stops_the_reading():
     open_flows, memory = flows.Flows(), Memory()
     exchange = Exchange(slow_after=300)
     task = asyncio.create_task(run(make(memory=memory, open_flows=open_flows), exchange=exchange))
-    while not hasattr(exchange, "stuck"):
+    while not hasattr(exchange, "stuck"):  # noqa: ASYNC110
         await asyncio.sleep(0)
     exchange.left.set()
     async with asyncio.timeout(1):
@@ -223,7 +230,7 @@ async def test_too_many_streams_of_a_transfer_are_told_to_come_again():
     app = make(open_flows=open_flows)
     first = Exchange(slow_after=300)
     task = asyncio.create_task(run(app, exchange=first))
-    while not hasattr(first, "stuck"):
+    while not hasattr(first, "stuck"):  # noqa: ASYNC110
         await asyncio.sleep(0)
     second = await run(app)
     assert (second.status, second.headers["retry-after"]) == (429, "5")

@@ -42,7 +42,7 @@ async def test_a_cut_ends_every_stream_of_a_transfer_and_no_other():
 
 async def test_a_cut_between_opening_and_waiting_is_not_lost():
     open_flows = flows.Flows()
-    with pytest.raises(PolicyError):
+    with pytest.raises(PolicyError):  # noqa: PT012
         async with open_flows.open("t-1"):
             open_flows.cut("t-1")
             await forever()
@@ -90,7 +90,7 @@ def test_the_default_interval_keeps_the_promise_of_five_seconds():
 
 async def test_a_reader_who_takes_nothing_is_dropped_and_one_who_does_is_not():
     open_flows = flows.Flows(check_every_s=0.01, stall_s=0.05)
-    with pytest.raises(ConflictError, match="stalled"):
+    with pytest.raises(ConflictError, match="stalled"):  # noqa: PT012
         async with open_flows.open("t-1") as flow:
             flow.watch(None)
             for _ in range(20):

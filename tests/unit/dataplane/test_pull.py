@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,7 @@ class Provider:
 
     def __init__(self, contents, *, name="part.bin"):
         self.requests = []
+        self.headers = []
         self.tamper = lambda _path, _reply: None
         self.publish(contents, name)
 
@@ -71,7 +73,9 @@ class Provider:
             for path, data in self.contents.items()
         }
         if isinstance(contents, dict):
-            files = tuple(manifest.File(path, entry.size_bytes, entry.sha256) for path, entry in sources.items())
+            files = tuple(
+                manifest.File(path, entry.size_bytes, entry.sha256) for path, entry in sources.items()
+            )
             self.content = serve.package(manifest.encode(manifest.Manifest("t", files)), sources)
         else:
             self.content = sources[""]
@@ -86,11 +90,18 @@ class Provider:
     async def request(self, url, *, headers):
         path = urllib.parse.unquote(url.removeprefix(URL))
         self.requests.append((path, headers.get("Range")))
+        self.headers.append(headers)
         assert headers["Authorization"] == "Bearer secret"
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
-            answer = await serve.answer(serve.Grant("t-1", self.content), "GET", path, lowered, {"file": self})
-            body = answer.body if isinstance(answer.body, bytes) else b"".join([part async for part in answer.body])
+            answer = await serve.answer(
+                serve.Grant("t-1", self.content), "GET", path, lowered, {"file": self}
+            )
+            body = (
+                answer.body
+                if isinstance(answer.body, bytes)
+                else b"".join([part async for part in answer.body])
+            )
             reply = Reply(answer.status, answer.headers, body)
         except NotFoundError:
             reply = Reply(404, (), b'{"message": "there is no such resource"}')
@@ -209,7 +220,10 @@ async def test_a_wrong_hash_fails_visibly_after_one_more_try(tmp_path, contents)
     with pytest.raises(PermanentDeliveryError) as caught:
         await provider.get(tmp_path)
     assert caught.value.code == "hash-mismatch"
-    assert len([path for path, _ in provider.requests if path.endswith("a") or not isinstance(contents, dict)]) == 2
+    assert (
+        len([path for path, _ in provider.requests if path.endswith("a") or not isinstance(contents, dict)])
+        == 2
+    )
     assert not (tmp_path / "a").exists()
     assert not (tmp_path / "part.bin").exists()
     provider.tamper = lambda _path, _reply: None
@@ -249,6 +263,42 @@ async def test_a_provider_that_sends_another_range_is_stopped(tmp_path):
     provider.tamper = shift
     with pytest.raises(PermanentDeliveryError, match="range"):
         await provider.get(tmp_path)
+
+
+async def test_the_rest_of_a_resource_must_begin_where_the_part_ends(tmp_path):
+    provider = Provider(noise(9000))
+    provider.tamper = lambda _path, reply: setattr(reply, "cut_after", 5000)
+    with pytest.raises(TransientDeliveryError):
+        await provider.get(tmp_path)
+    provider.tamper = lambda _path, reply: reply.headers.update({"content-range": "bytes 4999-8999/9000"})
+    with pytest.raises(PermanentDeliveryError, match="range"):
+        await provider.get(tmp_path)
+
+
+@pytest.mark.parametrize("contents", [noise(9000), {"a": noise(9000)}], ids=["resource", "package"])
+async def test_the_rest_is_asked_for_under_the_tag_of_the_part(tmp_path, contents):
+    provider = Provider(contents)
+    provider.tamper = lambda path, reply: (
+        setattr(reply, "cut_after", 5000) if reply.headers.get("Repr-Digest") else None
+    )
+    with pytest.raises(TransientDeliveryError):
+        await provider.get(tmp_path)
+    provider.tamper = lambda _path, _reply: None
+    await provider.get(tmp_path)
+    etag = serve.etag_of(hashlib.sha256(noise(9000)).hexdigest())
+    assert [(wanted.get("Range"), wanted.get("If-Range")) for wanted in provider.headers][-1] == (
+        "bytes=5000-",
+        etag,
+    )
+
+
+async def test_the_note_of_another_transfer_in_the_same_folder_counts_for_nothing(tmp_path):
+    await Provider(noise(9000)).get(tmp_path)
+    note = tmp_path / ".resource.json"
+    note.write_text(note.read_text().replace("t-1", "t-0"))
+    provider = Provider(noise(9000))
+    assert (await provider.get(tmp_path)).fetched_bytes == 9000
+    assert provider.requests == [("", None)]
 
 
 async def test_a_provider_without_ranges_is_received_from_the_start(tmp_path):
@@ -312,7 +362,9 @@ async def test_a_refusal_carries_status_and_the_providers_words(tmp_path, status
         assert caught.value.retry_after_s == 7
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"", b"[1]", b'{"message": 5}', b"[" * 10_000, b"x" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"", b"[1]", b'{"message": 5}', b"[" * 10_000, b"x" * 100_000, b"\xff"]
+)
 async def test_a_refusal_in_any_words_is_understood(tmp_path, body):
     provider = Provider(noise(10))
 
@@ -384,17 +436,19 @@ async def test_a_planted_link_in_the_place_of_a_file_is_replaced_not_followed(tm
     inside.mkdir()
     (inside / "a").symlink_to(victim)
     (inside / ".a.part").symlink_to(victim)
-    os.link(victim, inside / ".b.part")
+    other = tmp_path / "other"
+    other.write_bytes(b"precious")
+    os.link(other, inside / ".b.part")
     os.mkfifo(inside / ".c.part")
     await Provider({"a": noise(100), "b": noise(200), "c": noise(300)}).get(inside)
-    assert victim.read_bytes() == b"precious"
+    assert victim.read_bytes() == other.read_bytes() == b"precious"
     assert [(inside / name).read_bytes() for name in "abc"] == [noise(100), noise(200), noise(300)]
     assert not (inside / "a").is_symlink()
 
 
 async def test_a_folder_in_the_place_of_a_file_is_a_clear_error(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(StorageError, match="'.*a'"):
+    with pytest.raises(StorageError, match=r"'.*a'"):
         await Provider({"a": noise(10)}).get(tmp_path)
 
 
@@ -522,7 +576,9 @@ async def test_an_offered_name_stays_inside_the_folder(tmp_path, offered, kept):
 @pytest.mark.parametrize("told", ['filename="../x"', 'filename="/etc/x"', 'filename=".x"', 'filename="a/b"'])
 async def test_a_dangerous_name_from_another_connector_is_replaced(tmp_path, told):
     provider = Provider(noise(10))
-    provider.tamper = lambda _path, reply: reply.headers.update({"content-disposition": f"attachment; {told}"})
+    provider.tamper = lambda _path, reply: reply.headers.update(
+        {"content-disposition": f"attachment; {told}"}
+    )
     assert (await provider.get(tmp_path)).files[0].path == "data"
 
 
@@ -549,12 +605,12 @@ async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
 
 async def test_nothing_stays_open(tmp_path):
     provider = Provider({"a": noise(9000), "b/c": noise(9000)})
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     await provider.get(tmp_path / "1")
     provider.tamper = lambda path, reply: setattr(reply, "cut_after", 100) if path else None
     with pytest.raises(TransientDeliveryError):
         await provider.get(tmp_path / "2")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 async def test_a_cancelled_thread_is_waited_for(tmp_path):
@@ -587,7 +643,7 @@ async def test_small_chunks_are_joined_and_survive_a_cut():
             raise TransientDeliveryError("cut")
 
     seen = []
-    with pytest.raises(TransientDeliveryError):
+    with pytest.raises(TransientDeliveryError):  # noqa: PT012
         async for piece in fetch.pieces(Broken()):
             seen.append(piece)  # noqa: PERF401
     assert seen == [b"ababab"]

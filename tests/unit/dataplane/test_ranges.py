@@ -97,7 +97,9 @@ def test_nothing_is_sent_again_to_one_who_has_it(condition):
     assert select(if_none_match=condition).status == 304
 
 
-@pytest.mark.parametrize(("condition", "status"), [(ETAG, 200), ("*", 200), ('"x"', 412), (f"W/{ETAG}", 412), ("", 412)])
+@pytest.mark.parametrize(
+    ("condition", "status"), [(ETAG, 200), ("*", 200), ('"x"', 412), (f"W/{ETAG}", 412), ("", 412)]
+)
 def test_a_required_tag_must_be_ours(condition, status):
     assert select(if_match=condition).status == status
 
@@ -122,7 +124,10 @@ def test_hostile_headers_cost_no_time():
     assert time.process_time() - started < 0.5
 
 
-@given(st.text(max_size=140) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True), st.integers(0, 2000))
+@given(
+    st.text(max_size=140) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True),
+    st.integers(0, 2000),
+)
 def test_whatever_is_asked_for_lies_inside_the_resource(header, size):
     got = ranges.select("GET", {"range": header}, size_bytes=size, etag=ETAG)
     assert 0 <= got.start <= got.end <= size

@@ -31,7 +31,13 @@ class Memory:
 
 
 def a_source(**changed):
-    values = {"kind": "file", "address": "/srv/a.step", "size_bytes": len(CONTENT), "sha256": SHA, "name": "a.step"}
+    values = {
+        "kind": "file",
+        "address": "/srv/a.step",
+        "size_bytes": len(CONTENT),
+        "sha256": SHA,
+        "name": "a.step",
+    }
     return source.Source(**(values | {"media_type": "model/step"} | changed))
 
 
@@ -41,7 +47,7 @@ def a_package(*paths):
     return serve.package(data, {path: a_source(address=f"/srv/{path}") for path in paths})
 
 
-async def ask(content, path="", method="GET", memory=None, revoked=False, **headers):
+async def ask(content, path="", method="GET", memory=None, *, revoked=False, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     storages = {"file": memory or Memory(), "http": memory or Memory()}
     answer = await serve.answer(serve.Grant("t-1", content, revoked=revoked), method, path, named, storages)

@@ -1,21 +1,15 @@
 """What is written is valid by the protocol's own schema, which is read where it is and not copied."""
 
 import json
-import os
-from pathlib import Path
 
-import jsonschema
 import pytest
-import referencing
 
 from comity.odrl import model
+from support import specification
 
-ROOT = Path(__file__).parents[3]
-SPEC = Path(os.environ.get("COMITY_SPEC_DIR") or ROOT / ".." / "shared" / "data" / "dsp-2025-1")
-SCHEMA = SPEC / "negotiation" / "contract-schema.json"
-EXAMPLES = sorted((SPEC / "negotiation" / "example").glob("*.json"))
+EXAMPLES = specification.examples("negotiation")
 
-pytestmark = pytest.mark.skipif(not SCHEMA.is_file(), reason="the protocol's schemas are not here")
+pytestmark = specification.missing
 
 
 def atomic(left="count", operator="lt", right="3", **more):
@@ -52,12 +46,7 @@ TERMS = [
 
 
 def errors_of(definition, value):
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    registry = referencing.Registry().with_resource(schema["$id"], referencing.Resource.from_contents(schema))
-    validator = jsonschema.Draft201909Validator(
-        {"$ref": f"{schema['$id']}#/definitions/{definition}"}, registry=registry
-    )
-    return [error.message for error in validator.iter_errors(value)]
+    return specification.errors_of(f"negotiation/contract-schema.json#/definitions/{definition}", value)
 
 
 def test_the_schema_can_say_no():

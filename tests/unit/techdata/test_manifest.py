@@ -164,7 +164,7 @@ def test_any_bytes_give_a_manifest_or_a_clear_refusal(data):
     try:
         read = manifest.decode(data)
     except InvalidInputError as error:
-        assert error.message
+        assert error.message  # noqa: PT017
     else:
         assert manifest.encode(read) == data
 

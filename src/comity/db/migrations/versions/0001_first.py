@@ -1,4 +1,4 @@
-"""The first schema: processes, agreements, what is offered, partners, inbox, outbox, tokens, evidence, exchanges, pulls.
+"""The first schema: processes, agreements, offers, partners, inbox, outbox, tokens, evidence, exchanges, pulls.
 
 Times are milliseconds since 1970 UTC. Documents are JSON text as bytes. Sealed columns are encrypted with a key that
 lies outside the database.

@@ -1,0 +1,318 @@
+"""The main job, told as a story with the real values: two connectors, one agreement, one package handed over.
+
+Two `comity serve` processes, each with its own folder, SQLite file, keys and did:web name. Every step is the command
+that a user would type; every claim is checked, and the exit status is 0 only if all of them held.
+
+    python demo/run.py [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import package
+from rich.console import Console
+
+from comity import settings as configuration
+from comity.client.connector import AGREEMENTS, NEGOTIATIONS, TRANSFERS, Connector
+
+READY_S = 15.0
+CUT_S = 5.0
+ASSET = "urn:demo:pump-p100"
+UNTIL = "2035-12-31"
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+class DemoError(Exception):
+    """Something that was claimed did not hold."""
+
+
+@dataclass
+class Side:
+    """One organisation: its name, country, data folder and process."""
+
+    name: str
+    country: str
+    folder: Path
+    address: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def did(self) -> str:
+        """The participant id."""
+        return configuration.load(self.folder).participant_id
+
+    @property
+    def api(self) -> Connector:
+        """The management API."""
+        settings = configuration.load(self.folder)
+        return Connector(settings.management_address, settings.management_key)
+
+    def comity(self, *words: str, show: bool = True) -> str:
+        """Run a `comity` command of this organisation; return what it printed, or show it as it comes."""
+        if show:
+            out.print(f"  [dim]$ comity {' '.join(map(_shell, words))}[/dim]")
+        command = [sys.executable, "-m", "comity", *words]
+        environment = {**os.environ, "COMITY_DATA": str(self.folder)}
+        done = subprocess.run(command, env=environment, check=False, stdout=None if show else subprocess.PIPE)  # noqa: S603
+        if done.returncode:
+            raise DemoError(f"comity {words[0]} ended with status {done.returncode}")
+        return "" if show else done.stdout.decode()
+
+
+def _shell(word: str) -> str:
+    return f'"{word}"' if " " in word else word
+
+
+def main() -> int:
+    """Tell the story; return the exit status."""
+    parser = argparse.ArgumentParser(description="Two connectors exchange a technical data package.")
+    parser.add_argument("--keep", action="store_true", help="leave both connectors running")
+    keep = parser.parse_args().keep
+    folder = Path(tempfile.mkdtemp(prefix="comity-demo-"))
+    began = time.monotonic()
+    sides: list[Side] = []
+    try:
+        with stopping(sides, folder, keep=keep):
+            tell(folder, sides)
+    except DemoError as error:
+        out.print(f"\n[red bold]This did not hold:[/] {error}")
+        for side in sides:
+            out.print(f"  log of {side.name}: {side.folder}.log")
+        return 1
+    out.print(f"\n[green bold]All of it held.[/] {time.monotonic() - began:.1f} s.")
+    if keep:
+        look_around(sides)
+    return 0
+
+
+@contextlib.contextmanager
+def stopping(sides: list[Side], folder: Path, *, keep: bool) -> Iterator[None]:
+    """Stop the connectors and remove the folder at the end, unless they are to be kept or something went wrong."""
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        if not (keep and whole):
+            for side in sides:
+                if side.process is not None:
+                    side.process.send_signal(signal.SIGTERM)
+                    side.process.wait(timeout=15)
+            if whole:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell(folder: Path, sides: list[Side]) -> None:
+    """Tell the story from the beginning to the end."""
+    chapter("Two organisations, each with a connector of its own")
+    sides += [start(folder, "Alpha Pumps", "AA"), start(folder, "Beta Works", "BB")]
+    alpha, beta = sides
+    chapter("They know each other: by name, address and key")
+    alpha.comity("partner", "add", beta.address, "--name", beta.name, "--spatial", beta.country)
+    beta.comity("partner", "add", alpha.address, "--name", alpha.name, "--spatial", alpha.country)
+
+    chapter(f"{alpha.name} publishes a technical data package, for {beta.name} alone, until {UNTIL}")
+    source = folder / "pump-p100"
+    package.make(source)
+    alpha.comity(
+        "publish", str(source), "--id", ASSET, "--title", "Pump P-100, revision C", "--to", beta.did, "--until", UNTIL
+    )
+    chapter(f"{beta.name} finds it in the catalog, agrees and pulls it")
+    beta.comity("catalog", alpha.did)
+    received = folder / "received-by-beta"
+    beta.comity("get", alpha.did, ASSET, "-o", str(received))
+    check_files(source, received)
+
+    chapter("Both hold the same agreement")
+    check_agreement(alpha, beta)
+    chapter("Both hold evidence that neither can quietly change")
+    for side in sides:
+        side.comity("evidence", "verify")
+    check_tampering(folder, beta)
+
+    chapter(f"{alpha.name} suspends a transfer: the same token gets nothing from then on")
+    check_suspension(alpha, beta)
+
+
+def chapter(title: str) -> None:
+    """Begin a part of the story."""
+    out.print(f"\n[bold]{title}[/bold]")
+
+
+def says(text: str) -> None:
+    """State something that was checked."""
+    out.print(f"  [green]✓[/green] {text}")
+
+
+def start(folder: Path, name: str, country: str) -> Side:
+    """Make a connector and start it; it must answer."""
+    port, own = free_port(), free_port()
+    side = Side(name, country, folder / name.split()[0].lower(), f"http://127.0.0.1:{port}")
+    side.comity(
+        *("init", "--address", side.address, "--name", name, "--management", f"127.0.0.1:{own}"),
+        *("--insecure", "--root", str(folder)),
+    )
+    log = Path(f"{side.folder}.log").open("wb")  # noqa: SIM115  the process writes to it after we have gone
+    began = time.monotonic()
+    side.process = subprocess.Popen(  # noqa: S603  our own command
+        [sys.executable, "-m", "comity", "serve"],
+        env={**os.environ, "COMITY_DATA": str(side.folder)},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    wait_for(lambda: answers(f"{side.address}/health"), READY_S, f"{name} to answer")
+    says(f"{name} is [bold]{side.did}[/bold], process {side.process.pid}, up after {time.monotonic() - began:.2f} s")
+    return side
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET of `url` is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own address
+            return bool(answer.status == 200)  # noqa: PLR2004  OK
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Wait until a condition holds and return how long that took."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            raise DemoError(f"waited {seconds:g} s for {what}")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def check_files(source: Path, received: Path) -> None:
+    """Compare every file by its SHA-256, computed here on both sides."""
+    files = sorted(each.relative_to(source) for each in source.rglob("*") if each.is_file())
+    for each in files:
+        sent, got = (digest(folder / each) for folder in (source, received))
+        if sent != got:
+            raise DemoError(f"{each} was received with another SHA-256")
+        says(f"{each}  {(received / each).stat().st_size:,} bytes  sha-256 {got[:16]}…")
+    total = sum((received / each).stat().st_size for each in files)
+    says(f"{len(files)} files, {total:,} bytes, every SHA-256 equal")
+
+
+def digest(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_agreement(alpha: Side, beta: Side) -> None:
+    """Compare the agreement that each side holds, field by field."""
+    held = [side.api.find(AGREEMENTS, limit=10) for side in (alpha, beta)]
+    if [len(each) for each in held] != [1, 1]:
+        raise DemoError("there must be one agreement on each side")
+    ours, theirs = (each[0] for each in held)
+    names = ("@id", "providerId", "consumerId", "assetId", "policy")
+    differing = [name for name in names if ours[name] != theirs[name]]
+    if differing:
+        raise DemoError(f"the agreements differ at {', '.join(differing)}")
+    states = {side.api.find(NEGOTIATIONS, limit=10)[0]["state"] for side in (alpha, beta)}
+    if states != {"FINALIZED"}:
+        raise DemoError(f"the negotiation is {states}, not FINALIZED on both sides")
+    says(f"agreement {ours['@id']}, FINALIZED on both sides")
+    says(f"provider {ours['providerId']}, consumer {ours['consumerId']}")
+    says(f"terms {json.dumps(ours['policy'].get('permission') or ours['policy'].get('odrl:permission'))[:200]}")
+
+
+def check_tampering(folder: Path, side: Side) -> None:
+    """Change one byte in a copy of the evidence: the check must name the row."""
+    import sqlite3  # noqa: PLC0415  for this act alone
+
+    copy = folder / "tampered.sqlite"
+    with contextlib.closing(sqlite3.connect(side.folder / "comity.sqlite")) as store:
+        store.execute("VACUUM INTO ?", (str(copy),))
+    with contextlib.closing(sqlite3.connect(copy)) as store:
+        row, record = store.execute("SELECT seq, record FROM evidence ORDER BY seq LIMIT 1 OFFSET 2").fetchone()
+        altered = bytes(record).replace(b'"after"', b'"After"')
+        store.execute("UPDATE evidence SET record = ? WHERE seq = ?", (altered, row))
+        store.commit()
+    command = [sys.executable, "-m", "comity", "evidence", "verify", str(copy)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  our own command
+    if done.returncode == 0 or f"row {row}" not in done.stderr:
+        raise DemoError(f"the altered row {row} was not named: {done.stderr}")
+    says(f"one letter changed in a copy: {done.stderr.splitlines()[0].removeprefix('error: ')}")
+
+
+def check_suspension(alpha: Side, beta: Side) -> None:
+    """Start a transfer, use its token, suspend it at the provider, use the same token again."""
+    agreement = beta.api.find(AGREEMENTS, limit=1)[0]
+    body = {
+        "@type": "TransferRequest",
+        "contractId": agreement["@id"],
+        "counterPartyId": alpha.did,
+        "counterPartyAddress": f"{alpha.address}/dsp/2025-1",
+        "protocol": "dataspace-protocol-http:2025-1",
+        "transferType": "HttpData-PULL",
+    }
+    started = beta.api.request("POST", "transferprocesses", body)["@id"]
+    wait_for(lambda: beta.api.load(TRANSFERS, started)["state"] == "STARTED", CUT_S, "the transfer to start")
+    access = beta.api.request("GET", f"edrs/{started}/dataaddress")
+    before = fetch(access)
+    says(f"token {access['authorization'][:8]}… of transfer {started}: status {before}")
+    theirs = beta.api.load(TRANSFERS, started)["correlationId"]
+    alpha.comity("transfers", theirs, "suspend", "--reason", "revision C is under review")
+    began = time.monotonic()
+    wait_for(lambda: fetch(access) in {401, 403}, CUT_S, "the token to die")
+    says(f"the same token {time.monotonic() - began:.2f} s later: status {fetch(access)}, no data")
+    wait_for(lambda: beta.api.load(TRANSFERS, started)["state"] == "SUSPENDED", CUT_S, "both sides to agree on it")
+    says("SUSPENDED on both sides")
+    if before != 200:  # noqa: PLR2004  OK
+        raise DemoError("the token did not open the data before")
+
+
+def fetch(access: dict[str, Any]) -> int:
+    """Ask for the data as any HTTP client would and return the status."""
+    request = urllib.request.Request(access["endpoint"], headers={"Authorization": f"Bearer {access['authorization']}"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own address
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def look_around(sides: list[Side]) -> None:
+    """Say how to go on with the connectors that are left running."""
+    out.print("\nBoth connectors are still running. Look around:")
+    for side in sides:
+        out.print(f"\n  [bold]{side.name}[/bold]  export COMITY_DATA={side.folder}")
+        out.print("    comity negotiations · comity agreements · comity transfers · comity evidence show")
+        pid = side.process.pid if side.process else 0
+        out.print(f"    log {side.folder}.log · stop it with: kill {pid}")
+    out.print(f"\n  (comity is {Path(sys.executable).with_name('comity')})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""A request's body, read up to a limit: what is longer is refused while it comes, not after it has filled the memory."""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect, Request
+
+from comity import errors
+
+
+class TooLargeError(errors.InvalidInputError):
+    """The body is longer than is taken."""
+
+    code = "too-large"
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """Return the body of a request of at most `limit` bytes.
+
+    Raises:
+        TooLargeError: it says it is longer, or is.
+        InvalidInputError: it ended before it was whole, or is compressed.
+    """
+    told = request.headers.get("content-length", "")
+    if told.isascii() and told.isdigit() and int(told) > limit:
+        raise _too_large(limit)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise errors.InvalidInputError(
+            "a compressed body is not taken", hint="send it without Content-Encoding"
+        )
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise errors.InvalidInputError("the body ended before it was whole") from None
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"the body has more than {limit} bytes, the most that is taken here")

@@ -1,0 +1,97 @@
+"""`comity agreements`: what was agreed with whom, about what, under which terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from comity.cli import groups, ids, output, people, processes, words
+from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client.connector import AGREEMENTS
+
+Document = dict[str, Any]
+_MS = 1000
+
+app = typer.Typer(
+    cls=groups.Noun,
+    invoke_without_command=True,
+    subcommand_metavar="[ID]",
+    help="Agreements: list them, or show one by its ID.",
+)
+
+
+@app.callback()
+def list_(
+    ctx: typer.Context,
+    *,
+    limit: processes.Limit = 50,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Agreements: list them, or show one by its ID."""
+    if ctx.invoked_subcommand is not None:
+        return
+    here = Invocation(ctx)
+    found = here.connector.find(AGREEMENTS, limit=limit)
+    if here.as_json:
+        output.document(found)
+    elif not found:
+        output.line("no agreements yet; comity get <partner> <asset> -o <folder> negotiates one")
+    else:
+        _table(here, found)
+        processes.more(here, found, limit)
+
+
+def _table(here: Invocation, found: list[Document]) -> None:
+    short, assets = ids.shorten([str(each["@id"]) for each in found]), processes.short_assets(found)
+    names = processes.partner_names(here)
+    us = here.settings.participant_id
+    output.table(
+        ("ID", "Partner", "Asset", "Terms", "Signed"),
+        [
+            (
+                short[each["@id"]],
+                names.get(_partner(each, us), _partner(each, us)),
+                assets[str(each.get("assetId") or "")],
+                words.terms(each.get("policy"), us=us),
+                _signed(each)[: len("2026-11-24")],
+            )
+            for each in found
+        ],
+    )
+
+
+@app.command()
+def show(ctx: typer.Context, *, agreement: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
+    """Show one agreement (the word show may be left out)."""
+    here = Invocation(ctx)
+    found = here.connector.load(AGREEMENTS, processes.find(here, AGREEMENTS, agreement))
+    if here.as_json:
+        output.document(found)
+        return
+    us = here.settings.participant_id
+    output.pairs(
+        [
+            ("agreement", found.get("@id")),
+            (
+                "partner's id",
+                found.get("agreementId") if found.get("agreementId") != found.get("@id") else "",
+            ),
+            ("our role", "provider" if found.get("providerId") == us else "consumer"),
+            ("partner", people.called(processes.partner_names(here), _partner(found, us))),
+            ("asset", found.get("assetId")),
+            ("terms", words.terms(found.get("policy"), us=us)),
+            ("signed", _signed(found)),
+        ]
+    )
+
+
+def _partner(agreement: Document, us: str) -> str:
+    provider = str(agreement.get("providerId") or "")
+    return str(agreement.get("consumerId") or "") if provider == us else provider
+
+
+def _signed(agreement: Document) -> str:
+    signed_s = agreement.get("contractSigningDate")
+    return words.moment(signed_s * _MS) if isinstance(signed_s, int) else ""

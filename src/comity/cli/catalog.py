@@ -1,0 +1,95 @@
+"""`comity catalog`: what a partner offers to us, as a table, or one asset with all its terms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from comity.cli import ids, output, people, words
+from comity.cli.invocation import AsJson, Data, Invocation
+
+Document = dict[str, Any]
+
+Named = Annotated[
+    str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
+]
+Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Show this one, with all its offers.")]
+
+
+def catalog(
+    ctx: typer.Context,
+    *,
+    partner: Named,
+    asset: Asset = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Show what a partner offers you, and under which terms."""
+    here = Invocation(ctx)
+    found = people.find(here.connector, partner)
+    fetched = here.connector.catalog(people.identity(found))
+    datasets = words.datasets(fetched)
+    called = output.clean(found.get("name") or people.identity(found))
+    if asset:
+        _show(here, choose(datasets, asset, called))
+    elif here.as_json:
+        output.document(fetched)
+    elif not datasets:
+        output.line(f"{called} offers you nothing now; what you may see is decided by its access policies")
+    else:
+        _list(here, datasets)
+
+
+def choose(datasets: list[Document], text: str, partner: str) -> Document:
+    """Return the dataset that a person means by its id, the beginning of it, or its title.
+
+    Raises:
+        NotFoundError: the catalog has none.
+        InvalidInputError: it has several.
+    """
+    by_id = {str(each.get("@id")): each for each in datasets}
+    titled = [name for name, each in by_id.items() if words.title(each).casefold() == text.casefold()]
+    if text not in by_id and len(titled) == 1:
+        return by_id[titled[0]]
+    hint = f"comity catalog '{partner}' shows what there is"
+    return by_id[ids.find(text, by_id.keys(), f"asset of {partner}", hint=hint)]
+
+
+def size(dataset: Document) -> str:
+    """Return the size of a dataset in words, empty when it is not told."""
+    return words.size(dataset.get("dcat:byteSize") or dataset.get("byteSize") or "")
+
+
+def _list(here: Invocation, datasets: list[Document]) -> None:
+    short = ids.shorten([str(each.get("@id")) for each in datasets])
+    output.table(
+        ("Asset", "Title", "Size", "Terms"),
+        [
+            (short[str(each.get("@id"))], words.title(each), size(each), " | ".join(_terms(here, each)))
+            for each in datasets
+        ],
+    )
+
+
+def _terms(here: Invocation, dataset: Document) -> list[str]:
+    said = [words.terms(each, us=here.settings.participant_id) for each in words.offers(dataset)]
+    return list(dict.fromkeys(said)) or ["no offer"]
+
+
+def _show(here: Invocation, dataset: Document) -> None:
+    if here.as_json:
+        output.document(dataset)
+        return
+    listed = words.offers(dataset)
+    us = here.settings.participant_id
+    output.pairs(
+        [
+            ("asset", dataset.get("@id")),
+            ("title", words.title(dataset)),
+            ("files", dataset.get("comity:files")),
+            ("size", size(dataset)),
+            ("manifest", dataset.get("comity:manifestSha256")),
+            *((f"offer {at}", words.terms(each, us=us)) for at, each in enumerate(listed, start=1)),
+        ]
+    )

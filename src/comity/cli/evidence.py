@@ -1,0 +1,122 @@
+"""`comity evidence`: `verify` reads the database file, without a connector; `show` asks the connector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from comity import errors
+from comity.cli import ids, output, processes, words
+from comity.cli.invocation import AsJson, Data, Invocation
+
+Document = dict[str, Any]
+Row = tuple[int, bytes, bytes]
+DATABASE = "comity.sqlite"
+
+app = typer.Typer(
+    no_args_is_help=True, help="Evidence: every message in and out, chained so that a change shows."
+)
+
+File = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="A database file; else that of the data folder.")
+]
+KeptHead = Annotated[
+    str,
+    typer.Option(
+        "--head", metavar="HASH", help="A head noted earlier: it must be in the chain, so nothing was cut."
+    ),
+]
+Last = Annotated[int, typer.Option("--last", min=1, max=1000, metavar="N", help="Show the last N records.")]
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    *,
+    file: File = None,
+    head: KeptHead = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Check the whole chain, and name the first record that does not hold."""
+    from comity.db import evidence  # noqa: PLC0415  start-up time
+    from comity.evidence import entry  # noqa: PLC0415
+
+    here = Invocation(ctx)
+    path = file or here.folder / DATABASE
+    if not path.is_file():
+        raise errors.NotFoundError(
+            f"there is no database file {path}", hint="--data names the data folder, or give the file itself"
+        )
+    seen = _Seen(head.lower())
+    found = entry.verify(seen.watch(evidence.read_all(path)))
+    if head and not seen.met:
+        raise entry.BrokenChainError(
+            found.size + 1, f"or later is missing: the head {head} is not in the chain"
+        )
+    if here.as_json:
+        output.document({"file": str(path), "size": found.size, "head": found.hash})
+        return
+    output.line(
+        f"the evidence holds: {words.count(found.size, 'record')}, each follows from the one before it"
+    )
+    output.line(f"head  {found.hash}")
+    if not head:
+        output.note(
+            "keep the head elsewhere: `comity evidence verify --head HASH` then shows that nothing was cut off"
+        )
+
+
+class _Seen:
+    """Watches the rows go by for a head; rows of another type than bytes were written by someone else."""
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self.met = False
+
+    def watch(self, rows: Iterable[tuple[Any, Any, Any]]) -> Iterator[Row]:
+        """Yield the rows as bytes."""
+        for seq, record, stored in rows:
+            self.met = self.met or _bytes(stored).hex() == self._head
+            yield seq, _bytes(record), _bytes(stored)
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else repr(value).encode()
+
+
+@app.command()
+def show(ctx: typer.Context, *, last: Last = 20, _data: Data = None, _json: AsJson = False) -> None:
+    """Show the last records, each a message in or out."""
+    here = Invocation(ctx)
+    head = here.connector.evidence(after=0, limit=1).get("head")
+    size = int(head.get("size") or 0) if isinstance(head, dict) else 0
+    found = here.connector.evidence(after=max(0, size - last), limit=last)
+    if here.as_json:
+        output.document(found)
+        return
+    names = processes.partner_names(here)
+    output.table(
+        ("Row", "Time", "Way", "Message", "Partner", "Process", "State"),
+        [_row(each, names) for each in found.get("entries") or []],
+    )
+
+
+def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
+    record = entry.get("record") or {}
+    record = json.loads(record) if isinstance(record, str) else record
+    incoming = record.get("direction") == "in"
+    partner = str(record.get("sender" if incoming else "receiver") or "")
+    return (
+        str(entry.get("seq")),
+        words.moment(record.get("at")),
+        "in" if incoming else "out",
+        str(record.get("message", "")).removesuffix("Message"),
+        names.get(partner, partner),
+        ids.tail(str(record.get("processId") or ""))[: ids.SHORTEST],
+        str(record.get("after") or record.get("before") or ""),
+    )

@@ -1,0 +1,187 @@
+"""`comity get`: the connector finds, negotiates, pulls and checks; this command starts it or joins it, and watches."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from comity import errors
+from comity.cli import catalog, ids, output, people, progress, words
+from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client import connector as client
+from comity.client import watch
+
+Document = dict[str, Any]
+
+Named = Annotated[
+    str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
+]
+Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Asset id, the beginning of it, or its title.")]
+Into = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.")]
+OfferChoice = Annotated[
+    str,
+    typer.Option("--offer", metavar="N", help="Which offer, as `comity catalog PARTNER ASSET` numbers them."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Stop watching after so long; the connector goes on."),
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Start it and do not watch.")]
+
+
+def get(
+    ctx: typer.Context,
+    *,
+    partner: Named,
+    asset: Asset,
+    into: Into,
+    offer: OfferChoice = "",
+    timeout: Timeout = None,
+    no_wait: NoWait = False,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Get an asset: negotiate an agreement and pull the files into a folder.
+
+    Run it again to watch what is under way, or to go on after a failure: what was received is kept.
+    """
+    here = Invocation(ctx)
+    destination = os.path.abspath(into)  # noqa: PTH100  keeps symlinks, takes out `..`
+    story = progress.Story(output.console(), lambda found: _agreed_terms(here, found), quiet=here.as_json)
+    party = people.find(here.connector, partner)
+    begun = time.monotonic()
+    started = _rejoin(here, party, asset, destination, story) or _begin(
+        here, party, asset, destination, offer, story
+    )
+    again = f"comity get {shlex.quote(partner)} {shlex.quote(asset)} -o {shlex.quote(str(into))}"
+    if no_wait:
+        _leave(here, started, again)
+        return
+    final = _follow(here, started, story, timeout, again)
+    if here.as_json:
+        output.document(final)
+    if final.get("stage") == watch.FAILED:
+        raise _failure(final, again)
+    story.end(final, seconds=time.monotonic() - begun)
+
+
+def _rejoin(
+    here: Invocation, party: Document, asset: str, destination: str, story: progress.Story
+) -> Document | None:
+    """Return the exchange that does this already, so that it can be watched although the partner is away."""
+    same = [
+        each
+        for each in here.connector.exchanges()
+        if each.get("counterPartyId") == people.identity(party)
+        and os.path.realpath(str(each.get("destination"))) == os.path.realpath(destination)
+        and each.get("stage") not in watch.ENDED
+    ]
+    by_asset = {str(each["assetId"]): each for each in same}
+    try:
+        found = ids.find(asset, by_asset.keys(), "asset")
+    except errors.ComityError:
+        return None
+    story.line("joining", f"{found}, begun {words.moment(by_asset[found].get('createdAt'))}")
+    return by_asset[found]
+
+
+def _begin(
+    here: Invocation, party: Document, wanted: tuple[str, str], destination: str, story: progress.Story
+) -> Document:
+    asset, offer = wanted
+    called = output.clean(party.get("name") or people.identity(party))
+    dataset = _find(here, party, asset, called)
+    offers = words.offers(dataset)
+    chosen = _choose(offers, offer, asset, called)
+    described = [words.title(dataset) or str(dataset.get("@id")), _files(dataset), catalog.size(dataset)]
+    story.line("finding", f"{', '.join(each for each in described if each)}, at {called}")
+    story.offered = words.terms(chosen, us=here.settings.participant_id)
+    if len(offers) > 1 and not offer:
+        story.line("", f"the first of {len(offers)} offers; --offer chooses")
+    return here.connector.start_exchange(
+        people.identity(party), str(dataset["@id"]), destination, offer_id=str(chosen.get("@id") or "")
+    )
+
+
+def _find(here: Invocation, party: Document, asset: str, called: str) -> Document:
+    """Ask for the one dataset; only what is no full id is looked for in the whole catalog."""
+    try:
+        return here.connector.dataset(people.identity(party), asset)
+    except (errors.NotFoundError, errors.PermanentDeliveryError, errors.InvalidInputError):
+        fetched = here.connector.catalog(people.identity(party))
+        return catalog.choose(words.datasets(fetched), asset, called)
+
+
+def _choose(offers: list[Document], offer: str, asset: str, called: str) -> Document:
+    if not offers:
+        raise errors.NotFoundError(f"{called} has no offer for {asset}", hint="ask them to offer it to you")
+    if not offer:
+        return offers[0]
+    if offer.isdecimal() and 1 <= int(offer) <= len(offers):
+        return offers[int(offer) - 1]
+    found = [each for each in offers if each.get("@id") == offer]
+    if not found:
+        see = f"see them with: comity catalog {shlex.quote(called)} {shlex.quote(asset)}"
+        raise errors.NotFoundError(f"{asset} has no offer {offer}; it has {len(offers)}", hint=see)
+    return found[0]
+
+
+def _files(dataset: Document) -> str:
+    number = str(dataset.get("comity:files") or "")
+    return words.count(int(number), "file") if number.isdecimal() else ""
+
+
+def _follow(
+    here: Invocation, started: Document, story: progress.Story, timeout_s: float | None, again: str
+) -> Document:
+    status = started
+    watching = f"the connector goes on; watch again with: {again}"
+    try:
+        with story:
+            for status in watch.watch(
+                here.connector,
+                str(started["@id"]),
+                clock_s=time.monotonic,
+                sleep=time.sleep,
+                timeout_s=timeout_s,
+            ):
+                story.tell(status)
+    except KeyboardInterrupt:
+        raise watch.UnfinishedError("stopped watching", hint=watching) from None
+    except watch.UnfinishedError as error:
+        error.hint = watching
+        raise
+    return status
+
+
+def _agreed_terms(here: Invocation, agreement_id: str) -> str:
+    try:
+        agreement = here.connector.load(client.AGREEMENTS, agreement_id)
+    except errors.NotFoundError:
+        return f"see: comity agreements {ids.tail(agreement_id)}"
+    return words.terms(agreement.get("policy"), us=here.settings.participant_id)
+
+
+def _failure(final: Document, again: str) -> errors.ComityError:
+    """Return the error of a failed exchange; the API's code of what went wrong becomes ours."""
+    why = str(final.get("error") or "no reason was given")
+    refused = not final.get("agreementId") and final.get("negotiationState") == "TERMINATED"
+    message = f"there is no agreement: {why}" if refused else f"it was not received: {why}"
+    hint = f"when that is mended, what was received is kept; go on with: {again}"
+    error = errors.ComityError(message, hint="ask the partner which terms it would take" if refused else hint)
+    error.code = str(
+        final.get("errorType") or (errors.PermanentDeliveryError.code if refused else error.code)
+    )
+    return error
+
+
+def _leave(here: Invocation, started: Document, again: str) -> None:
+    if here.as_json:
+        output.document(started)
+    else:
+        output.line(f"started; watch with: {again}")

@@ -1,0 +1,131 @@
+"""`comity init`: a data folder with settings and keys, made on this machine without a connector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comity.cli import output
+from comity.cli.invocation import DEFAULT_FOLDER, AsJson, Data, Invocation
+
+if TYPE_CHECKING:
+    from comity.settings import Settings
+
+Address = Annotated[
+    str, typer.Option(metavar="URL", help="Where partners reach you: https://connector.example")
+]
+Name = Annotated[str, typer.Option(help="What people call you, such as 'Alpha Works'.", show_default=False)]
+Listen = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="Where to listen for partners; else the port of --address.")
+]
+Management = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen for your own commands.")]
+Root = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help="May be published from and received into; may be repeated. Else your home and this folder.",
+    ),
+]
+Certificate = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Certificate chain (PEM); without one a proxy ends TLS.")
+]
+CertificateKey = Annotated[
+    Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Allow http and loopback: for trying on one machine.")
+]
+Mock = Annotated[
+    bool, typer.Option("--mock-identity", help="Believe whoever says a name: for test kits only.")
+]
+Participant = Annotated[
+    str, typer.Option("--id", metavar="ID", help="Participant id, if it is not the did:web of --address.")
+]
+
+
+def init(
+    ctx: typer.Context,
+    *,
+    address: Address,
+    name: Name = "",
+    listen: Listen = "",
+    management: Management = "127.0.0.1:8281",
+    root: Root = None,
+    tls_certificate: Certificate = None,
+    tls_key: CertificateKey = None,
+    participant: Participant = "",
+    insecure: Insecure = False,
+    mock_identity: Mock = False,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Make a connector: a data folder with its settings and keys."""
+    from comity import settings as configuration  # noqa: PLC0415  start-up time
+
+    here = Invocation(ctx)
+    made = configuration.initialize(
+        here.folder,
+        address=address,
+        name=name,
+        listen=listen,
+        management=management,
+        roots=_absolute(root or ()),
+        tls_certificate=_path(tls_certificate),
+        tls_key=_path(tls_key),
+        insecure=insecure,
+        mock_identity=mock_identity,
+        participant_id=participant,
+    )
+    thumbprint = _thumbprint(made)
+    if here.as_json:
+        output.document(_document(made, thumbprint))
+        return
+    output.pairs(
+        [
+            ("participant", made.participant_id),
+            ("name", made.name),
+            ("address", made.address),
+            ("listens at", made.listen),
+            ("public key", f"{thumbprint} (thumbprint)"),
+            ("data folder", made.folder),
+        ]
+    )
+    output.line(f"\nnext: {_command(made, 'serve')}")
+    output.line(f"your partners then run: comity partner add {made.participant_id}")
+
+
+def _document(made: Settings, thumbprint: str) -> dict[str, str]:
+    return {
+        "participantId": made.participant_id,
+        "name": made.name,
+        "address": made.address,
+        "listen": made.listen,
+        "managementAddress": made.management_address,
+        "keyThumbprint": thumbprint,
+        "folder": str(made.folder),
+    }
+
+
+def _thumbprint(made: Settings) -> str:
+    from comity import settings as configuration  # noqa: PLC0415  start-up time
+    from comity.identity import jose  # noqa: PLC0415
+
+    return jose.thumbprint(configuration.signing_key(made).public_jwk())
+
+
+def _command(made: Settings, words: str) -> str:
+    usual = (DEFAULT_FOLDER.absolute(), Path(os.environ.get("COMITY_DATA") or DEFAULT_FOLDER).absolute())
+    return f"comity {words}" if made.folder in usual else f"comity {words} --data {made.folder}"
+
+
+def _absolute(folders: Sequence[Path]) -> list[str]:
+    return [_path(each) for each in folders]
+
+
+def _path(path: Path | None) -> str:
+    return os.path.abspath(path) if path else ""  # noqa: PTH100  keeps symlinks, takes out `..`

@@ -1,0 +1,156 @@
+"""`comity partner`: the list of those who may ask for something, and of whom we may."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from comity import errors
+from comity.cli import output, people, words
+from comity.cli.invocation import AsJson, Data, Invocation
+
+Document = dict[str, Any]
+
+app = typer.Typer(no_args_is_help=True, help="Partners: who may ask you for something, and whom you may ask.")
+
+Participant = Annotated[str, typer.Argument(metavar="DID-OR-URL", help="Its did:web name or public address.")]
+Named = Annotated[
+    str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
+]
+Name = Annotated[str, typer.Option(help="What you call it.", show_default=False)]
+Address = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", help="DSP base address, if its DID document does not name it.", show_default=False
+    ),
+]
+Purpose = Annotated[
+    list[str] | None, typer.Option(metavar="WORD", help="A purpose you hold it to have; may be repeated.")
+]
+Spatial = Annotated[
+    list[str] | None, typer.Option(metavar="PLACE", help="Where it is, such as DE; may be repeated.")
+]
+Pin = Annotated[
+    bool, typer.Option("--pin", help="Accept only the keys it has now, whatever its DID document says.")
+]
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    *,
+    participant: Participant,
+    name: Name = "",
+    address: Address = "",
+    purpose: Purpose = None,
+    spatial: Spatial = None,
+    pin: Pin = False,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Put a partner on the list, or change what is said of it."""
+    here = Invocation(ctx)
+    reply = here.connector.add_partner(
+        participant, name=name, address=address, purpose=purpose, spatial=spatial, pin=pin
+    )
+    added = next(
+        each
+        for each in [*here.connector.partners(), reply]
+        if people.identity(each) == people.identity(reply)
+    )
+    if here.as_json:
+        output.document(added)
+        return
+    output.pairs([("added", added.get("name")), *_rows(added)])
+    output.line(f"\nnext: comity catalog {_argument(added)}")
+
+
+@app.command("list")
+def list_(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) -> None:
+    """Show the partners on the list."""
+    here = Invocation(ctx)
+    partners = here.connector.partners()
+    if here.as_json:
+        output.document(partners)
+    elif not partners:
+        output.line("no partners yet; put one on the list with: comity partner add <did or url>")
+    else:
+        output.table(
+            ("Name", "Participant", "Address", "Keys"),
+            [
+                (
+                    str(each.get("name") or ""),
+                    people.identity(each),
+                    str(each.get("address") or ""),
+                    _keys(each),
+                )
+                for each in partners
+            ],
+        )
+
+
+@app.command()
+def show(ctx: typer.Context, *, partner: Named, _data: Data = None, _json: AsJson = False) -> None:
+    """Show what is known of a partner."""
+    here = Invocation(ctx)
+    found = people.find(here.connector, partner)
+    if here.as_json:
+        output.document(found)
+    else:
+        output.pairs([("name", found.get("name")), *_rows(found)])
+
+
+@app.command()
+def remove(ctx: typer.Context, *, partner: Named, _data: Data = None, _json: AsJson = False) -> None:
+    """Take a partner off the list: it can ask for nothing from then on."""
+    here = Invocation(ctx)
+    found = people.find(here.connector, partner)
+    here.connector.remove_partner(people.identity(found))
+    if here.as_json:
+        output.document({"@id": people.identity(found), "removed": True})
+    else:
+        output.line(f"removed {output.clean(found.get('name'))} ({output.clean(people.identity(found))})")
+
+
+def _rows(partner: Document) -> list[tuple[str, object]]:
+    return [
+        ("participant", people.identity(partner)),
+        ("address", partner.get("address")),
+        ("purpose", ", ".join(_said(partner, "purpose"))),
+        ("spatial", ", ".join(_said(partner, "spatial"))),
+        ("keys", _keys(partner)),
+        *(("public key", f"{each} (thumbprint)") for each in _thumbprints(partner)),
+    ]
+
+
+def _said(partner: Document, name: str) -> list[str]:
+    said = partner.get(name) or (partner.get("attributes") or {}).get(name) or []
+    return [str(each) for each in said]
+
+
+def _keys(partner: Document) -> str:
+    number = len(partner.get("keys") or [])
+    return (
+        f"{words.count(number, 'key')} pinned"
+        if partner.get("pinned")
+        else "of its DID"
+        if number
+        else "none"
+    )
+
+
+def _thumbprints(partner: Document) -> list[str]:
+    from comity.identity import jose  # noqa: PLC0415  start-up time
+
+    found = []
+    for jwk in partner.get("keys") or []:
+        with contextlib.suppress(errors.IdentityError):  # a key of a kind we do not use
+            found.append(jose.thumbprint(jwk))
+    return found
+
+
+def _argument(partner: Document) -> str:
+    return shlex.quote(output.clean(partner.get("name") or people.identity(partner)))

@@ -1,0 +1,126 @@
+"""How an exchange looks while it runs: a line for each stage, and on a terminal a bar below them.
+
+Every line is told once, in the order of the stages, also when some were too quick to be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from comity.cli import ids, output, words
+from comity.client import watch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+Document = dict[str, Any]
+_LABEL = 13
+_SUSPENDED = "SUSPENDED"
+
+
+class Story:
+    """Tells an exchange; `agreed_terms` returns the terms of an agreement in words."""
+
+    def __init__(self, console: Console, agreed_terms: Callable[[str], str], *, quiet: bool = False) -> None:
+        self.offered = ""
+        self._console = console
+        self._agreed_terms = agreed_terms
+        self._quiet = quiet
+        self._told: set[str] = set()
+        self._trouble = ""
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            self._bar = _bar(self._console)
+            self._task = self._bar.add_task("waiting", total=None, files="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def line(self, label: str, text: str) -> None:
+        """Print a line under a label."""
+        if not self._quiet:
+            self._console.print(f"{label:<{_LABEL}}{output.clean(text)}", soft_wrap=True)
+
+    def tell(self, status: Document) -> None:
+        """Tell what is new in how far the exchange has come."""
+        if status.get("negotiationId"):
+            self._once("negotiating", self.offered or "the partner's offer")
+        agreement_id = status.get("agreementId")
+        if agreement_id and self._once("agreed", ids.tail(str(agreement_id))):
+            with contextlib.suppress(LookupError):
+                self.line("", self._agreed_terms(str(agreement_id)))
+        if status.get("bytesTotal") or status.get("filesTotal"):
+            self._once("pulling", f"{_files(status, 'filesTotal')}, {words.size(status.get('bytesTotal'))}")
+        self._tell_trouble(status)
+        self._move_bar(status)
+
+    def _once(self, label: str, text: str) -> bool:
+        if label in self._told:
+            return False
+        self._told.add(label)
+        self.line(label, text)
+        return True
+
+    def _tell_trouble(self, status: Document) -> None:
+        trouble = ""
+        if status.get("stage") in watch.ENDED:
+            return
+        if status.get("transferState") == _SUSPENDED:
+            trouble = "the transfer is suspended; it goes on when who suspended it resumes it"
+        elif status.get("error"):
+            trouble = f"{status['error']}; it is tried again"
+        if trouble and trouble != self._trouble:
+            self.line("waiting", trouble)
+        self._trouble = trouble
+
+    def _move_bar(self, status: Document) -> None:
+        if self._bar is None or self._task is None:
+            return
+        done, total = int(status.get("filesDone") or 0), int(status.get("filesTotal") or 0)
+        self._bar.update(
+            self._task,
+            description=str(status.get("stage", "")).lower(),
+            completed=int(status.get("bytesDone") or 0),
+            total=int(status.get("bytesTotal") or 0) or None,
+            files=f"{done}/{total} files" if total else "",
+        )
+
+    def end(self, status: Document, *, seconds: float) -> None:
+        """Tell what was received, in which time, where it is, and by what it was checked."""
+        if not status.get("filesDone"):
+            self.line("completed", "")
+            return
+        size = words.size(status.get("bytesDone"))
+        self.line("received", f"{_files(status, 'filesDone')}, {size} in {words.duration(seconds)}")
+        self.line("checked", "SHA-256 of every file, against the manifest")
+        if status.get("manifestSha256"):
+            self.line("manifest", str(status["manifestSha256"]))
+        self.line("folder", str(status.get("destination")))
+
+
+def _files(status: Document, name: str) -> str:
+    return words.count(int(status.get(name) or 0), "file")
+
+
+def _bar(console: Console) -> Progress:
+    from rich import progress  # noqa: PLC0415  start-up time
+
+    return progress.Progress(
+        progress.SpinnerColumn("line"),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=18),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TextColumn("{task.fields[files]}", markup=False),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,127 @@
+"""`comity publish`: a folder becomes a technical data package that partners find in the catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from comity import errors
+from comity.cli import output, people, policy, words
+from comity.cli.invocation import AsJson, Data, Invocation
+
+if TYPE_CHECKING:
+    from comity.client.connector import Connector
+
+HASHING_TIMEOUT_S = 24 * 3600.0
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to publish, with all that is below it.")]
+AssetId = Annotated[str, typer.Option("--id", metavar="ID", help="Asset id; else one made from its content.")]
+Title = Annotated[str, typer.Option(help="What partners read; else the folder's name.", show_default=False)]
+To = Annotated[
+    list[str] | None, typer.Option("--to", metavar="PARTNER", help="Only for it; may be repeated.")
+]
+Until = Annotated[str, typer.Option(metavar="DATE", help="Not after this day or time.", show_default=False)]
+Purpose = Annotated[
+    list[str] | None, typer.Option(metavar="WORD", help="Only for this purpose; may be repeated.")
+]
+Spatial = Annotated[list[str] | None, typer.Option(metavar="PLACE", help="Only there; may be repeated.")]
+Count = Annotated[int, typer.Option(min=0, metavar="N", help="At most so many times.", show_default=False)]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace what is published under the same id.")]
+
+
+def publish(
+    ctx: typer.Context,
+    *,
+    folder: Folder,
+    asset_id: AssetId = "",
+    title: Title = "",
+    to: To = None,
+    until: Until = "",
+    purpose: Purpose = None,
+    spatial: Spatial = None,
+    count: Count = 0,
+    policy_file: PolicyFile = None,
+    replace: Replace = False,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Offer a folder to partners: hashed, described by a manifest, under terms."""
+    here = Invocation(ctx)
+    if policy_file and (to or until or purpose or spatial or count):
+        raise errors.InvalidInputError(
+            "--policy stands alone",
+            hint="write what --to, --until, --purpose, --spatial and --count say into the file",
+        )
+    if not folder.is_dir():
+        raise errors.InvalidInputError(
+            f"there is no folder {folder}", hint="comity publish takes a folder of files"
+        )
+    terms = policy.read(policy_file) if policy_file else None
+    terms = terms or policy.build(
+        recipients=_recipients(here, to or []),
+        until=until,
+        purposes=purpose or [],
+        places=spatial or [],
+        count=count,
+    )
+    with _waiting("hashing the files", quiet=here.as_json):
+        done = _publish(here.connector, folder, assetId=asset_id, title=title, policy=terms, replace=replace)
+    _show(here, done, terms)
+
+
+def _recipients(here: Invocation, named: list[str]) -> list[str]:
+    if not named:
+        return []
+    partners = here.connector.partners()
+    return [people.identity(people.choose(partners, each)) for each in named]
+
+
+def _publish(connector: Connector, folder: Path, **said: Any) -> dict[str, Any]:
+    absolute = os.path.abspath(folder)  # noqa: PTH100  keeps symlinks, takes out `..`
+    return connector.publish(absolute, timeout_s=HASHING_TIMEOUT_S, **said)
+
+
+def _waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[object]:
+    if quiet:
+        return contextlib.nullcontext()
+    console = output.console(to_stderr=True)
+    return console.status(what) if console.is_terminal else contextlib.nullcontext()
+
+
+def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None) -> None:
+    if here.as_json:
+        output.document(done)
+        return
+    skipped = done.get("skipped") or []
+    whom = "" if terms and _names_recipients(terms) else "to every partner on the list: "
+    output.pairs(
+        [
+            ("published", done.get("title")),
+            ("id", done.get("assetId")),
+            (
+                "files",
+                f"{words.count(int(done.get('files') or 0), 'file')}, {words.size(done.get('sizeBytes'))}",
+            ),
+            ("manifest", done.get("manifestSha256")),
+            ("terms", whom + (words.terms(terms) if terms else "use, no conditions")),
+            ("left out", f"{len(skipped)}: {_listed(skipped)}" if skipped else ""),
+        ]
+    )
+    output.line(f"\nyour partners see it with: comity catalog {here.settings.participant_id}")
+
+
+def _names_recipients(terms: dict[str, Any]) -> bool:
+    return "recipient" in str(terms)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(str(each) for each in names[:5])
+    return f"{shown}, ..." if len(names) > 5 else shown  # noqa: PLR2004  the same five

@@ -1,0 +1,126 @@
+"""`comity transfers`: which data is, or was, handed over under which agreement, and a person's moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from comity.cli import groups, ids, output, people, processes, words
+from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client.connector import TRANSFERS
+
+Document = dict[str, Any]
+
+app = typer.Typer(
+    cls=groups.Noun,
+    invoke_without_command=True,
+    subcommand_metavar="[ID | VERB ID]",
+    help="Transfers: list them, show one by its ID, or make a move in one.",
+)
+
+
+@app.callback()
+def list_(
+    ctx: typer.Context,
+    *,
+    limit: processes.Limit = 50,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Transfers: list them, show one by its ID, or make a move in one."""
+    if ctx.invoked_subcommand is not None:
+        return
+    here = Invocation(ctx)
+    found = here.connector.find(TRANSFERS, limit=limit)
+    if here.as_json:
+        output.document(found)
+    elif not found:
+        output.line("no transfers yet; comity get <partner> <asset> -o <folder> begins one")
+    else:
+        _table(found)
+        processes.more(here, found, limit)
+
+
+def _table(found: list[Document]) -> None:
+    short, assets = ids.shorten([str(each["@id"]) for each in found]), processes.short_assets(found)
+    agreements = ids.shorten({str(each.get("contractId") or "") for each in found})
+    output.table(
+        ("ID", "Asset", "Agreement", "Role", "State", "Begun"),
+        [
+            (
+                short[each["@id"]],
+                assets[str(each.get("assetId") or "")],
+                agreements[str(each.get("contractId") or "")],
+                str(each.get("type", "")).lower(),
+                str(each.get("state", "")),
+                words.moment(each.get("createdAt")),
+            )
+            for each in found
+        ],
+    )
+
+
+@app.command()
+def show(ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
+    """Show one transfer (the word show may be left out)."""
+    here = Invocation(ctx)
+    found = here.connector.load(TRANSFERS, processes.find(here, TRANSFERS, transfer))
+    if here.as_json:
+        output.document(found)
+        return
+    output.pairs(
+        [
+            ("transfer", found.get("@id")),
+            ("state", found.get("state")),
+            ("error", found.get("errorDetail")),
+            ("our role", str(found.get("type", "")).lower()),
+            ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),
+            ("asset", found.get("assetId")),
+            ("agreement", found.get("contractId")),
+            ("kind", found.get("transferType")),
+            ("partner's id", found.get("correlationId")),
+            ("begun", words.moment(found.get("createdAt"))),
+            ("in this state", words.moment(found.get("stateTimestamp"))),
+        ]
+    )
+
+
+@app.command()
+def suspend(
+    ctx: typer.Context,
+    *,
+    transfer: processes.Id,
+    reason: processes.Reason = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Hold a transfer: its token opens nothing until it is resumed."""
+    processes.move(Invocation(ctx), TRANSFERS, transfer, "suspend", reason)
+
+
+@app.command()
+def resume(ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
+    """Let a suspended transfer go on."""
+    processes.move(Invocation(ctx), TRANSFERS, transfer, "resume")
+
+
+@app.command()
+def complete(
+    ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False
+) -> None:
+    """Say that a transfer is done; its token opens nothing any more."""
+    processes.move(Invocation(ctx), TRANSFERS, transfer, "complete")
+
+
+@app.command()
+def terminate(
+    ctx: typer.Context,
+    *,
+    transfer: processes.Id,
+    reason: processes.Reason = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """End a transfer for good; its token opens nothing any more."""
+    processes.move(Invocation(ctx), TRANSFERS, transfer, "terminate", reason)

@@ -1,0 +1,209 @@
+"""The management API of a connector as methods: JSON in, JSON out, `comity.errors` for what goes wrong.
+
+Synchronous, with the standard library's HTTP client: one connection for each request, no redirects, no proxies from
+the environment, no repeats. What a document holds is the API's business (`/management/v3`, EDC's payloads).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from comity import errors
+from comity.client import problems
+
+Document = dict[str, Any]
+
+NEGOTIATIONS = "contractnegotiations"
+AGREEMENTS = "contractagreements"
+TRANSFERS = "transferprocesses"
+_SORTED_BY = {AGREEMENTS: "contractSigningDate"}
+
+PROTOCOL = "dataspace-protocol-http:2025-1"
+PAGE = 1000
+TIMEOUT_S = 60.0
+PARTNER_TIMEOUT_S = 600.0
+"""For what the connector asks of a partner before it answers: many pages, each with a time limit of its own."""
+_REDIRECT, _REFUSED = 300, 400
+
+
+class Connector:
+    """A connector, reached at the address of its management API such as `http://127.0.0.1:8281`."""
+
+    def __init__(self, address: str, api_key: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise errors.SettingsError(f"{address!r} is no address of a management API: http://host:port is")
+        self.address = address.rstrip("/")
+        self._parts = parts
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+
+    def request(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
+        """Send one request below `/management/v3/` and return the JSON of its answer, None when it has none.
+
+        Raises:
+            UnreachableError: nobody answers there, or not in `timeout_s`, or something that is no connector.
+            ComityError: what the connector answered.
+        """
+        sent = json.dumps(body, allow_nan=False).encode() if body is not None else None
+        status, answer = self._exchange(method, path, sent, timeout_s or self._timeout_s)
+        if status >= _REFUSED:
+            raise problems.read(status, answer, address=self.address)
+        if not answer:
+            return None
+        try:
+            value = json.loads(answer)
+        except (ValueError, RecursionError):
+            value = None
+        if value is None or status >= _REDIRECT:
+            raise problems.read(status, b"", address=self.address)
+        return value
+
+    def _exchange(self, method: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
+        headers = {"X-Api-Key": self._api_key, "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection = self._connection(timeout_s)
+        try:
+            connection.request(method, f"{self._parts.path.rstrip('/')}/management/v3/{path}", body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except TimeoutError:
+            raise problems.UnreachableError(
+                f"the connector at {self.address} did not answer within {timeout_s:g} s",
+                hint="its log says what it is doing; what was asked may have happened",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        host = self._parts.hostname or ""
+        if self._parts.scheme == "https":
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(host, self._parts.port, timeout=timeout_s, context=context)
+        return http.client.HTTPConnection(host, self._parts.port, timeout=timeout_s)
+
+    def _unreachable(self, error: Exception) -> problems.UnreachableError:
+        reason = (
+            (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        )
+        return problems.UnreachableError(
+            f"the connector at {self.address} cannot be reached: {reason}", hint="start it with: comity serve"
+        )
+
+    # Partners
+
+    def partners(self) -> list[Document]:
+        """Return every partner on the list."""
+        listed: list[Document] = self.request("GET", "partners")
+        return listed
+
+    def add_partner(self, participant: str, **said: Any) -> Document:
+        """Put a participant (DID or public address) on the list: name, address, purpose, spatial, keys, pin."""
+        body = {"participant": participant, **{name: value for name, value in said.items() if value}}
+        added: Document = self.request("POST", "partners", body, timeout_s=PARTNER_TIMEOUT_S)
+        return added
+
+    def remove_partner(self, participant_id: str) -> None:
+        """Take a participant off the list."""
+        self.request("DELETE", f"partners/{_segment(participant_id)}")
+
+    # Offering and finding
+
+    def publish(self, folder: str, *, timeout_s: float, **said: Any) -> Document:
+        """Hash a folder and offer it: assetId, title, policy, accessPolicy, properties, replace."""
+        body = {"folder": folder, **{name: value for name, value in said.items() if value}}
+        published: Document = self.request("POST", "packages", body, timeout_s=timeout_s)
+        return published
+
+    def catalog(self, counterparty_id: str) -> Document:
+        """Return a partner's catalog."""
+        body = {"@type": "CatalogRequest", **_party(counterparty_id)}
+        found: Document = self.request("POST", "catalog/request", body, timeout_s=PARTNER_TIMEOUT_S)
+        return found
+
+    def dataset(self, counterparty_id: str, asset_id: str) -> Document:
+        """Return one dataset of a partner's catalog."""
+        body = {"@type": "DatasetRequest", "@id": asset_id, **_party(counterparty_id)}
+        found: Document = self.request("POST", "catalog/dataset/request", body, timeout_s=PARTNER_TIMEOUT_S)
+        return found
+
+    # Getting
+
+    def start_exchange(
+        self, counterparty_id: str, asset_id: str, destination: str, *, offer_id: str = ""
+    ) -> Document:
+        """Have the connector get an asset into a folder, an absolute path; one that does so already is returned."""
+        body = {"counterPartyId": counterparty_id, "assetId": asset_id, "destination": destination}
+        body |= {"offerId": offer_id} if offer_id else {}
+        started: Document = self.request("POST", "exchanges", body, timeout_s=PARTNER_TIMEOUT_S)
+        return started
+
+    def exchange(self, exchange_id: str) -> Document:
+        """Return how far an exchange has come."""
+        found: Document = self.request("GET", f"exchanges/{_segment(exchange_id)}")
+        return found
+
+    def exchanges(self) -> list[Document]:
+        """Return how far every exchange has come."""
+        listed: list[Document] = self.request(
+            "POST", "exchanges/request", {"@type": "QuerySpec", "limit": PAGE}
+        )
+        return listed
+
+    # Processes: `noun` is NEGOTIATIONS, AGREEMENTS or TRANSFERS
+
+    def find(
+        self, noun: str, *, limit: int, offset: int = 0, criteria: Sequence[Document] = ()
+    ) -> list[Document]:
+        """Return a page of processes, the newest first."""
+        query = {
+            "@type": "QuerySpec",
+            "offset": offset,
+            "limit": limit,
+            "sortField": _SORTED_BY.get(noun, "createdAt"),
+            "sortOrder": "DESC",
+            "filterExpression": list(criteria),
+        }
+        found: list[Document] = self.request("POST", f"{noun}/request", query)
+        return found
+
+    def find_all(self, noun: str) -> list[Document]:
+        """Return all processes, the newest first."""
+        found: list[Document] = []
+        while True:
+            page = self.find(noun, limit=PAGE, offset=len(found))
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def load(self, noun: str, process_id: str) -> Document:
+        """Return one process."""
+        found: Document = self.request("GET", f"{noun}/{_segment(process_id)}")
+        return found
+
+    def move(self, noun: str, process_id: str, move: str, *, reason: str = "") -> None:
+        """Make a person's move: accept, agree, verify, finalize, terminate; suspend, resume, complete."""
+        self.request("POST", f"{noun}/{_segment(process_id)}/{move}", {"reason": reason} if reason else {})
+
+    # Evidence
+
+    def evidence(self, *, after: int, limit: int) -> Document:
+        """Return the records of the evidence after a row, and the head of the chain."""
+        found: Document = self.request("GET", f"evidence?{urlencode({'after': after, 'limit': limit})}")
+        return found
+
+
+def _party(counterparty_id: str) -> Document:
+    return {"counterPartyId": counterparty_id, "counterPartyAddress": "", "protocol": PROTOCOL}
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")

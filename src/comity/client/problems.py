@@ -1,0 +1,119 @@
+"""From an error of the management API back to the error of `comity.errors` that it was.
+
+The body is a list of `{"message", "type", "path", "hint"}`, `type` being the stable code of the class. An answer
+without a known code is read by its HTTP status; an answer that is no such list comes from someone else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from comity import errors
+
+Document = dict[str, Any]
+_SERVER_ERROR = 500
+
+
+class UnreachableError(errors.DeliveryError):
+    """The connector itself does not answer, so nothing is known of what was asked of it."""
+
+    code = "unreachable"
+
+
+def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
+    """Return the error that an answer with this status and body stands for."""
+    problems = _problems(body)
+    if not problems:
+        return _foreign(status, address)
+    first = problems[0]
+    message = "; ".join(str(each["message"]) for each in problems)
+    hint = str(first.get("hint") or "")
+    make = _BY_CODE.get(str(first.get("type") or "")) or _BY_STATUS.get(status)
+    if make is None:
+        return _unknown(status, message, hint)
+    error = make(message, first)
+    error.hint = hint or error.hint
+    return error
+
+
+def _problems(body: bytes) -> list[Document]:
+    try:
+        listed = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    listed = listed if isinstance(listed, list) else [listed]
+    return [each for each in listed if isinstance(each, dict) and isinstance(each.get("message"), str)]
+
+
+def _foreign(status: int, address: str) -> UnreachableError:
+    return UnreachableError(
+        f"what answers at {address} is no connector's management API (HTTP status {status})",
+        hint="is another program listening there? management.listen in comity.toml names the address",
+    )
+
+
+def _unknown(status: int, message: str, hint: str) -> errors.ComityError:
+    if status >= _SERVER_ERROR:
+        return errors.ComityError(f"the connector failed: {message}", hint=hint or "its log says why")
+    return errors.ComityError(message, hint=hint)
+
+
+def _invalid(message: str, problem: Document) -> errors.ComityError:
+    return errors.InvalidInputError(message, path=str(problem.get("path") or "$"))
+
+
+def _identity(message: str, problem: Document) -> errors.ComityError:
+    return errors.IdentityError(
+        message,
+        step=str(problem.get("step") or "key"),
+        hint="is it the connector of another data folder that listens there? --data names yours",
+    )
+
+
+def _policy(message: str, problem: Document) -> errors.ComityError:
+    reasons = problem.get("reasons")
+    return errors.PolicyError(
+        message, reasons=[str(each) for each in reasons] if isinstance(reasons, list) else ()
+    )
+
+
+def _transient(message: str, problem: Document) -> errors.ComityError:  # noqa: ARG001  one form for all
+    error = errors.TransientDeliveryError(message)
+    error.hint = "try again later; is the partner's connector running?"
+    return error
+
+
+def _plain(kind: type[errors.ComityError]) -> Callable[[str, Document], errors.ComityError]:
+    return lambda message, _: kind(message)
+
+
+_PLAIN = (
+    errors.LocalProtocolError,
+    errors.RemoteProtocolError,
+    errors.NotFoundError,
+    errors.ConflictError,
+    errors.DeliveryError,
+    errors.PermanentDeliveryError,
+    errors.StorageError,
+    errors.DatabaseError,
+    errors.SettingsError,
+)
+_BY_CODE: dict[str, Callable[[str, Document], errors.ComityError]] = {
+    errors.InvalidInputError.code: _invalid,
+    errors.IdentityError.code: _identity,
+    errors.PolicyError.code: _policy,
+    errors.TransientDeliveryError.code: _transient,
+    **{kind.code: _plain(kind) for kind in _PLAIN},
+}
+_BY_STATUS: dict[int, Callable[[str, Document], errors.ComityError]] = {
+    400: _invalid,
+    401: _identity,
+    403: _policy,
+    404: _plain(errors.NotFoundError),
+    409: _plain(errors.ConflictError),
+    413: _invalid,
+    502: _plain(errors.DeliveryError),
+    503: _plain(errors.DatabaseError),
+}
