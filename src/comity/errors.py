@@ -109,7 +109,9 @@ class TransientDeliveryError(DeliveryError):
 
     code = "delivery-transient"
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, outcome_unknown: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, outcome_unknown: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.outcome_unknown = outcome_unknown

@@ -51,6 +51,7 @@ from comity.net.http import HttpClient
 from comity.settings import Settings
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
+from comity.storage.source import Storage
 
 BACKLOG = 2048
 PURGE_S = 60.0
@@ -150,7 +151,7 @@ def _identity(
 
 
 def _applications(settings: Settings, made: Connector, open_flows: flows.Flows) -> tuple[ASGIApp, ASGIApp]:
-    storages = {"file": made.files, "http": made.back_end}
+    storages: dict[str, Storage] = {"file": made.files, "http": made.back_end}
     data = data_api.application(Contents(made).lookup, storages=storages, open_flows=open_flows)
     document = None
     if settings.participant_id.startswith("did:web:"):
@@ -201,7 +202,10 @@ def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
 
     lock = database.lock_folder(settings.folder)
     try:
-        with _bound(settings.listen, "public.listen") as public, _bound(settings.management, "management.listen") as own:
+        with (
+            _bound(settings.listen, "public.listen") as public,
+            _bound(settings.management, "management.listen") as own,
+        ):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(settings, public, own, decisions))
     finally:
@@ -277,9 +281,8 @@ def _bound(listen: str, name: str) -> Iterator[socket.socket]:
             bound.bind((host, port))
         except OSError as error:
             raise errors.SettingsError(
-                f"{name} {listen} cannot be used: {error.strerror}", hint="is another process listening there?"
+                f"{name} {listen} cannot be used: {error.strerror}",
+                hint="is another process listening there?",
             ) from None
         bound.listen(BACKLOG)
         yield bound
-
-

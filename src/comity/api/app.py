@@ -81,7 +81,7 @@ def _guarded(application: ASGIApp) -> ASGIApp:
 
 def internal(connector: Connector, accepts: Callable[[str], bool]) -> Starlette:
     """Return the application for the connector's own people and programs; `accepts` checks an API key."""
-    return _application([_health(), Mount("/management", routes=management.routes(connector, accepts))])
+    return _application([_health(), Mount("/management", app=management.application(connector, accepts))])
 
 
 def _application(routes: list[BaseRoute]) -> Starlette:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -52,8 +53,8 @@ def choose(datasets: list[Document], text: str, partner: str) -> Document:
     titled = [name for name, each in by_id.items() if words.title(each).casefold() == text.casefold()]
     if text not in by_id and len(titled) == 1:
         return by_id[titled[0]]
-    hint = f"comity catalog '{partner}' shows what there is"
-    return by_id[ids.find(text, by_id.keys(), f"asset of {partner}", hint=hint)]
+    hint = f"see what it offers you with: {shlex.join(['comity', 'catalog', partner])}"
+    return by_id[ids.find(text, by_id.keys(), "asset", hint=hint)]
 
 
 def size(dataset: Document) -> str:

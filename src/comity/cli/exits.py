@@ -12,7 +12,7 @@ DONE, FAILED, USAGE, UNREACHABLE, REFUSED, NOT_FOUND, INTEGRITY, UNFINISHED = ra
 _BY_ERROR = {
     "invalid-input": USAGE,
     "unreachable": UNREACHABLE,
-    "identity": UNREACHABLE,
+    "unauthorized": UNREACHABLE,
     "policy": REFUSED,
     "delivery-refused": REFUSED,
     "refused-address": REFUSED,

@@ -31,7 +31,7 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Stop watching after so long; the connector goes on."),
 ]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Start it and do not watch.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", metavar="", help="Start it and do not watch.")]
 
 
 def get(
@@ -56,9 +56,9 @@ def get(
     party = people.find(here.connector, partner)
     begun = time.monotonic()
     started = _rejoin(here, party, asset, destination, story) or _begin(
-        here, party, asset, destination, offer, story
+        here, party, (asset, offer), destination, story
     )
-    again = f"comity get {shlex.quote(partner)} {shlex.quote(asset)} -o {shlex.quote(str(into))}"
+    again = here.command("get", partner, asset, "-o", str(into))
     if no_wait:
         _leave(here, started, again)
         return
@@ -126,8 +126,10 @@ def _choose(offers: list[Document], offer: str, asset: str, called: str) -> Docu
         return offers[int(offer) - 1]
     found = [each for each in offers if each.get("@id") == offer]
     if not found:
-        see = f"see them with: comity catalog {shlex.quote(called)} {shlex.quote(asset)}"
-        raise errors.NotFoundError(f"{asset} has no offer {offer}; it has {len(offers)}", hint=see)
+        see = shlex.join(["comity", "catalog", called, asset])
+        raise errors.NotFoundError(
+            f"{asset} has no offer {offer}; it has {len(offers)}", hint=f"see them with: {see}"
+        )
     return found[0]
 
 

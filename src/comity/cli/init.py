@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comity.cli import output
-from comity.cli.invocation import DEFAULT_FOLDER, AsJson, Data, Invocation
+from comity.cli.invocation import AsJson, Data, Invocation
 
 if TYPE_CHECKING:
     from comity.settings import Settings
@@ -38,10 +38,10 @@ CertificateKey = Annotated[
     Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
 ]
 Insecure = Annotated[
-    bool, typer.Option("--insecure", help="Allow http and loopback: for trying on one machine.")
+    bool, typer.Option("--insecure", metavar="", help="Allow http and loopback: for trying on one machine.")
 ]
 Mock = Annotated[
-    bool, typer.Option("--mock-identity", help="Believe whoever says a name: for test kits only.")
+    bool, typer.Option("--mock-identity", metavar="", help="Believe whoever says a name: for test kits only.")
 ]
 Participant = Annotated[
     str, typer.Option("--id", metavar="ID", help="Participant id, if it is not the did:web of --address.")
@@ -95,7 +95,7 @@ def init(
             ("data folder", made.folder),
         ]
     )
-    output.line(f"\nnext: {_command(made, 'serve')}")
+    output.line(f"\nnext: {here.command('serve')}")
     output.line(f"your partners then run: comity partner add {made.participant_id}")
 
 
@@ -116,11 +116,6 @@ def _thumbprint(made: Settings) -> str:
     from comity.identity import jose  # noqa: PLC0415
 
     return jose.thumbprint(configuration.signing_key(made).public_jwk())
-
-
-def _command(made: Settings, words: str) -> str:
-    usual = (DEFAULT_FOLDER.absolute(), Path(os.environ.get("COMITY_DATA") or DEFAULT_FOLDER).absolute())
-    return f"comity {words}" if made.folder in usual else f"comity {words} --data {made.folder}"
 
 
 def _absolute(folders: Sequence[Path]) -> list[str]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +21,9 @@ DEFAULT_FOLDER = Path("comity-data")
 _DATA_HELP = "Data folder of your connector; else the variable COMITY_DATA, else ./comity-data."
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help=_DATA_HELP, show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, with nothing left out.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print JSON for programs, with nothing left out.")
+]
 
 
 class Invocation:
@@ -28,6 +32,12 @@ class Invocation:
     def __init__(self, ctx: typer.Context) -> None:
         self.folder: Path = _find(ctx, "_data") or DEFAULT_FOLDER
         self.as_json = bool(_find(ctx, "_json"))
+
+    def command(self, *words: str) -> str:
+        """Return a command line that a person can run next, naming the data folder where it must be named."""
+        usual = Path(os.environ.get("COMITY_DATA") or DEFAULT_FOLDER)
+        named = () if self.folder.absolute() == usual.absolute() else ("--data", str(self.folder))
+        return shlex.join(["comity", *words, *named])
 
     @cached_property
     def settings(self) -> Settings:

@@ -63,7 +63,8 @@ RootData = Annotated[
     ),
 ]
 Version = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    bool,
+    typer.Option("--version", metavar="", callback=_show_version, is_eager=True, help="Print the version."),
 ]
 
 

@@ -34,7 +34,10 @@ Spatial = Annotated[
     list[str] | None, typer.Option(metavar="PLACE", help="Where it is, such as DE; may be repeated.")
 ]
 Pin = Annotated[
-    bool, typer.Option("--pin", help="Accept only the keys it has now, whatever its DID document says.")
+    bool,
+    typer.Option(
+        "--pin", metavar="", help="Accept only the keys it has now, whatever its DID document says."
+    ),
 ]
 
 

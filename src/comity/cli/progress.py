@@ -48,7 +48,7 @@ class Story:
     def line(self, label: str, text: str) -> None:
         """Print a line under a label."""
         if not self._quiet:
-            self._console.print(f"{label:<{_LABEL}}{output.clean(text)}", soft_wrap=True)
+            self._console.print(f"{label:<{_LABEL}}{output.clean(text)}", soft_wrap=True, markup=False)
 
     def tell(self, status: Document) -> None:
         """Tell what is new in how far the exchange has come."""

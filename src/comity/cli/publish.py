@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 HASHING_TIMEOUT_S = 24 * 3600.0
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to publish, with all that is below it.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The folder to publish, with all that is below it.")
+]
 AssetId = Annotated[str, typer.Option("--id", metavar="ID", help="Asset id; else one made from its content.")]
 Title = Annotated[str, typer.Option(help="What partners read; else the folder's name.", show_default=False)]
 To = Annotated[
@@ -34,7 +36,9 @@ PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
 ]
-Replace = Annotated[bool, typer.Option("--replace", help="Replace what is published under the same id.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", metavar="", help="Replace what is published under the same id.")
+]
 
 
 def publish(

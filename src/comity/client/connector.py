@@ -152,11 +152,8 @@ class Connector:
         return found
 
     def exchanges(self) -> list[Document]:
-        """Return how far every exchange has come."""
-        listed: list[Document] = self.request(
-            "POST", "exchanges/request", {"@type": "QuerySpec", "limit": PAGE}
-        )
-        return listed
+        """Return how far the exchanges have come, the newest first."""
+        return self.find("exchanges", limit=PAGE)
 
     # Processes: `noun` is NEGOTIATIONS, AGREEMENTS or TRANSFERS
 

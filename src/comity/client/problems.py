@@ -22,6 +22,12 @@ class UnreachableError(errors.DeliveryError):
     code = "unreachable"
 
 
+class UnauthorizedError(errors.IdentityError):
+    """The connector does not take our key: most often it is another connector than we think."""
+
+    code = "unauthorized"
+
+
 def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
     """Return the error that an answer with this status and body stands for."""
     problems = _problems(body)
@@ -29,12 +35,9 @@ def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
         return _foreign(status, address)
     first = problems[0]
     message = "; ".join(str(each["message"]) for each in problems)
-    hint = str(first.get("hint") or "")
     make = _BY_CODE.get(str(first.get("type") or "")) or _BY_STATUS.get(status)
-    if make is None:
-        return _unknown(status, message, hint)
-    error = make(message, first)
-    error.hint = hint or error.hint
+    error = make(message, first) if make else _unknown(status, message)
+    error.hint = str(first.get("hint") or "") or error.hint
     return error
 
 
@@ -54,10 +57,10 @@ def _foreign(status: int, address: str) -> UnreachableError:
     )
 
 
-def _unknown(status: int, message: str, hint: str) -> errors.ComityError:
+def _unknown(status: int, message: str) -> errors.ComityError:
     if status >= _SERVER_ERROR:
-        return errors.ComityError(f"the connector failed: {message}", hint=hint or "its log says why")
-    return errors.ComityError(message, hint=hint)
+        return errors.ComityError(f"the connector failed: {message}", hint="its log says why")
+    return errors.ComityError(message)
 
 
 def _invalid(message: str, problem: Document) -> errors.ComityError:
@@ -65,9 +68,14 @@ def _invalid(message: str, problem: Document) -> errors.ComityError:
 
 
 def _identity(message: str, problem: Document) -> errors.ComityError:
-    return errors.IdentityError(
+    return errors.IdentityError(message, step=str(problem.get("step") or "identity"))
+
+
+def _unauthorized(message: str, problem: Document) -> errors.ComityError:
+    problem.pop("hint", None)  # it is for those who write programs
+    return UnauthorizedError(
         message,
-        step=str(problem.get("step") or "key"),
+        step="key",
         hint="is it the connector of another data folder that listens there? --data names yours",
     )
 
@@ -103,13 +111,14 @@ _PLAIN = (
 _BY_CODE: dict[str, Callable[[str, Document], errors.ComityError]] = {
     errors.InvalidInputError.code: _invalid,
     errors.IdentityError.code: _identity,
+    UnauthorizedError.code: _unauthorized,
     errors.PolicyError.code: _policy,
     errors.TransientDeliveryError.code: _transient,
     **{kind.code: _plain(kind) for kind in _PLAIN},
 }
 _BY_STATUS: dict[int, Callable[[str, Document], errors.ComityError]] = {
     400: _invalid,
-    401: _identity,
+    401: _unauthorized,
     403: _policy,
     404: _plain(errors.NotFoundError),
     409: _plain(errors.ConflictError),

@@ -21,6 +21,7 @@ from comity.db.database import Transaction
 from comity.db.offers import Asset
 from comity.dsp import terms
 from comity.dsp.transfer import Transfer
+from comity.odrl import model
 from comity.storage.source import Source
 
 Content = serve.Package | Source
@@ -110,6 +111,19 @@ def _open(connector: Connector, asset: Asset) -> Content:
     return serve.package(sealed.manifest.encode(), sealed.files) if sealed.manifest else sealed.files[""]
 
 
+def check_address(address: dict[str, Any]) -> None:
+    """Refuse a data address of a kind that cannot be served.
+
+    Raises:
+        InvalidInputError: the type or a field is not supported.
+    """
+    wanted = {"HttpData": "baseUrl", "File": "path"}.get(str(address.get("type")))
+    if wanted is None:
+        raise errors.InvalidInputError("supported are HttpData and File", path="$.dataAddress.type")
+    if not isinstance(address.get(wanted), str) or not address[wanted]:
+        raise errors.InvalidInputError(f"{wanted} is missing", path=f"$.dataAddress.{wanted}")
+
+
 async def publish_address(connector: Connector, address: dict[str, Any]) -> Source:
     """Return the source that a data address of EDC's form names: `HttpData` with `baseUrl`, or `File` with `path`.
 
@@ -117,13 +131,22 @@ async def publish_address(connector: Connector, address: dict[str, Any]) -> Sour
         InvalidInputError: the type or a field is not supported.
         StorageError: there is nothing to read.
     """
-    kind = address.get("type")
-    if kind == "HttpData" and isinstance(address.get("baseUrl"), str):
-        path = address.get("path")
-        url = address["baseUrl"] + (f"/{path.lstrip('/')}" if isinstance(path, str) and path else "")
-        return await connector.back_end.publish(url, name=str(address.get("name") or ""))
-    if kind == "File" and isinstance(address.get("path"), str):
+    check_address(address)
+    if address["type"] == "File":
         return await connector.files.publish(address["path"])
-    raise errors.InvalidInputError(
-        "supported are HttpData with baseUrl, and File with path", path="$.dataAddress.type"
-    )
+    path = address.get("path")
+    url = address["baseUrl"] + (f"/{path.lstrip('/')}" if isinstance(path, str) and path else "")
+    return await connector.back_end.publish(url, name=str(address.get("name") or ""))
+
+
+def check_policy(policy: dict[str, Any]) -> None:
+    """Refuse a policy that cannot be read or enforced.
+
+    Raises:
+        InvalidInputError: with the place below `$.policy`.
+    """
+    try:
+        model.check(model.parse(policy))
+    except errors.InvalidInputError as error:
+        place = "$.policy" + error.path.removeprefix("$")
+        raise errors.InvalidInputError(error.message, path=place, hint=error.hint) from None

@@ -118,7 +118,11 @@ async def _receive_next(
     record = await negotiations.find(tx, incoming.process_id)
     if record is None or record.counterparty_id != partner.id or role not in {"", record.role}:
         raise not_found()
-    record = bind(record, incoming.message)
+    bound = bind(record, incoming.message)
+    pid = bound.counterparty_pid or ""
+    if bound is not record and await negotiations.find_by_party(tx, partner.id, record.role, pid):
+        raise not_found()
+    record = bound
     taken = await process.take(tx, incoming, record, terms.other(record.role))
     if taken.step is None:
         return negotiation.answer(record, taken.repeat or "")

@@ -99,7 +99,9 @@ async def advance(
         return
     case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner, named))
     move = connector.decisions.negotiation(case)
-    if move.kind != decide.WAIT:
+    if (
+        move.kind != decide.WAIT and await process.intent(tx, record.id) is None
+    ):  # else our termination goes out
         await _make(connector, tx, record, move, case.standing)
 
 
@@ -153,8 +155,10 @@ async def _make(
 
 async def _end_here(connector: Connector, tx: Transaction, record: Negotiation, reason: str) -> Negotiation:
     """End a negotiation that the partner has not answered yet; if it did get our request, it hears of the end then."""
+    process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
         await outbox.remove(tx, row.id)
+    await process.record_end(connector, tx, record, terms.NEGOTIATION, reason)
     record = process.stepped(record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason)
     record = await negotiations.save(tx, record)
     await after_change(connector, tx, record)
@@ -280,6 +284,8 @@ async def acknowledged(
     record = await negotiations.load(tx, sent.process_id)
     pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
     if record.counterparty_pid is None and isinstance(pid, str) and pid:
+        if await negotiations.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
+            raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
         record = await negotiations.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
         if record.state == terms.TERMINATED:
             await _tell_late_end(connector, tx, record)
@@ -305,6 +311,8 @@ async def refused(
     record = await negotiations.load(tx, row.process_id)
     if record.state in machine.TERMINAL:
         return
+    if reachable and await process.intent(tx, record.id) is not None:
+        return  # our termination waited for this message and goes out now
     if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
         await _end_here(connector, tx, record, record.error or reason)
         return

@@ -16,6 +16,15 @@ from comity.db.outbox import Outgoing
 from comity.dsp import binding, terms
 
 MOVES = {terms.NEGOTIATION: negotiation_moves, terms.TRANSFER: transfer_moves}
+MAX_PID = 1024
+BEYOND = {
+    terms.REQUESTED: {terms.AGREED, terms.VERIFIED, terms.FINALIZED},
+    terms.OFFERED: {terms.ACCEPTED, terms.AGREED, terms.VERIFIED, terms.FINALIZED},
+    terms.ACCEPTED: {terms.AGREED, terms.VERIFIED, terms.FINALIZED},
+    terms.AGREED: {terms.VERIFIED, terms.FINALIZED},
+    terms.VERIFIED: {terms.FINALIZED},
+}
+"""States of a negotiation that a partner can only be in after it took the message that leads to the first one."""
 COLLECTIONS = {terms.NEGOTIATION: "negotiations", terms.TRANSFER: "transfers"}
 
 
@@ -82,7 +91,10 @@ class Outcomes:
         await self._connector.database.write(unit)
 
     async def peer_state(self, row: Outgoing) -> str | None:
-        """Ask the partner for its state of the process; None when that cannot be told."""
+        """Ask the partner for its state of the process; None when that cannot be told.
+
+        A partner that has gone on from where the message leads is said to be there.
+        """
         peer = await self._connector.database.read(lambda tx: MOVES[row.kind].peer(tx, row.process_id))
         address, pid = peer
         if pid is None:
@@ -93,6 +105,8 @@ class Outcomes:
             state = _read(await self._connector.peers.get(url, authorization)).get("state")
         except errors.DeliveryError:
             return None
+        if row.kind == terms.NEGOTIATION and state in BEYOND.get(row.leads_to, ()):
+            return row.leads_to
         return state if isinstance(state, str) else None
 
     async def find(self, row: Outgoing) -> Outgoing | None:
@@ -112,4 +126,5 @@ def _read(reply: bytes) -> dict[str, Any]:
 
 
 def _names_process(answer: dict[str, Any]) -> bool:
-    return all(isinstance(answer.get(name), str) and answer[name] for name in ("consumerPid", "providerPid"))
+    pids = (answer.get("consumerPid"), answer.get("providerPid"))
+    return all(isinstance(pid, str) and 0 < len(pid) <= MAX_PID for pid in pids)

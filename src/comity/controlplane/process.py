@@ -19,7 +19,7 @@ from comity.controlplane.connector import Connector
 from comity.db import evidence, inbox, outbox
 from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
-from comity.dsp import binding, messages, process
+from comity.dsp import binding, machine, messages, process, terms
 from comity.dsp.negotiation import Negotiation
 from comity.dsp.transfer import Transfer
 from comity.evidence.entry import Entry
@@ -72,7 +72,7 @@ async def take(tx: Transaction, incoming: Incoming, record: Negotiation | Transf
     intents = [row for row in await outbox.find_of_process(tx, record.id) if not row.implied]
     try:
         step = process.receive(
-            incoming.kind, record.state, intents[0].leads_to if intents else None, incoming.key, sender
+            incoming.kind, record.state, intents[-1].leads_to if intents else None, incoming.key, sender
         )
     except errors.RemoteProtocolError:
         if record.last_received == digest:
@@ -291,6 +291,40 @@ async def record_sent(
             attempts=row.attempts + 1,
             outcome=outcome,
             detail=detail[:500],
+        ),
+    )
+
+
+def check_open(record: Negotiation | Transfer) -> None:
+    """Refuse to end what has ended.
+
+    Raises:
+        LocalProtocolError: it has.
+    """
+    if record.state in machine.TERMINAL:
+        raise errors.LocalProtocolError(f"it has ended already: {record.state}")
+
+
+async def record_end(
+    connector: Connector, tx: Transaction, record: Negotiation | Transfer, kind: str, reason: str
+) -> None:
+    """Keep that a process was ended here without a message: there was nobody to tell, or no way to."""
+    await evidence.append(
+        tx,
+        Entry(
+            at=connector.now_ms(),
+            direction="out",
+            message=machine.TERMINATIONS[kind],
+            sha256=sha256_hex(b""),
+            sender=connector.participant_id,
+            receiver=record.counterparty_id,
+            kind=kind,
+            process_id=record.id,
+            counterparty_pid=record.counterparty_pid or "",
+            before=record.state or "",
+            after=terms.TERMINATED,
+            outcome="not sent",
+            detail=reason[:500],
         ),
     )
 

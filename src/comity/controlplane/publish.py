@@ -14,7 +14,6 @@ from comity.controlplane.connector import Connector
 from comity.db import offers
 from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
-from comity.odrl import model
 from comity.storage import folder as folders
 from comity.techdata import manifest
 
@@ -52,8 +51,8 @@ async def publish(  # noqa: PLR0913  what may be said of a package
         ConflictError: the id is taken and `replace` is not asked for.
     """
     contract, access = policy or ANYONE_LISTED, access_policy or policy or ANYONE_LISTED
-    model.check(model.parse(contract))
-    model.check(model.parse(access))
+    content.check_policy(contract)
+    content.check_policy(access)
     scan = await folders.scan(connector.files, folder)
     if not scan.files:
         raise errors.InvalidInputError(f"there is no file in {folder}", path="$.folder")
@@ -107,5 +106,6 @@ async def _store(
         private_properties={},
         created_at=now,
     )
-    for each in (asset, *policies, definition):
+    rows: list[Asset | PolicyDefinition | ContractDefinition] = [asset, *policies, definition]
+    for each in rows:
         await offers.put(tx, each)

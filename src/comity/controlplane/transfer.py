@@ -117,7 +117,11 @@ async def _receive_next(
     record = await transfers.find(tx, incoming.process_id)
     if record is None or record.counterparty_id != partner.id or role not in {"", record.role}:
         raise negotiation.not_found()
-    record = negotiation.bind(record, incoming.message)
+    bound = negotiation.bind(record, incoming.message)
+    pid = bound.counterparty_pid or ""
+    if bound is not record and await transfers.find_by_party(tx, partner.id, record.role, pid):
+        raise negotiation.not_found()
+    record = bound
     taken = await process.take(tx, incoming, record, terms.other(record.role))
     if taken.step is None:
         return transfer.answer(record, taken.repeat or "")

@@ -113,7 +113,9 @@ async def advance(
     if record.role == terms.PROVIDER and record.state != terms.STARTED:
         allowed, reasons = await may_use(connector, tx, record, partner)
     move = connector.decisions.transfer(decide.TransferCase(record, allowed, reasons))
-    if move.kind != decide.WAIT:
+    if (
+        move.kind != decide.WAIT and await process.intent(tx, record.id) is None
+    ):  # else our termination goes out
         await _make(connector, tx, record, move)
 
 
@@ -205,8 +207,10 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
 
 
 async def _end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
+    process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
         await outbox.remove(tx, row.id)
+    await process.record_end(connector, tx, record, terms.TRANSFER, reason)
     record = process.stepped(
         record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason, token_sha256=None
     )
@@ -225,6 +229,8 @@ async def acknowledged(
     record = await transfers.load(tx, sent.process_id)
     pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
     if record.counterparty_pid is None and isinstance(pid, str) and pid:
+        if await transfers.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
+            raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
         record = await transfers.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
         if record.state == terms.TERMINATED:
             message = transfer.termination_message(
@@ -247,6 +253,8 @@ async def refused(
     record = await transfers.load(tx, row.process_id)
     if record.state in machine.TERMINAL:
         return
+    if reachable and await process.intent(tx, record.id) is not None:
+        return  # our termination waited for this message and goes out now
     if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
         await _end_here(connector, tx, record, record.error or reason)
         return

@@ -83,7 +83,8 @@ class Resource:
         if answer.status == _PARTIAL:
             _check_part(answer, part, self._state)
         else:
-            await self._attempt.start_over(part)
+            if part.size:
+                await self._attempt.start_over(part)
             await self._describe(answer, name)
         size = self._state.size_bytes if self._state else None
         self._attempt.tally.bytes_total = size or 0
@@ -130,7 +131,10 @@ class Resource:
             sha256=fetch.digest_of(answer),
         )
         self._state = state
-        await self._attempt.where.run(lambda: self._place.put(STATE_NAME, msgspec.json.encode(state)))
+        # Bytes wait and the client forgets them when the connection breaks, so the disk is not waited for here;
+        # a note lost with the power only means starting over.
+        note = msgspec.json.encode(state)
+        await self._attempt.where.run(lambda: self._place.put(STATE_NAME, note, durable=False))
 
 
 @contextlib.asynccontextmanager

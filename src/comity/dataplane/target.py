@@ -133,15 +133,16 @@ class Place:
             digest, size = _digest(number, os.fstat(number).st_size, self._target)
         return Part(number, self._shown, digest, size)
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a small file whole, beside the part."""
+    def put(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Write a small file whole, beside the part; one that is not durable may be lost with the power."""
         with failures(self._shown):
             number = os.open(
                 name + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FILE_FLAGS, 0o644, dir_fd=self._folder
             )
             try:
                 _write_all(number, data, 0)
-                os.fsync(number)
+                if durable:
+                    os.fsync(number)
             finally:
                 os.close(number)
             os.replace(name + "~", name, src_dir_fd=self._folder, dst_dir_fd=self._folder)

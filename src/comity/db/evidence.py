@@ -40,3 +40,9 @@ def read_all(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
             yield from connection.execute("SELECT seq, record, hash FROM evidence ORDER BY seq")
     except sqlite3.DatabaseError as error:
         raise errors.DatabaseError(f"{path} cannot be read: {error}") from None
+
+
+async def find_head(tx: Transaction) -> entries.Head:
+    """Return the end of the chain."""
+    last = await tx.one("SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1")
+    return entries.Head(last[0], last[1].hex()) if last else entries.Head(0, entries.GENESIS.hex())

@@ -18,6 +18,7 @@ from comity.delivery import retry
 
 PER_PARTNER = 32
 POLL_S = 30.0
+OK, MULTIPLE_CHOICES = 200, 300
 NOT_FOUND = 404
 UNAUTHORIZED = (401, 403)
 
@@ -139,13 +140,21 @@ class Worker:
         """Send once and return whether to send again."""
         body, authorization = self._outcomes.prepare(row)
         try:
-            reply = await self._post(row.url, body, authorization)
-            await self._outcomes.acknowledged(row, reply, authorization)
+            await self._outcomes.acknowledged(row, await self._taken(row, body, authorization), authorization)
         except errors.TransientDeliveryError as error:
             return await self._postpone(row, error, authorization)
         except errors.PermanentDeliveryError as error:
             return await self._turned_down(row, error, authorization)
         return False
+
+    async def _taken(self, row: Outgoing, body: bytes, authorization: str) -> bytes:
+        """Return the body of a 2xx answer; one that cannot be read (too large, say) acknowledges all the same."""
+        try:
+            return await self._post(row.url, body, authorization)
+        except errors.PermanentDeliveryError as error:
+            if not OK <= error.status < MULTIPLE_CHOICES:
+                raise
+            return b""
 
     async def _postpone(
         self, row: Outgoing, error: errors.TransientDeliveryError, authorization: str

@@ -37,17 +37,22 @@ class Step(Struct, frozen=True):
 def receive(kind: str, state: str | None, intent: str | None, message: str, sender: str) -> Step:
     """Return what `message` from `sender` does to a process in `state` with an open `intent` (a state, or None).
 
-    Our own termination is final: only a message that ends the process too may overtake it.
+    Our own end of a process is not undone: only an end may overtake it, and only a termination a termination.
 
     Raises:
         RemoteProtocolError: the message is legal neither before nor after our intent, or would undo our termination.
+        ConflictError: our completion is on its way; a partner that sends again finds it there.
     """
     table = machine.TABLES[kind]
     if intent is not None and (intent, message, sender) in table:
         return Step(intent, table[(intent, message, sender)], implied=True)
     if (state, message, sender) in table:
         after = table[(state, message, sender)]
-        if intent == terms.TERMINATED and after not in machine.TERMINAL:
+        if intent == terms.COMPLETED and after not in machine.TERMINAL:
+            raise errors.ConflictError(
+                f"{message} met our completion, which is on its way; send it again later"
+            )
+        if intent == terms.TERMINATED and after != terms.TERMINATED:
             raise errors.RemoteProtocolError(
                 f"{message} comes too late: this process is being terminated here"
             )

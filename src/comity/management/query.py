@@ -64,6 +64,12 @@ def parse(body: Document | None) -> Spec:
     )
 
 
+def plain(body: Document) -> Document:
+    """Return a query spec as it travels in a catalog request's filter."""
+    spec = parse(body)
+    return {"offset": spec.offset, "limit": spec.limit, "filterExpression": list(spec.criteria)}
+
+
 def _number(body: Document, name: str, default: int) -> int:
     value = get(body, name, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -1,0 +1,292 @@
+"""Connectors in this process on loopback listeners, with every message that passes captured, held or repeated.
+
+A `Site` is one connector: its folder, its running parts and its public listener. `pair` in tests/pair/conftest.py
+starts two that know each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import shutil
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from comity import runtime, settings
+from comity.controlplane import negotiation_moves, partners, publish, transfer_moves
+from comity.controlplane.decide import Move
+from comity.db import agreements, negotiations, transfers
+from comity.db import evidence as evidence_rows
+from comity.dsp import negotiation, terms
+from comity.evidence import entry
+
+KEPT_BYTES = 1 << 20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def wait_for(check, what: str = "", timeout_s: float = 10.0):
+    """Return the first true result of `check` (plain or async), asked again and again until the deadline."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        found = check()
+        found = await found if inspect.isawaitable(found) else found
+        if found:
+            return found
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"not within {timeout_s} s: {what or inspect.getsource(check).strip()}")
+        await asyncio.sleep(0.005)
+
+
+@dataclass
+class Captured:
+    """A request to a protocol endpoint and its answer."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+    status: int = 0
+    answer: bytes = b""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return json.loads(self.body)
+
+    @property
+    def reply(self) -> dict[str, Any]:
+        return json.loads(self.answer)
+
+    @property
+    def ours(self) -> bool:
+        """Whether a connector of ours sent it (a scripted peer says who it is)."""
+        return self.headers.get("user-agent") == "comity"
+
+
+class Hold:
+    """Keeps requests (or their answers) of a path waiting until it is released."""
+
+    def __init__(self, suffix: str, *, answers: bool) -> None:
+        self.suffix = suffix
+        self.answers = answers
+        self.arrived = asyncio.Event()
+        self.released = asyncio.Event()
+
+    def release(self) -> None:
+        self.released.set()
+
+    async def wait(self) -> None:
+        self.arrived.set()
+        await self.released.wait()
+
+
+@dataclass
+class Wire:
+    """The public application, with an ear and a hand on the protocol's endpoints."""
+
+    application: Any
+    captured: list[Captured]
+    holds: list[Hold]
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http" or not scope["path"].startswith("/dsp/"):
+            await self.application(scope, receive, send)
+            return
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        seen = Captured(scope["method"], scope["path"], headers)
+        self.captured.append(seen)
+        hold = next((each for each in self.holds if seen.path.endswith(each.suffix)), None)
+        if hold is not None and not hold.answers:
+            await hold.wait()
+
+        async def listen():
+            event = await receive()
+            if event["type"] == "http.request" and len(seen.body) < KEPT_BYTES:
+                seen.body += event.get("body", b"")
+            return event
+
+        async def speak(event):
+            if event["type"] == "http.response.start":
+                seen.status = event["status"]
+                if hold is not None and hold.answers:
+                    await hold.wait()
+            elif len(seen.answer) < KEPT_BYTES:
+                seen.answer += event.get("body", b"")
+            await send(event)
+
+        await self.application(scope, listen, speak)
+
+
+@dataclass
+class Site:
+    """One connector with its own folder, database, keys and listener."""
+
+    folder: Path
+    conf: settings.Settings
+    template: Path | None = None
+    captured: list[Captured] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    decisions: Any = None
+
+    @property
+    def did(self) -> str:
+        return self.conf.participant_id
+
+    @property
+    def dsp(self) -> str:
+        return self.conf.address + terms.VERSION_PATH
+
+    @property
+    def connector(self):
+        return self.parts.connector
+
+    async def start(self) -> None:
+        if self.template is not None and not self.conf.database.exists():
+            shutil.copy(self.template, self.conf.database)
+        self._running = runtime.connector(self.conf, decisions=self.decisions)
+        self.parts = await self._running.__aenter__()
+        self._server = runtime._server(Wire(self.parts.public, self.captured, self.holds), None)
+        host, port = settings.split_listen(self.conf.listen, "listen")
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(200)
+        self._serving = asyncio.create_task(self._server.serve([bound]))
+        await wait_for(lambda: self._server.started, "the listener")
+
+    async def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        await self._serving
+        await self._running.__aexit__(None, None, None)
+
+    def hold(self, suffix: str, *, answers: bool = False) -> Hold:
+        """Keep requests to paths with this ending waiting, or only their answers."""
+        made = Hold(suffix, answers=answers)
+        self.holds.append(made)
+        return made
+
+    def release(self, hold: Hold) -> None:
+        self.holds.remove(hold)
+        hold.release()
+
+    async def befriend(self, other, **more):
+        return await partners.add(self.connector, other.did, **more)
+
+    async def publish(self, asset_id: str = "asset", *, files: dict[str, bytes] | None = None, **more):
+        """Publish a folder with `files`, named after the asset."""
+        folder = self.folder.parent / "published" / asset_id
+        for name, content in (files or {"a.txt": b"hello"}).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return await publish.publish(self.connector, str(folder), asset_id=asset_id, **more)
+
+    async def rows(self, sql: str, *values):
+        return await self.connector.database.read(lambda tx: tx.all(sql, *values))
+
+    async def negotiation(self, negotiation_id: str):
+        return await self.connector.database.read(lambda tx: negotiations.load(tx, negotiation_id))
+
+    async def transfer(self, transfer_id: str):
+        return await self.connector.database.read(lambda tx: transfers.load(tx, transfer_id))
+
+    async def agreement(self, negotiation_id: str):
+        return await self.connector.database.read(
+            lambda tx: agreements.find_by_negotiation(tx, negotiation_id)
+        )
+
+    async def outbox(self):
+        return await self.rows("SELECT process_id, message, attempts, last_error, implied FROM outbox")
+
+    async def state(self, process_id: str) -> str | None:
+        sql = "SELECT state FROM negotiation WHERE id = ?1 UNION ALL SELECT state FROM transfer WHERE id = ?1"
+        found = await self.rows(sql, process_id)
+        return found[0][0] if found else None
+
+    async def reaches(self, process_id: str, state: str, timeout_s: float = 10.0) -> None:
+        """Wait until a process is in a state and nothing of it is on its way."""
+
+        async def there():
+            open_rows = [row for row in await self.outbox() if row[0] == process_id]
+            return await self.state(process_id) == state and not open_rows
+
+        try:
+            await wait_for(there, "", timeout_s)
+        except AssertionError:
+            found = (await self.state(process_id), await self.outbox())
+            raise AssertionError(f"{process_id} is not {state} within {timeout_s} s but {found}") from None
+
+    async def request(self, partner, offer: dict[str, Any]):
+        """Begin a negotiation as consumer."""
+        return await self._begin(negotiation_moves.request, partner, offer)
+
+    async def offer(self, partner, offer: dict[str, Any]):
+        """Begin a negotiation as provider."""
+        return await self._begin(negotiation_moves.offer, partner, offer)
+
+    async def _begin(self, begin, partner, offer):
+        known = await self.connector.database.read(lambda tx: partners.partners.load(tx, partner.did))
+        return await self.connector.database.write(
+            lambda tx: begin(self.connector, tx, known, offer, known.address)
+        )
+
+    async def ask_for_data(self, negotiation_id: str):
+        """Request a transfer under the agreement of a negotiation, as consumer."""
+        record, agreed = await self.negotiation(negotiation_id), await self.agreement(negotiation_id)
+        return await self.connector.database.write(
+            lambda tx: transfer_moves.request(self.connector, tx, agreed, record.counterparty_address)
+        )
+
+    async def move(self, process_id: str, kind: str, **more) -> None:
+        """Make a move in a negotiation or a transfer, as an operator would."""
+        known = await self.rows("SELECT 1 FROM negotiation WHERE id = ?1", process_id)
+        moves = negotiation_moves if known else transfer_moves
+        await moves.make(self.connector, process_id, Move(kind=kind, **more))
+
+    async def entries(self, process_id: str = "") -> list[dict[str, Any]]:
+        """The evidence, all of it or of one process, after its chain was verified."""
+        rows = await self.connector.database.read(
+            lambda tx: evidence_rows.find_page(tx, after=0, limit=1_000_000)
+        )
+        entry.verify(rows)
+        found = [json.loads(record) for _, record, _ in rows]
+        return [each for each in found if process_id in {"", each.get("processId")}]
+
+    async def path_of(self, process_id: str) -> list[tuple[str, str]]:
+        """The changes of state that the evidence shows, in order."""
+        taken = {"accepted", "acknowledged", ""}
+        return [
+            (each.get("before", ""), each["after"])
+            for each in await self.entries(process_id)
+            if each.get("outcome", "") in taken
+        ]
+
+
+def offer_of(dataset: dict[str, Any], at: int = 0) -> dict[str, Any]:
+    """An offer of a dataset as it may stand in a message."""
+    found = dataset["hasPolicy"][at]
+    return negotiation.message_offer(found, offer_id=found["@id"], target=dataset["@id"])
+
+
+def new_site(
+    folder: Path, template: Path | None = None, *, insecure=True, address="", decisions=None, **more
+) -> Site:
+    port = free_port()
+    conf = settings.initialize(
+        folder,
+        address=address or f"http://127.0.0.1:{port}",
+        listen=f"127.0.0.1:{port}",
+        management="127.0.0.1:0",
+        roots=[str(folder.parent)],
+        insecure=insecure,
+        **more,
+    )
+    return Site(folder, conf, template, decisions=decisions)

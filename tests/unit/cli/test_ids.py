@@ -1,0 +1,44 @@
+import pytest
+
+from comity import errors
+from comity.cli import ids
+
+A = "urn:uuid:11111111-aaaa-4aaa-8aaa-000000000001"
+B = "urn:uuid:11111111-bbbb-4bbb-8bbb-000000000002"
+C = "urn:uuid:22222222-cccc-4ccc-8ccc-000000000003"
+
+
+def test_ids_are_shortened_only_as_far_as_they_stay_apart():
+    assert ids.shorten([A, B, C]) == {A: "11111111-a", B: "11111111-b", C: "22222222"}
+
+
+def test_ids_that_a_person_made_up_are_not_shortened():
+    name = "turbine-housing-drawings-2026"
+    assert ids.shorten([name, "urn:other:thing-with-a-long-name"])[name] == name
+
+
+def test_one_id_twice_is_still_shortened():
+    assert ids.shorten([A, A]) == {A: "11111111"}
+
+
+@pytest.mark.parametrize("text", [A, "urn:uuid:11111111-a", "11111111-a"])
+def test_unique_beginning_is_enough(text):
+    assert ids.find(text, [A, B, C], "transfer") == A
+
+
+def test_exact_id_wins_over_longer_ones_that_begin_with_it():
+    assert ids.find("a", ["a", "ab"], "asset") == "a"
+
+
+def test_beginning_of_several_is_refused_and_names_them():
+    with pytest.raises(errors.InvalidInputError, match="beginning of 2 transfers") as caught:
+        ids.find("1111", [A, B, C], "transfer")
+    assert "11111111-aaaa" in caught.value.hint
+    assert "11111111-bbbb" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["3", "", "uuid"])
+def test_beginning_of_none_is_not_found(text):
+    with pytest.raises(errors.NotFoundError) as caught:
+        ids.find(text, [A, B], "transfer", hint="comity transfers shows them")
+    assert caught.value.hint == "comity transfers shows them"

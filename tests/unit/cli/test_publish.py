@@ -1,0 +1,76 @@
+import json
+
+import pytest
+
+PUBLISHED = {
+    "assetId": "urn:comity:package:0123456789abcdef0123456789abcdef",
+    "title": "Housing",
+    "files": 4,
+    "sizeBytes": 23_100_000,
+    "manifestSha256": "ab" * 32,
+    "skipped": [".git"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "housing"
+    made.mkdir()
+    return made
+
+
+def test_publish_sends_folder_and_terms_and_shows_what_became_of_them(comity, api, alpha, folder):
+    api.says("POST", "packages", PUBLISHED)
+    done = comity("publish", "housing", "--title", "Housing", "--to", "alpha", "--until", "2027-12-31")
+    [body] = api.bodies("POST", "packages")
+    assert body["folder"] == str(folder)
+    assert body["policy"]["permission"][0]["constraint"][0]["rightOperand"] == "did:web:alpha.example"
+    assert done.out == (
+        "published  Housing\n"
+        "id         urn:comity:package:0123456789abcdef0123456789abcdef\n"
+        "files      4 files, 23.1 MB\n"
+        f"manifest   {'ab' * 32}\n"
+        "terms      use by did:web:alpha.example, until 2027-12-31\n"
+        "left out   1: .git\n"
+        "\n"
+        "your partners see it with: comity catalog did:web:beta.example\n"
+    )
+
+
+def test_publish_without_terms_says_that_every_partner_sees_it(comity, api, folder):
+    api.says("POST", "packages", PUBLISHED)
+    done = comity("publish", "housing")
+    assert api.bodies("POST", "packages") == [{"folder": str(folder)}]
+    assert "terms      to every partner on the list: use, no conditions\n" in done.out
+
+
+def test_publish_takes_a_policy_from_a_file(comity, api, folder, tmp_path):
+    policy = {"permission": [{"action": "use"}], "prohibition": [{"action": "distribute"}]}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    api.says("POST", "packages", PUBLISHED)
+    done = comity("publish", "housing", "--policy", "policy.json", "--id", "h", "--replace", "--json")
+    assert api.bodies("POST", "packages") == [
+        {"folder": str(folder), "policy": policy, "assetId": "h", "replace": True}
+    ]
+    assert json.loads(done.out) == PUBLISHED
+
+
+def test_policy_file_and_options_do_not_mix(comity, api, folder):
+    done = comity("publish", "housing", "--policy", "policy.json", "--count", "3")
+    assert done.code == 2
+    assert "--policy stands alone" in done.err
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("name", ["none", "file"])
+def test_something_that_is_no_folder_is_refused_before_the_connector_is_asked(comity, api, tmp_path, name):
+    (tmp_path / "file").touch()
+    done = comity("publish", name)
+    assert (done.code, api.asked) == (2, [])
+    assert f"there is no folder {name}" in done.err
+
+
+def test_unknown_recipient_is_not_found(comity, api, alpha, folder):
+    done = comity("publish", "housing", "--to", "gamma")
+    assert done.code == 5
+    assert api.bodies("POST", "packages") == []

@@ -1,0 +1,499 @@
+import asyncio
+import logging
+
+import msgspec
+import pytest
+
+from comity import errors
+from comity.db.outbox import Outgoing, Queued
+from comity.delivery import retry, worker
+from comity.delivery.worker import Worker
+
+START_MS = 1_700_000_000_000
+PARTNER = "did:web:beta"
+
+
+def a_row(row_id=1, **more):
+    values = {
+        "id": row_id,
+        "kind": "negotiation",
+        "process_id": f"urn:process:{row_id}",
+        "counterparty_id": PARTNER,
+        "url": f"https://beta.example/{row_id}",
+        "message": "ContractAgreementMessage",
+        "message_id": f"urn:message:{row_id}",
+        "body": f"body {row_id}".encode(),
+        "before": "REQUESTED",
+        "leads_to": "AGREED",
+        "due_at": START_MS,
+        "created_at": START_MS,
+    }
+    return Outgoing(**{**values, **more})
+
+
+class Clock:
+    """Time that passes only in pauses; a pause until the next look at the outbox lasts until `look` is set."""
+
+    def __init__(self):
+        self.now_ms = START_MS
+        self.pauses = []
+        self.look = asyncio.Event()
+
+    async def pause(self, seconds):
+        if seconds == worker.POLL_S:
+            await self.look.wait()
+            self.look.clear()
+            return
+        self.pauses.append(seconds)
+        self.now_ms += round(seconds * 1000)
+        await asyncio.sleep(0)
+
+
+class Outcomes:
+    """The outbox as a dict, and what the worker told of it."""
+
+    def __init__(self, *rows):
+        self.rows = {row.id: row for row in rows}
+        self.told = []
+        self.asked = []
+        self.peer = None
+        self.prepared = 0
+        self.notice = lambda announced: None
+        self.failing = None
+
+    def prepare(self, row):
+        self.prepared += 1
+        return row.body, f"Bearer {self.prepared}"
+
+    async def acknowledged(self, row, reply, authorization):
+        if self.failing:
+            raise self.failing
+        self.told.append(("acknowledged", row.id, reply, authorization))
+        self._remove(row)
+
+    async def postponed(self, row, error, due_at):
+        self.told.append(("postponed", row.id, due_at))
+        self.rows[row.id] = msgspec.structs.replace(
+            self.rows[row.id],
+            attempts=row.attempts + 1,
+            due_at=due_at,
+            last_error=error.message,
+            outcome_unknown=row.outcome_unknown or error.outcome_unknown,
+        )
+
+    async def refused(self, row, reason, authorization, *, reachable):
+        self.told.append(("refused", row.id, reason, reachable))
+        self._remove(row)
+
+    def _remove(self, row):
+        self.rows.pop(row.id, None)
+        for each in list(self.rows.values()):
+            if each.after_id == row.id:
+                self.rows[each.id] = msgspec.structs.replace(each, after_id=None)
+                self.notice([Queued(self.rows[each.id])])
+
+    async def peer_state(self, row):
+        self.asked.append(row.id)
+        return self.peer
+
+    async def find(self, row):
+        await asyncio.sleep(0)
+        return self.rows.get(row.id)
+
+    async def find_open(self, after_id):
+        await asyncio.sleep(0)
+        return [row for row_id, row in sorted(self.rows.items()) if row_id > after_id][:2]
+
+    def kinds(self):
+        return [each[0] for each in self.told]
+
+
+class Post:
+    """Answers with what is scripted, one after the other; the last one stays."""
+
+    def __init__(self, *script):
+        self.script = list(script) or [b"{}"]
+        self.sent = []
+
+    async def __call__(self, url, body, authorization):
+        self.sent.append((url, body, authorization))
+        await asyncio.sleep(0)
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Scene:
+    def __init__(self, outcomes, post, chance=0.5):
+        self.clock = Clock()
+        self.outcomes = outcomes
+        self.post = post
+        self.worker = Worker(
+            outcomes, post, now_ms=lambda: self.clock.now_ms, chance=lambda: chance, pause=self.clock.pause
+        )
+        outcomes.notice = self.worker.notice
+
+    async def send(self, *rows):
+        self.worker.notice([Queued(row) for row in rows or self.outcomes.rows.values()])
+        await self.quiet()
+
+    async def quiet(self):
+        while tasks := list(self.worker._tasks.values()):
+            await asyncio.gather(*tasks)
+
+
+def transient(message="no answer", **more):
+    return errors.TransientDeliveryError(message, **more)
+
+
+def refusal(status=400, message="the partner says no"):
+    return errors.PermanentDeliveryError(message, status=status)
+
+
+async def test_a_message_that_is_taken_is_acknowledged_with_its_reply_and_token():
+    scene = Scene(Outcomes(a_row()), Post(b'{"state": "AGREED"}'))
+    await scene.send()
+    assert scene.post.sent == [("https://beta.example/1", b"body 1", "Bearer 1")]
+    assert scene.outcomes.told == [("acknowledged", 1, b'{"state": "AGREED"}', "Bearer 1")]
+    assert scene.clock.pauses == []
+
+
+async def test_a_message_is_not_sent_before_it_is_due():
+    scene = Scene(Outcomes(a_row(due_at=START_MS + 1500)), Post())
+    await scene.send()
+    assert scene.clock.pauses == [1.5]
+    assert scene.outcomes.kinds() == ["acknowledged"]
+
+
+async def test_other_announcements_are_none_of_its_business():
+    scene = Scene(Outcomes(), Post())
+    scene.worker.notice([object(), "x"])
+    await scene.quiet()
+    assert scene.post.sent == []
+
+
+async def test_a_lost_message_is_sent_again_with_the_same_bytes_and_a_new_token():
+    scene = Scene(Outcomes(a_row()), Post(transient(), transient(), b"{}"))
+    await scene.send()
+    assert [each[1] for each in scene.post.sent] == [b"body 1"] * 3
+    assert [each[2] for each in scene.post.sent] == ["Bearer 1", "Bearer 2", "Bearer 3"]
+    assert scene.clock.pauses == [0.125, 0.25]
+    assert scene.outcomes.kinds() == ["postponed", "postponed", "acknowledged"]
+    assert scene.outcomes.told[-1][3] == "Bearer 3"
+
+
+async def test_retry_after_is_waited_for():
+    scene = Scene(Outcomes(a_row()), Post(transient(retry_after_s=17.0), b"{}"))
+    await scene.send()
+    assert scene.clock.pauses == [17.0]
+
+
+async def test_after_72_hours_a_message_is_given_up_as_unreachable():
+    scene = Scene(Outcomes(a_row()), Post(transient("connection refused")), chance=0.999)
+    await scene.send()
+    assert scene.outcomes.kinds()[:-1] == ["postponed"] * (len(scene.post.sent) - 1)
+    assert len(scene.post.sent) > 72 * 3600 / 30
+    last = scene.outcomes.told[-1]
+    assert last == ("refused", 1, "the partner could not be reached for 72 hours: connection refused", False)
+    assert 0 < scene.clock.now_ms - START_MS - retry.HORIZON_S * 1000 <= 30_000
+    assert scene.outcomes.asked == [1]
+
+
+async def test_the_horizon_counts_from_the_creation_also_over_a_restart():
+    row = a_row(created_at=START_MS - int(retry.HORIZON_S * 1000) - 1, attempts=50)
+    scene = Scene(Outcomes(row), Post(transient()))
+    await scene.send()
+    assert scene.outcomes.kinds() == ["refused"]
+    assert len(scene.post.sent) == 1
+
+
+async def test_before_it_is_given_up_the_partner_is_asked_and_may_have_it():
+    row = a_row(created_at=START_MS - int(retry.HORIZON_S * 1000) - 1, outcome_unknown=True, attempts=3)
+    scene = Scene(Outcomes(row), Post(transient()))
+    scene.outcomes.peer = "AGREED"
+    await scene.send()
+    assert scene.outcomes.told == [("acknowledged", 1, b"", "Bearer 1")]
+
+
+async def test_a_refusal_ends_it_with_the_partners_words():
+    scene = Scene(Outcomes(a_row()), Post(refusal()))
+    scene.outcomes.peer = "REQUESTED"
+    await scene.send()
+    assert scene.outcomes.told == [("refused", 1, "the partner says no", True)]
+    assert len(scene.post.sent) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 401])
+async def test_a_refused_retry_of_what_had_arrived_is_an_acknowledgement(status):
+    scene = Scene(Outcomes(a_row()), Post(transient(outcome_unknown=True), refusal(status)))
+    scene.outcomes.peer = "AGREED"
+    await scene.send()
+    assert scene.outcomes.kinds() == ["postponed", "acknowledged"]
+    assert scene.outcomes.asked == [1]
+
+
+async def test_a_refused_retry_of_what_had_not_arrived_ends_it():
+    scene = Scene(Outcomes(a_row()), Post(transient(outcome_unknown=True), refusal(409)))
+    scene.outcomes.peer = "TERMINATED"
+    await scene.send()
+    assert scene.outcomes.kinds() == ["postponed", "refused"]
+
+
+async def test_a_message_that_a_killed_process_had_sent_is_not_taken_for_refused():
+    scene = Scene(Outcomes(a_row(attempts=0, outcome_unknown=False)), Post(refusal(409)))
+    scene.outcomes.peer = "AGREED"
+    running = asyncio.create_task(scene.worker.run())
+    await asyncio.sleep(0.01)
+    await scene.quiet()
+    running.cancel()
+    assert scene.outcomes.kinds() == ["acknowledged"]
+
+
+async def test_a_partner_that_cannot_be_asked_is_taken_at_its_word():
+    scene = Scene(Outcomes(a_row(outcome_unknown=True, attempts=1)), Post(refusal()))
+    scene.outcomes.peer = None
+    await scene.send()
+    assert scene.outcomes.kinds() == ["refused"]
+    assert scene.outcomes.asked == [1]
+
+
+async def test_a_state_that_the_message_does_not_change_says_nothing_of_a_first_attempt():
+    row = a_row(message="TransferStartMessage", before="STARTED", leads_to="STARTED")
+    scene = Scene(Outcomes(row), Post(refusal()))
+    scene.outcomes.peer = "STARTED"
+    await scene.send()
+    assert scene.outcomes.kinds() == ["refused"]
+    again = Scene(Outcomes(msgspec.structs.replace(row, outcome_unknown=True)), Post(refusal()))
+    again.outcomes.peer = "STARTED"
+    await again.send()
+    assert again.outcomes.kinds() == ["acknowledged"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_a_refused_first_message_ends_it_at_once_and_nobody_is_asked(status):
+    scene = Scene(Outcomes(a_row(before=None, leads_to="REQUESTED")), Post(refusal(status)))
+    scene.outcomes.peer = "REQUESTED"
+    await scene.send()
+    assert scene.outcomes.kinds() == ["refused"]
+    assert scene.outcomes.asked == []
+
+
+async def test_a_process_not_found_yet_is_looked_for_again_for_a_minute():
+    scene = Scene(Outcomes(a_row()), Post(refusal(404)), chance=0.999)
+    await scene.send()
+    assert set(scene.outcomes.kinds()[:-1]) == {"postponed"}
+    assert scene.outcomes.told[-1] == ("refused", 1, "the partner says no", True)
+    assert 60_000 < scene.clock.now_ms - START_MS <= 90_000
+
+
+async def test_a_process_that_is_found_at_last_is_acknowledged():
+    scene = Scene(Outcomes(a_row()), Post(refusal(404), refusal(404), b"{}"))
+    await scene.send()
+    assert scene.outcomes.kinds() == ["postponed", "postponed", "acknowledged"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_token_that_is_not_accepted_now_may_be_accepted_later(status):
+    scene = Scene(Outcomes(a_row()), Post(refusal(status), b"{}"))
+    await scene.send()
+    assert scene.outcomes.kinds() == ["postponed", "acknowledged"]
+
+
+async def test_a_message_that_is_withdrawn_while_it_waits_is_not_sent():
+    scene = Scene(Outcomes(a_row(due_at=START_MS + 1000)), Post())
+    scene.worker.notice([Queued(scene.outcomes.rows[1])])
+    scene.outcomes.rows.clear()
+    await scene.quiet()
+    assert scene.post.sent == []
+    assert scene.outcomes.told == []
+
+
+async def test_a_message_that_is_withdrawn_between_two_attempts_is_not_sent_again():
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post(transient()))
+
+    async def withdraw(_seconds):
+        outcomes.rows.clear()
+
+    scene.worker._pause = withdraw
+    await scene.send()
+    assert len(scene.post.sent) == 1
+
+
+async def test_a_message_that_is_withdrawn_while_others_are_in_its_way_is_not_sent():
+    rows = [a_row(number) for number in range(1, worker.PER_PARTNER + 2)]
+    gate = asyncio.Event()
+    sent = []
+
+    async def post(url, _body, _authorization):
+        sent.append(url)
+        await gate.wait()
+        return b"{}"
+
+    scene = Scene(Outcomes(*rows), post)
+    scene.worker.notice([Queued(row) for row in rows])
+    await asyncio.sleep(0.01)
+    assert len(sent) == worker.PER_PARTNER
+    del scene.outcomes.rows[worker.PER_PARTNER + 1]
+    gate.set()
+    await scene.quiet()
+    assert rows[-1].url not in sent
+
+
+async def test_a_row_that_was_read_before_it_was_acknowledged_is_not_sent_again():
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post())
+    stale = await outcomes.find_open(0)
+    await scene.send()
+
+    async def find_open(after_id):
+        return [row for row in stale if row.id > after_id]
+
+    outcomes.find_open = find_open
+    await scene.worker._poll()
+    await scene.quiet()
+    assert len(scene.post.sent) == 1
+
+
+async def test_a_message_waits_for_the_one_before_it():
+    first, second = a_row(1), a_row(2, after_id=1, leads_to="TERMINATED")
+    scene = Scene(Outcomes(first, second), Post(transient(), transient(), b"{}"))
+    await scene.send(second, first)
+    assert [each[0][-1] for each in scene.post.sent] == ["1", "1", "1", "2"]
+    assert [each[1] for each in scene.outcomes.told if each[0] == "acknowledged"] == [1, 2]
+
+
+async def test_a_message_follows_also_when_the_one_before_it_was_refused():
+    scene = Scene(Outcomes(a_row(1), a_row(2, after_id=1)), Post(refusal(), b"{}"))
+    await scene.send()
+    assert scene.outcomes.kinds() == ["refused", "acknowledged"]
+
+
+async def test_a_partner_gets_only_so_many_messages_at_a_time_and_holds_up_nobody_else():
+    slow = [a_row(number) for number in range(1, 101)]
+    other = a_row(500, counterparty_id="did:web:gamma")
+    gate = asyncio.Event()
+    open_now, most = 0, 0
+
+    async def post(url, _body, _authorization):
+        nonlocal open_now, most
+        if url.endswith("/500"):
+            return b"{}"
+        open_now += 1
+        most = max(most, open_now)
+        await gate.wait()
+        open_now -= 1
+        return b"{}"
+
+    scene = Scene(Outcomes(*slow, other), post)
+    scene.worker.notice([Queued(row) for row in [*slow, other]])
+    await asyncio.sleep(0.01)
+    assert open_now == worker.PER_PARTNER
+    assert scene.outcomes.told == [("acknowledged", 500, b"{}", scene.outcomes.told[0][3])]
+    gate.set()
+    await scene.quiet()
+    assert most == worker.PER_PARTNER
+    assert len(scene.outcomes.told) == 101
+
+
+async def test_a_message_that_waits_for_its_time_takes_no_place_from_others():
+    waiting = [a_row(number, due_at=START_MS + 1) for number in range(1, 2 * worker.PER_PARTNER)]
+    ready = a_row(900)
+    scene = Scene(Outcomes(*waiting, ready), Post())
+    held = asyncio.Event()
+
+    async def pause(_seconds):
+        await held.wait()
+
+    scene.worker._pause = pause
+    scene.worker.notice([Queued(row) for row in [*waiting, ready]])
+    await asyncio.sleep(0.01)
+    assert [each[1] for each in scene.outcomes.told] == [900]
+    held.set()
+    await scene.quiet()
+
+
+async def test_what_was_left_in_the_outbox_is_sent_after_a_restart_in_pages():
+    rows = [a_row(number, attempts=number % 2) for number in range(1, 8)]
+    rows.append(a_row(8, after_id=7))
+    scene = Scene(Outcomes(*rows), Post())
+    running = asyncio.create_task(scene.worker.run())
+    await asyncio.sleep(0.01)
+    await scene.quiet()
+    assert sorted(each[1] for each in scene.outcomes.told) == list(range(1, 9))
+    assert scene.outcomes.rows == {}
+    running.cancel()
+
+
+async def test_a_row_is_sent_by_one_task_only():
+    scene = Scene(Outcomes(a_row()), Post())
+    running = asyncio.create_task(scene.worker.run())
+    scene.worker.notice([Queued(a_row()), Queued(a_row())])
+    await asyncio.sleep(0.01)
+    await scene.quiet()
+    running.cancel()
+    assert len(scene.post.sent) == 1
+
+
+async def test_a_store_that_fails_for_a_while_loses_nothing(caplog):
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post())
+    outcomes.failing = errors.DatabaseError("the disk is full")
+    running = asyncio.create_task(scene.worker.run())
+    await asyncio.sleep(0.01)
+    assert outcomes.told == []
+    assert "the disk is full" in caplog.text
+    outcomes.failing = None
+    scene.clock.look.set()
+    await asyncio.sleep(0.01)
+    assert outcomes.kinds() == ["acknowledged"]
+    running.cancel()
+
+
+async def test_an_outbox_that_cannot_be_read_is_read_again_later(caplog):
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post())
+    find_open = outcomes.find_open
+
+    async def failing(_after_id):
+        raise errors.DatabaseError("locked")
+
+    outcomes.find_open = failing
+    running = asyncio.create_task(scene.worker.run())
+    await asyncio.sleep(0.01)
+    assert "the outbox cannot be read: locked" in caplog.text
+    outcomes.find_open = find_open
+    scene.clock.look.set()
+    await asyncio.sleep(0.01)
+    assert outcomes.kinds() == ["acknowledged"]
+    running.cancel()
+
+
+async def test_an_unforeseen_error_with_one_message_stops_no_other(caplog):
+    class Bad(Outcomes):
+        def prepare(self, row):
+            if row.id == 1:
+                raise ZeroDivisionError
+            return super().prepare(row)
+
+    scene = Scene(Bad(a_row(1), a_row(2)), Post())
+    with caplog.at_level(logging.ERROR):
+        await scene.send()
+    assert [each[1] for each in scene.outcomes.told] == [2]
+    assert "ZeroDivisionError" in caplog.text
+    assert 1 in scene.outcomes.rows
+
+
+async def test_closing_stops_sending_and_keeps_what_was_not_acknowledged():
+    async def never(_url, _body, _authorization):
+        await asyncio.Event().wait()
+
+    scene = Scene(Outcomes(a_row(1), a_row(2)), never)
+    scene.worker.notice([Queued(row) for row in scene.outcomes.rows.values()])
+    await asyncio.sleep(0)
+    await scene.worker.close()
+    scene.worker.notice([Queued(a_row(3))])
+    assert scene.worker._tasks == {}
+    assert scene.outcomes.told == []
+    assert set(scene.outcomes.rows) == {1, 2}
