@@ -173,21 +173,31 @@ async def negotiate(
     """Start `count` negotiations, `concurrency` of them unfinished at a time, and return the seconds until all are done."""
     before = [side.count_finalized()[0] for side in sides]
     began = time.perf_counter()
-    started = finished = 0
-    while finished < count:
-        room = min(concurrency - (started - finished), count - started)
-        if room > 0:
-            await asyncio.gather(*(consumer.call("POST", "contractnegotiations", request) for _ in range(room)))
+    waiting: set[str] = set()
+    started = 0
+    with closing(sqlite3.connect(sides[1].settings.database)) as store:
+        while started < count or waiting:
+            room = min(concurrency - len(waiting), count - started)
+            begun = await asyncio.gather(
+                *(consumer.call("POST", "contractnegotiations", request) for _ in range(room))
+            )
+            waiting |= {each["@id"] for each in begun}
             started += room
-        else:
             await asyncio.sleep(POLL_S)
-        finished = sides[1].count_finalized()[0] - before[1]
+            waiting -= finalized(store, waiting)
     while True:
         done = [side.count_finalized() for side in sides]
         grown = [total - first for (total, _), first in zip(done, before, strict=True)]
-        if min(grown) == count and not any(waiting for _, waiting in done):
+        if min(grown) == count and not any(left for _, left in done):
             return time.perf_counter() - began
         await asyncio.sleep(POLL_S)
+
+
+def finalized(store: sqlite3.Connection, ids: set[str]) -> set[str]:
+    """Return which of some negotiations are finalized."""
+    places = ", ".join("?" * len(ids))
+    query = f"SELECT id FROM negotiation WHERE state = 'FINALIZED' AND id IN ({places})"  # noqa: S608  places only
+    return {row[0] for row in store.execute(query, tuple(ids))}
 
 
 async def measure(arguments: argparse.Namespace, sides: tuple[Side, Side]) -> None:

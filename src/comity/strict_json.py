@@ -8,6 +8,7 @@ Who calls: `dsp.codec` for the protocol, `api` for the management API, `techdata
 from __future__ import annotations
 
 import json
+from collections import Counter
 from hashlib import sha256
 from typing import Any, NoReturn
 
@@ -30,12 +31,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(pairs: list[tuple[str, Any]]) -> str:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            return name[:100]
-        seen.add(name)
-    return ""
+    return Counter(name for name, _ in pairs).most_common(1)[0][0][:100]
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The tables of the state machines against the specification's diagrams: what they have in common, what they have not."""
+"""The tables of the state machines against the specification's diagrams: what is common and what is more."""
 
 import re
 
@@ -32,7 +32,9 @@ EXTRA = {
 
 def read(kind):
     """Return the rows of a diagram and its terminal states; a state is entered by the message written in it."""
-    lines = (specification.FOLDER / "state-machines" / DIAGRAMS[kind]).read_text(encoding="utf-8").splitlines()
+    lines = (
+        (specification.FOLDER / "state-machines" / DIAGRAMS[kind]).read_text(encoding="utf-8").splitlines()
+    )
     entered = {}
     rows, terminal = {}, set()
     for line in lines:

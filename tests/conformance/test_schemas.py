@@ -8,7 +8,7 @@ import pytest
 from comity import strict_json
 from comity.dsp import catalog, codec, machine, messages, negotiation, process, terms, transfer, version
 from comity.odrl import model
-from support import specification
+from support import schemas, specification
 
 pytestmark = specification.missing
 
@@ -24,27 +24,6 @@ POLICIES = {
     "prohibited": {"permission": [], "prohibition": [{"action": "use", "constraint": [CONSTRAINT]}]},
     "obliged": {"permission": [{"action": "use"}], "obligation": [{"action": "delete", "constraint": []}]},
 }
-SCHEMAS = {
-    "ContractRequestMessage": "negotiation/contract-request-message",
-    "ContractOfferMessage": "negotiation/contract-offer-message",
-    "ContractAgreementMessage": "negotiation/contract-agreement-message",
-    "ContractAgreementVerificationMessage": "negotiation/contract-agreement-verification-message",
-    "ContractNegotiationEventMessage": "negotiation/contract-negotiation-event-message",
-    "ContractNegotiationTerminationMessage": "negotiation/contract-negotiation-termination-message",
-    "ContractNegotiation": "negotiation/contract-negotiation",
-    "ContractNegotiationError": "negotiation/contract-negotiation-error",
-    "TransferRequestMessage": "transfer/transfer-request-message",
-    "TransferStartMessage": "transfer/transfer-start-message",
-    "TransferSuspensionMessage": "transfer/transfer-suspension-message",
-    "TransferCompletionMessage": "transfer/transfer-completion-message",
-    "TransferTerminationMessage": "transfer/transfer-termination-message",
-    "TransferProcess": "transfer/transfer-process",
-    "TransferError": "transfer/transfer-error",
-    "CatalogRequestMessage": "catalog/catalog-request-message",
-    "CatalogError": "catalog/catalog-error",
-    "Catalog": "catalog/catalog",
-    "DatasetRequestMessage": "catalog/dataset-request-message",
-}
 MESSAGES = {
     kind.__name__: kind
     for kind in vars(messages).values()
@@ -53,7 +32,7 @@ MESSAGES = {
 
 
 def schema_of(kind):
-    return f"{SCHEMAS[kind]}-schema.json"
+    return f"{schemas.PLACES[kind]}-schema.json"
 
 
 def a_negotiation(policy="plain", **more):
@@ -117,7 +96,7 @@ def negotiation_messages():
         yield negotiation.event_message(record, event, message_id=ID)
     for code in (None, "refused"):
         yield negotiation.termination_message(record, "it is over", code=code, message_id=ID)
-    for state in {after for after in machine.NEGOTIATION.values()}:
+    for state in set(machine.NEGOTIATION.values()):
         yield negotiation.answer(record, state)
 
 
@@ -133,7 +112,7 @@ def transfer_messages():
     yield transfer.completion_message(record, message_id=ID)
     for code in (None, "refused"):
         yield transfer.termination_message(record, "it is over", code=code, message_id=ID)
-    for state in {after for after in machine.TRANSFER.values()}:
+    for state in set(machine.TRANSFER.values()):
         yield transfer.answer(record, state)
 
 
@@ -253,7 +232,7 @@ def test_every_message_of_the_state_tables_has_a_schema_and_an_endpoint():
     keys = {message for table in machine.TABLES.values() for _, message, _ in table}
     for key in keys:
         kind = key.partition(":")[0]
-        assert kind in SCHEMAS
+        assert kind in schemas.PLACES
         assert issubclass(MESSAGES[kind], msgspec.Struct)
         record = a_negotiation() if kind.startswith("Contract") else a_transfer()
         build = negotiation.path if kind.startswith("Contract") else transfer.path

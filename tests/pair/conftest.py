@@ -6,6 +6,7 @@ evidence of every connector must verify and show legal changes of state only.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import namedtuple
 
@@ -40,10 +41,11 @@ async def started(tmp_path, template):
         return made
 
     yield start
-    for each in sites:
-        await check(each)
-    for each in sites:
-        await each.stop()
+    try:
+        for each in sites:
+            await check(each)
+    finally:
+        await asyncio.gather(*(each.stop() for each in sites))
 
 
 @pytest.fixture

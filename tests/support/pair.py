@@ -95,6 +95,7 @@ class Wire:
     application: Any
     captured: list[Captured]
     holds: list[Hold]
+    site: Site
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or not scope["path"].startswith("/dsp/"):
@@ -116,6 +117,7 @@ class Wire:
         async def speak(event):
             if event["type"] == "http.response.start":
                 seen.status = event["status"]
+                await asyncio.sleep(self.site.answer_after_s)
                 if hold is not None and hold.answers:
                     await hold.wait()
             elif len(seen.answer) < KEPT_BYTES:
@@ -135,6 +137,7 @@ class Site:
     captured: list[Captured] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     decisions: Any = None
+    answer_after_s: float = 0.0
 
     @property
     def did(self) -> str:
@@ -153,7 +156,7 @@ class Site:
             shutil.copy(self.template, self.conf.database)
         self._running = runtime.connector(self.conf, decisions=self.decisions)
         self.parts = await self._running.__aenter__()
-        self._server = runtime._server(Wire(self.parts.public, self.captured, self.holds), None)
+        self._server = runtime._server(Wire(self.parts.public, self.captured, self.holds, self), None)
         host, port = settings.split_listen(self.conf.listen, "listen")
         bound = socket.socket()
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -262,7 +265,7 @@ class Site:
 
     async def path_of(self, process_id: str) -> list[tuple[str, str]]:
         """The changes of state that the evidence shows, in order."""
-        taken = {"accepted", "acknowledged", ""}
+        taken = {"accepted", "acknowledged", "not sent", ""}
         return [
             (each.get("before", ""), each["after"])
             for each in await self.entries(process_id)

@@ -152,7 +152,9 @@ class Peer:
         if pid not in self.states:
             return web.json_response({}, status=404)
         return web.json_response(
-            wire.message("ContractNegotiation", id_=None, providerPid=pid, consumerPid=pid, state=self.states[pid])
+            wire.message(
+                "ContractNegotiation", id_=None, providerPid=pid, consumerPid=pid, state=self.states[pid]
+            )
         )
 
     def token(self, audience: str, body: bytes | None = b"", **more: Any) -> str:
@@ -169,12 +171,19 @@ class Peer:
         return token.issue(key, **claims)
 
     async def send(
-        self, site, path: str, document: Any = None, *, method: str = "POST", authorization: str | None = None, **more
+        self,
+        site,
+        path: str,
+        document: Any = None,
+        *,
+        method: str = "POST",
+        authorization: str | None = None,
+        **more,
     ) -> Answer:
         """Send a document (or raw bytes) to a path below the site's base address."""
         body = b"" if document is None else wire.encode(document)
         if authorization is None:
-            authorization = "Bearer " + self.token(site.did, body, **more)
+            authorization = "Bearer " + self.token(more.pop("audience", site.did), body, **more)
         headers = {"Content-Type": "application/json", "Authorization": authorization}
         async with self._session.request(
             method, site.dsp + path, data=body or None, headers=headers

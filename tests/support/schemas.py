@@ -1,25 +1,18 @@
-"""Checks documents against the protocol's own JSON schemas where they are; they are read in place, never copied."""
+"""Which of the specification's schemas is for which document, and what it has against one."""
 
 from __future__ import annotations
 
-import json
-import os
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import jsonschema
-import referencing
+from support import specification
 
-ROOT = Path(__file__).parents[2]
-SPEC = Path(os.environ.get("COMITY_SPEC_DIR") or ROOT / ".." / "shared" / "data" / "dsp-2025-1")
-PRESENT = SPEC.is_dir()
-BASE = "https://w3id.org/dspace/2025/1/"
+PRESENT = specification.PRESENT
 
 PLACES = {
     "CatalogRequestMessage": "catalog/catalog-request-message",
     "Catalog": "catalog/catalog",
     "Dataset": "catalog/dataset",
+    "DatasetRequestMessage": "catalog/dataset-request-message",
     "CatalogError": "catalog/catalog-error",
     "ContractRequestMessage": "negotiation/contract-request-message",
     "ContractOfferMessage": "negotiation/contract-offer-message",
@@ -39,22 +32,6 @@ PLACES = {
 }
 
 
-@cache
-def _registry() -> referencing.Registry[Any]:
-    resources = []
-    for path in SPEC.rglob("*-schema.json"):
-        text = path.read_text().replace(".json#definitions/", ".json#/definitions/")  # three refs lack the slash
-        schema = json.loads(text)
-        resources.append((schema["$id"], referencing.Resource.from_contents(schema)))
-    return referencing.Registry().with_resources(resources)
-
-
-@cache
-def _validator(kind: str) -> jsonschema.protocols.Validator:
-    schema = {"$ref": f"{BASE}{PLACES[kind]}-schema.json"}
-    return jsonschema.Draft201909Validator(schema, registry=_registry())
-
-
 def problems(document: Any) -> list[str]:
     """What the schemas say against a message; nothing if they are not here."""
     if not PRESENT:
@@ -62,4 +39,5 @@ def problems(document: Any) -> list[str]:
     kind = document.get("@type")
     if kind not in PLACES:
         return [f"{kind!r} is no message of the protocol"]
-    return [f"{kind}{each.json_path[1:]}: {each.message[:300]}" for each in _validator(kind).iter_errors(document)]
+    found = specification.errors_of(f"{PLACES[kind]}-schema.json", document)
+    return [f"{kind}{each[1:300]}" for each in found]

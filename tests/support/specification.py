@@ -16,8 +16,10 @@ ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("COMITY_SPEC_DIR") or ROOT / ".." / "shared" / "data" / "dsp-2025-1")
 BASE = "https://w3id.org/dspace/2025/1/"
 
+PRESENT = (FOLDER / "negotiation" / "contract-schema.json").is_file()
+
 missing = pytest.mark.skipif(
-    not (FOLDER / "negotiation" / "contract-schema.json").is_file(),
+    not PRESENT,
     reason=f"the protocol's schemas are not in {FOLDER}; COMITY_SPEC_DIR says where they are",
 )
 

@@ -216,7 +216,7 @@ def test_a_mistake_in_the_file_is_named_with_its_key(made, old, new, words):
 
 def test_what_may_be_left_out_has_a_default(made):
     path = made.folder / settings.FILE
-    kept = ('[participant]\nid = "did:web:a"\nname = "A"\n[public]\naddress = "https://a.example"\n')
+    kept = '[participant]\nid = "did:web:a"\nname = "A"\n[public]\naddress = "https://a.example"\n'
     path.write_text(kept + 'listen = "0.0.0.0:1"\n[management]\nlisten = "127.0.0.1:2"\n', encoding="utf-8")
     found = settings.load(made.folder)
     assert (found.roots, found.allow, found.ca_file, found.insecure) == ((), (), "", False)
@@ -231,35 +231,35 @@ def test_an_operator_may_allow_networks_and_name_authorities(made):
 
 def test_a_folder_without_a_connector_says_how_to_make_one(tmp_path):
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(errors.SettingsError, match="comity.toml is missing") as caught:
+        with pytest.raises(errors.SettingsError, match=r"comity.toml is missing") as caught:
             settings.load(folder)
         assert "comity init" in caught.value.hint
 
 
 def test_a_missing_management_key_is_named(made):
     (made.folder / "keys" / "management.key").unlink()
-    with pytest.raises(errors.SettingsError, match="management.key is missing"):
+    with pytest.raises(errors.SettingsError, match=r"management.key is missing"):
         settings.load(made.folder)
 
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
 def test_an_empty_management_key_opens_nothing(made, content):
     (made.folder / "keys" / "management.key").write_bytes(content)
-    with pytest.raises(errors.SettingsError, match="management.key is empty"):
+    with pytest.raises(errors.SettingsError, match=r"management.key is empty"):
         settings.load(made.folder)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"name = 'latin-1: \xe4'"])
 def test_a_file_that_is_not_utf8_is_refused(made, content):
     (made.folder / settings.FILE).write_bytes(content)
-    with pytest.raises(errors.SettingsError, match="comity.toml cannot be read"):
+    with pytest.raises(errors.SettingsError, match=r"comity.toml cannot be read"):
         settings.load(made.folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"00" * 31, b"00" * 33, b"zz" * 32, b"\xff" * 64])
 def test_a_seal_key_that_is_none_is_refused(made, content):
     (made.folder / "keys" / "seal.key").write_bytes(content)
-    with pytest.raises(errors.SettingsError, match="seal.key is not a key of 32 bytes in hex"):
+    with pytest.raises(errors.SettingsError, match=r"seal.key is not a key of 32 bytes in hex"):
         settings.seal_key(made)
 
 
@@ -272,7 +272,9 @@ def test_a_key_that_is_gone_is_named(made, read, name):
         read(made)
 
 
-@pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"\xff"]
+)
 def test_a_signing_key_that_is_none_is_refused(made, content):
     (made.folder / "keys" / "connector.pem").write_bytes(content)
     with pytest.raises(errors.SettingsError, match="key"):

@@ -9,7 +9,10 @@ from comity import errors, strict_json
 @pytest.mark.parametrize(
     ("body", "value"),
     [
-        (b' {"a": [1, -2.5, 1e3, true, false, null, "\xc3\xa9"]} ', {"a": [1, -2.5, 1000.0, True, False, None, "é"]}),
+        (
+            b' {"a": [1, -2.5, 1e3, true, false, null, "\xc3\xa9"]} ',
+            {"a": [1, -2.5, 1000.0, True, False, None, "é"]},
+        ),
         (b'"\\ud83d\\ude00"', "😀"),
         (b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}', {"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}),
         (b"12345678901234567890123456789", 12345678901234567890123456789),
@@ -120,7 +123,9 @@ def test_equal_values_are_equal_bytes_whatever_their_order():
     assert strict_json.digest(first) == strict_json.digest(second)
 
 
-@pytest.mark.parametrize("other", [{"a": [2, 1]}, {"a": ["1", 2]}, {"a": [1, 2], "b": None}, {"A": [1, 2]}, [1, 2]])
+@pytest.mark.parametrize(
+    "other", [{"a": [2, 1]}, {"a": ["1", 2]}, {"a": [1, 2], "b": None}, {"A": [1, 2]}, [1, 2]]
+)
 def test_another_value_has_another_digest(other):
     assert strict_json.digest(other) != strict_json.digest({"a": [1, 2]})
 

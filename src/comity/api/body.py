@@ -6,11 +6,19 @@ from starlette.requests import ClientDisconnect, Request
 
 from comity import errors
 
+_LENGTH_DIGITS = 19
+
 
 class TooLargeError(errors.InvalidInputError):
     """The body is longer than is taken."""
 
     code = "too-large"
+
+
+class NotJsonError(errors.InvalidInputError):
+    """The body says of itself that it is something else than JSON."""
+
+    code = "not-json"
 
 
 async def read(request: Request, limit: int) -> bytes:
@@ -21,9 +29,9 @@ async def read(request: Request, limit: int) -> bytes:
         InvalidInputError: it ended before it was whole, or is compressed.
     """
     told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and int(told) > limit:
+    if told.isascii() and told.isdigit() and (len(told) > _LENGTH_DIGITS or int(told) > limit):
         raise _too_large(limit)
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise errors.InvalidInputError(
             "a compressed body is not taken", hint="send it without Content-Encoding"
         )
@@ -38,6 +46,19 @@ async def read(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise errors.InvalidInputError("the body ended before it was whole") from None
     return b"".join(chunks)
+
+
+def check_json(request: Request) -> None:
+    """Refuse a body that says it is not JSON; one that says nothing is taken for JSON.
+
+    Raises:
+        NotJsonError: its Content-Type is another one.
+    """
+    told = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if told not in {"", "application/json", "text/json"} and not told.endswith("+json"):
+        raise NotJsonError(
+            f"the body must be JSON, not {told[:100]}", hint="send it with Content-Type: application/json"
+        )
 
 
 def _too_large(limit: int) -> TooLargeError:

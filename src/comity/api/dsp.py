@@ -164,7 +164,7 @@ def _process_error(kind: str, error: errors.ComityError, document: dict[str, Any
             reason=[_sentence(error)],
         ),
         status_of(error),
-        _retry_after(error),
+        _headers(error),
     )
 
 
@@ -177,7 +177,10 @@ def _sentence(error: errors.ComityError) -> str:
     return f"{error.message}{place}{hint}"
 
 
-def _retry_after(error: errors.ComityError) -> dict[str, str] | None:
+def _headers(error: errors.ComityError) -> dict[str, str] | None:
+    """Say when to try again, and drop the connection of who would go on sending what is not taken."""
+    if isinstance(error, bodies.TooLargeError):
+        return {"Connection": "close"}
     return {"Retry-After": "1"} if status_of(error) == 503 else None  # noqa: PLR2004  the status says it
 
 
@@ -219,7 +222,7 @@ async def _catalog_page(connector: Connector, request: Request) -> Response:
 
 def _catalog_error(error: errors.ComityError) -> Response:
     message = messages.CatalogError(context=messages.CONTEXT, code=error.code, reason=[_sentence(error)])
-    return _answer(message, status_of(error), _retry_after(error))
+    return _answer(message, status_of(error), _headers(error))
 
 
 def version_route(connector: Connector) -> Route:

@@ -1,25 +1,50 @@
 """What an error becomes on the management API: one table of statuses, one form of body, EDC's.
 
 A body is a list of problems, each with message, type (a stable code), path (where) and hint (what to do). What is not a
-`ComityError` is answered with an id that the log has too.
+`ComityError` is answered with an id that the log has too, and nothing else of it.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from comity import errors
-from comity.api.body import TooLargeError
+from comity.api.body import NotJsonError, TooLargeError
+
+JSON = "application/json"
+RETRY_S = 2
+_UNAVAILABLE = 503
+
+log = logging.getLogger(__name__)
+
+
+class MethodError(errors.NotFoundError):
+    """The endpoint is there, but not with this method."""
+
+    code = "method-not-allowed"
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"{method[:20]} is not possible here; there is: {self.allowed}")
+
 
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
+    (NotJsonError, 415),
     (errors.InvalidInputError, 400),
+    (MethodError, 405),
     (errors.NotFoundError, 404),
     (errors.ConflictError, 409),
-    (errors.LocalProtocolError, 409),
+    (errors.RemoteProtocolError, 502),
+    (errors.ProtocolError, 409),
     (errors.PolicyError, 403),
     (errors.DeliveryError, 502),
     (errors.DatabaseError, 503),
@@ -43,10 +68,21 @@ def answer(error: errors.ComityError) -> Response:
         problem["path"] = error.path
     if isinstance(error, errors.PolicyError):
         problem["reasons"] = list(error.reasons)
+    if isinstance(error, errors.IdentityError):
+        problem["step"] = error.step
     if error.hint:
         problem["hint"] = error.hint
-    headers = {"Retry-After": "2"} if status == 503 else None  # noqa: PLR2004  unavailable
-    return Response(msgspec.json.encode([problem]), status, headers, "application/json")
+    return _response([problem], status, _headers(error, status))
+
+
+def _headers(error: errors.ComityError, status: int) -> dict[str, str]:
+    if isinstance(error, MethodError):
+        return {"Allow": error.allowed}
+    if status == _UNAVAILABLE:
+        return {"Retry-After": str(RETRY_S)}
+    if isinstance(error, errors.TransientDeliveryError) and error.retry_after_s is not None:
+        return {"Retry-After": str(math.ceil(error.retry_after_s))}
+    return {}
 
 
 def unauthorized() -> Response:
@@ -56,4 +92,16 @@ def unauthorized() -> Response:
         "type": "unauthorized",
         "hint": "send it as X-Api-Key; it lies in keys/management.key of the data folder",
     }
-    return Response(msgspec.json.encode([problem]), 401, {"WWW-Authenticate": "ApiKey"}, "application/json")
+    return _response([problem], 401, {"WWW-Authenticate": "Bearer"})
+
+
+def unexpected(request: Request, error: Exception) -> Response:
+    """Log an error that nobody foresaw, and return the answer that names it by its id only."""
+    name = secrets.token_hex(8)
+    log.error("error %s at %s %s", name, request.method, request.url.path, exc_info=error)
+    problem = {"message": "an unexpected error; the log has it under its id", "type": "internal", "id": name}
+    return _response([problem], 500, {})
+
+
+def _response(body: list[dict[str, Any]], status: int, headers: dict[str, str]) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, JSON)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +32,7 @@ def catalog(
     datasets = words.datasets(fetched)
     called = output.clean(found.get("name") or people.identity(found))
     if asset:
-        _show(here, choose(datasets, asset, called))
+        _show(here, choose(datasets, asset, here.command("catalog", called)))
     elif here.as_json:
         output.document(fetched)
     elif not datasets:
@@ -42,19 +41,31 @@ def catalog(
         _list(here, datasets)
 
 
-def choose(datasets: list[Document], text: str, partner: str) -> Document:
-    """Return the dataset that a person means by its id, the beginning of it, or its title.
+def choose(datasets: list[Document], text: str, see: str) -> Document:
+    """Return the dataset that a person means by its id or its title, whole or how it begins; `see` lists them.
 
     Raises:
         NotFoundError: the catalog has none.
         InvalidInputError: it has several.
     """
     by_id = {str(each.get("@id")): each for each in datasets}
-    titled = [name for name, each in by_id.items() if words.title(each).casefold() == text.casefold()]
-    if text not in by_id and len(titled) == 1:
-        return by_id[titled[0]]
-    hint = f"see what it offers you with: {shlex.join(['comity', 'catalog', partner])}"
-    return by_id[ids.find(text, by_id.keys(), "asset", hint=hint)]
+    titled = _titled(by_id, text)
+    if text not in by_id and titled:
+        return by_id[titled]
+    return by_id[ids.find(text, by_id.keys(), "asset", hint=f"see what it offers you with: {see}")]
+
+
+def _titled(by_id: dict[str, Document], text: str) -> str:
+    """Return the id of the one dataset with this title, or with a title that begins so, else nothing."""
+    titles = {name: words.title(each).casefold() for name, each in by_id.items()}
+    wanted = text.casefold()
+    for found in (
+        [name for name, title in titles.items() if title == wanted],
+        [name for name, title in titles.items() if wanted and title.startswith(wanted)],
+    ):
+        if len(found) == 1:
+            return found[0]
+    return ""
 
 
 def size(dataset: Document) -> str:

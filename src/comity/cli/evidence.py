@@ -115,7 +115,7 @@ def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
         str(entry.get("seq")),
         words.moment(record.get("at")),
         "in" if incoming else "out",
-        str(record.get("message", "")).removesuffix("Message"),
+        str(record.get("message", "")).replace("Message:", " ").removesuffix("Message"),
         names.get(partner, partner),
         ids.tail(str(record.get("processId") or ""))[: ids.SHORTEST],
         str(record.get("after") or record.get("before") or ""),

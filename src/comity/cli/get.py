@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,7 @@ Document = dict[str, Any]
 Named = Annotated[
     str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
 ]
-Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Asset id, the beginning of it, or its title.")]
+Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Asset id or title, or how one of these begins.")]
 Into = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.")]
 OfferChoice = Annotated[
     str,
@@ -97,7 +96,7 @@ def _begin(
     called = output.clean(party.get("name") or people.identity(party))
     dataset = _find(here, party, asset, called)
     offers = words.offers(dataset)
-    chosen = _choose(offers, offer, asset, called)
+    chosen = _choose(offers, offer, here.command("catalog", called, asset))
     described = [words.title(dataset) or str(dataset.get("@id")), _files(dataset), catalog.size(dataset)]
     story.line("finding", f"{', '.join(each for each in described if each)}, at {called}")
     story.offered = words.terms(chosen, us=here.settings.participant_id)
@@ -114,22 +113,20 @@ def _find(here: Invocation, party: Document, asset: str, called: str) -> Documen
         return here.connector.dataset(people.identity(party), asset)
     except (errors.NotFoundError, errors.PermanentDeliveryError, errors.InvalidInputError):
         fetched = here.connector.catalog(people.identity(party))
-        return catalog.choose(words.datasets(fetched), asset, called)
+        return catalog.choose(words.datasets(fetched), asset, here.command("catalog", called))
 
 
-def _choose(offers: list[Document], offer: str, asset: str, called: str) -> Document:
+def _choose(offers: list[Document], offer: str, see: str) -> Document:
     if not offers:
-        raise errors.NotFoundError(f"{called} has no offer for {asset}", hint="ask them to offer it to you")
+        raise errors.NotFoundError("there is no offer for it", hint="ask the partner to offer it to you")
     if not offer:
         return offers[0]
     if offer.isdecimal() and 1 <= int(offer) <= len(offers):
         return offers[int(offer) - 1]
     found = [each for each in offers if each.get("@id") == offer]
     if not found:
-        see = shlex.join(["comity", "catalog", called, asset])
-        raise errors.NotFoundError(
-            f"{asset} has no offer {offer}; it has {len(offers)}", hint=f"see them with: {see}"
-        )
+        hint = f"see them with: {see}"
+        raise errors.NotFoundError(f"there is no offer {offer}; there are {len(offers)}", hint=hint)
     return found[0]
 
 

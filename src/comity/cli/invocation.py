@@ -51,7 +51,11 @@ class Invocation:
         """A client of the connector's management API."""
         from comity.client import connector  # noqa: PLC0415  start-up time
 
-        return connector.Connector(self.settings.management_address, self.settings.management_key)
+        return connector.Connector(
+            self.settings.management_address,
+            self.settings.management_key,
+            start_with=self.command("serve"),
+        )
 
 
 def _find(ctx: typer.Context, name: str) -> Any:

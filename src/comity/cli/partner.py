@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from typing import Annotated, Any
 
 import typer
@@ -68,7 +67,9 @@ def add(
         output.document(added)
         return
     output.pairs([("added", added.get("name")), *_rows(added)])
-    output.line(f"\nnext: comity catalog {_argument(added)}")
+    output.line(
+        f"\nnext: {here.command('catalog', output.clean(added.get('name') or people.identity(added)))}"
+    )
 
 
 @app.command("list")
@@ -153,7 +154,3 @@ def _thumbprints(partner: Document) -> list[str]:
         with contextlib.suppress(errors.IdentityError):  # a key of a kind we do not use
             found.append(jose.thumbprint(jwk))
     return found
-
-
-def _argument(partner: Document) -> str:
-    return shlex.quote(output.clean(partner.get("name") or people.identity(partner)))

@@ -14,7 +14,7 @@ from comity.client import watch
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 Document = dict[str, Any]
 _LABEL = 13
@@ -37,7 +37,7 @@ class Story:
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self._quiet:
             self._bar = _bar(self._console)
-            self._task = self._bar.add_task("waiting", total=None, files="")
+            self._task = self._bar.add_task("starting", total=None, files="")
             self._bar.start()
         return self
 
@@ -52,14 +52,15 @@ class Story:
 
     def tell(self, status: Document) -> None:
         """Tell what is new in how far the exchange has come."""
-        if status.get("negotiationId"):
-            self._once("negotiating", self.offered or "the partner's offer")
         agreement_id = status.get("agreementId")
-        if agreement_id and self._once("agreed", ids.tail(str(agreement_id))):
+        if status.get("negotiationId") and (self.offered or not agreement_id):
+            self._once("negotiating", self.offered or "the partner's offer")
+        known = "" if status.get("negotiationId") else ", in force already"
+        if agreement_id and self._once("agreed", f"{ids.tail(str(agreement_id))}{known}"):
             with contextlib.suppress(LookupError):
                 self.line("", self._agreed_terms(str(agreement_id)))
         if status.get("bytesTotal") or status.get("filesTotal"):
-            self._once("pulling", f"{_files(status, 'filesTotal')}, {words.size(status.get('bytesTotal'))}")
+            self._once("pulling", _amount(status, "Total"))
         self._tell_trouble(status)
         self._move_bar(status)
 
@@ -85,13 +86,16 @@ class Story:
     def _move_bar(self, status: Document) -> None:
         if self._bar is None or self._task is None:
             return
-        done, total = int(status.get("filesDone") or 0), int(status.get("filesTotal") or 0)
+        done, files = int(status.get("filesDone") or 0), int(status.get("filesTotal") or 0)
+        total = int(status.get("bytesTotal") or 0)
+        if total:
+            self._bar.columns = _columns()
         self._bar.update(
             self._task,
             description=str(status.get("stage", "")).lower(),
             completed=int(status.get("bytesDone") or 0),
-            total=int(status.get("bytesTotal") or 0) or None,
-            files=f"{done}/{total} files" if total else "",
+            total=total or None,
+            files=f"{done}/{files} files" if files else "",
         )
 
     def end(self, status: Document, *, seconds: float) -> None:
@@ -99,28 +103,34 @@ class Story:
         if not status.get("filesDone"):
             self.line("completed", "")
             return
-        size = words.size(status.get("bytesDone"))
-        self.line("received", f"{_files(status, 'filesDone')}, {size} in {words.duration(seconds)}")
+        self.line("received", f"{_amount(status, 'Done')} in {words.duration(seconds)}")
         self.line("checked", "SHA-256 of every file, against the manifest")
         if status.get("manifestSha256"):
             self.line("manifest", str(status["manifestSha256"]))
         self.line("folder", str(status.get("destination")))
 
 
-def _files(status: Document, name: str) -> str:
-    return words.count(int(status.get(name) or 0), "file")
+def _amount(status: Document, what: str) -> str:
+    """Return `4 files, 23.1 MB`; the number of files is left out while it is not known."""
+    files, size = int(status.get(f"files{what}") or 0), words.size(status.get(f"bytes{what}"))
+    return f"{words.count(files, 'file')}, {size}" if files else size
 
 
 def _bar(console: Console) -> Progress:
     from rich import progress  # noqa: PLC0415  start-up time
 
-    return progress.Progress(
+    return progress.Progress(*_columns()[:2], console=console, transient=True)
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    """Return what stands in the line: spinner and stage, and the rest once the size is known."""
+    from rich import progress  # noqa: PLC0415  start-up time
+
+    return (
         progress.SpinnerColumn("line"),
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=18),
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TextColumn("{task.fields[files]}", markup=False),
-        console=console,
-        transient=True,
     )

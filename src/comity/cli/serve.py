@@ -28,4 +28,7 @@ def serve(ctx: typer.Context, *, log_level: LogLevel = Level.INFO, _data: Data =
     from comity import runtime  # noqa: PLC0415  brings web server, store and cryptography along
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    if log_level != Level.DEBUG:
+        for name in ("alembic", "uvicorn"):  # they tell what only their makers want to know
+            logging.getLogger(name).setLevel(logging.WARNING)
     runtime.serve(Invocation(ctx).settings)

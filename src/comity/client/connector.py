@@ -32,9 +32,11 @@ _REDIRECT, _REFUSED = 300, 400
 
 
 class Connector:
-    """A connector, reached at the address of its management API such as `http://127.0.0.1:8281`."""
+    """A connector, reached at its management API such as `http://127.0.0.1:8281`; `start_with` is for a hint."""
 
-    def __init__(self, address: str, api_key: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str, api_key: str, *, timeout_s: float = TIMEOUT_S, start_with: str = "comity serve"
+    ) -> None:
         parts = urlsplit(address)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise errors.SettingsError(f"{address!r} is no address of a management API: http://host:port is")
@@ -42,6 +44,7 @@ class Connector:
         self._parts = parts
         self._api_key = api_key
         self._timeout_s = timeout_s
+        self._start_with = start_with
 
     def request(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
         """Send one request below `/management/v3/` and return the JSON of its answer, None when it has none.
@@ -95,7 +98,8 @@ class Connector:
             (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         )
         return problems.UnreachableError(
-            f"the connector at {self.address} cannot be reached: {reason}", hint="start it with: comity serve"
+            f"the connector at {self.address} cannot be reached: {reason}",
+            hint=f"start it with: {self._start_with}",
         )
 
     # Partners

@@ -157,7 +157,7 @@ async def _end_here(connector: Connector, tx: Transaction, record: Negotiation, 
     """End a negotiation that the partner has not answered yet; if it did get our request, it hears of the end then."""
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
-        await outbox.remove(tx, row.id)
+        await outbox.remove(tx, row)
     await process.record_end(connector, tx, record, terms.NEGOTIATION, reason)
     record = process.stepped(record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason)
     record = await negotiations.save(tx, record)

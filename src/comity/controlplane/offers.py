@@ -1,7 +1,7 @@
 """What is offered, by hand: assets, policy definitions and contract definitions, created, changed, queried, removed.
 
-Policies are checked when they are written: what cannot be enforced is refused here, not found out later. Data
-addresses are sealed in the store, and shown without their credentials.
+A policy that cannot be enforced, and a data address that cannot be served, is refused when it is written, not found
+out later. Data addresses are sealed in the store.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from comity.controlplane import content
+from comity import errors
+from comity.controlplane import content, offering
 from comity.controlplane.connector import Connector
 from comity.db import offers
 from comity.db.database import Transaction
@@ -19,20 +20,6 @@ from comity.management import offers as forms
 from comity.management import query
 
 Document = dict[str, Any]
-SECRET_WORDS = ("auth", "secret", "password", "token", "key", "header:")
-DEFINITION_FIELDS = ("@id", "id", "createdAt", "accessPolicyId", "contractPolicyId")
-
-
-def _asset(connector: Connector, form: forms.AssetForm) -> Asset:
-    name = form.id or connector.new_id()
-    address = msgspec.json.encode(form.data_address)
-    return Asset(
-        id=name,
-        properties=form.properties,
-        private_properties=form.private_properties,
-        data_address_sealed=connector.seal.close(address, content.ADDRESS + name),
-        created_at=connector.now_ms(),
-    )
 
 
 async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
@@ -42,28 +29,74 @@ async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
         ConflictError: the id is taken.
         InvalidInputError, StorageError: the data address names nothing that can be read.
     """
-    asset = await _with_content(connector, _asset(connector, form), form.data_address)
-    await connector.database.write(lambda tx: offers.insert(tx, asset))
-    return asset
+    name = form.id or connector.new_id()
+    if await connector.database.read(lambda tx: offers.find(tx, Asset, name)):
+        raise errors.ConflictError(f"asset {name} exists already")  # before a large file is hashed
+    made = await _made(connector, name, form)
+    await connector.database.write(lambda tx: offers.insert(tx, made))
+    return made
 
 
 async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
-    """Replace an asset.
+    """Replace an asset's properties and, where one is given, its data address.
+
+    An address that is the stored one leaves a package as it was published; a file is hashed again.
 
     Raises:
         NotFoundError: there is none with this id.
+        InvalidInputError, StorageError: the data address names nothing that can be read.
     """
-    asset = await _with_content(connector, _asset(connector, form), form.data_address)
-    await connector.database.write(lambda tx: offers.save(tx, asset))
+    stored = await connector.database.read(lambda tx: offers.load(tx, Asset, form.id))
+    address = _address(connector, stored)
+    if form.data_address is None or (form.data_address == address and address.get("type") != "File"):
+        await connector.database.write(lambda tx: _describe_anew(tx, form))
+        return
+    changed = await _made(connector, stored.id, form)
+    await connector.database.write(lambda tx: offers.save(tx, changed))
 
 
-async def _with_content(connector: Connector, asset: Asset, address: Document) -> Asset:
-    if address.get("type") != "File":
-        content.check_address(address)
-        return asset
+async def _describe_anew(tx: Transaction, form: forms.AssetForm) -> None:
+    stored = await offers.load(tx, Asset, form.id)
+    changed = msgspec.structs.replace(
+        stored, properties=form.properties, private_properties=form.private_properties
+    )
+    await offers.save(tx, changed)
+
+
+async def _made(connector: Connector, name: str, form: forms.AssetForm) -> Asset:
+    address = form.data_address or {}
+    return Asset(
+        id=name,
+        properties=form.properties,
+        private_properties=form.private_properties,
+        data_address_sealed=connector.seal.close(msgspec.json.encode(address), content.ADDRESS + name),
+        content_sealed=await _content(connector, name, address),
+        created_at=connector.now_ms(),
+    )
+
+
+async def _content(connector: Connector, name: str, address: Document) -> bytes | None:
+    """Return what is behind a file, sealed; a back end is asked when its data is, since it may be away now."""
+    content.check_address(address)
+    if address["type"] != "File":
+        _check_back_end(connector, address["baseUrl"])
+        return None
     source = await content.publish_address(connector, address)
-    sealed = content.close(connector, asset.id, content.Sealed("", {"": source}))
-    return msgspec.structs.replace(asset, content_sealed=sealed)
+    return content.close(connector, name, content.Sealed("", {"": source}))
+
+
+def _check_back_end(connector: Connector, url: str) -> None:
+    try:
+        connector.egress.check_url(url)
+    except errors.PermanentDeliveryError as error:
+        raise errors.InvalidInputError(
+            f"this back end is refused: {error.message}", path="$.dataAddress.baseUrl", hint=error.hint
+        ) from None
+
+
+def _address(connector: Connector, asset: Asset) -> Document:
+    plain = connector.seal.open(asset.data_address_sealed, content.ADDRESS + asset.id)
+    return msgspec.json.decode(plain, type=dict[str, Any])
 
 
 async def create_policy(connector: Connector, form: forms.PolicyForm) -> PolicyDefinition:
@@ -71,7 +104,6 @@ async def create_policy(connector: Connector, form: forms.PolicyForm) -> PolicyD
 
     Raises:
         ConflictError: the id is taken.
-        InvalidInputError: the policy cannot be read, or has a term that cannot be enforced.
     """
     new = _policy(connector, form)
     await connector.database.write(lambda tx: offers.insert(tx, new))
@@ -83,14 +115,12 @@ async def change_policy(connector: Connector, form: forms.PolicyForm) -> None:
 
     Raises:
         NotFoundError: there is none with this id.
-        InvalidInputError: the policy cannot be read, or has a term that cannot be enforced.
     """
     changed = _policy(connector, form)
     await connector.database.write(lambda tx: offers.save(tx, changed))
 
 
 def _policy(connector: Connector, form: forms.PolicyForm) -> PolicyDefinition:
-    content.check_policy(form.policy)
     return PolicyDefinition(
         id=form.id or connector.new_id(),
         policy=form.policy,
@@ -139,11 +169,7 @@ async def load(connector: Connector, kind: type[offers.T], name: str) -> Documen
     Raises:
         NotFoundError: there is none with this id.
     """
-
-    async def unit(tx: Transaction) -> Document:
-        return _shown(connector, await offers.load(tx, kind, name))
-
-    return await connector.database.read(unit)
+    return _shown(connector, await connector.database.read(lambda tx: offers.load(tx, kind, name)))
 
 
 async def remove(connector: Connector, kind: type[offers.T], name: str) -> None:
@@ -156,29 +182,32 @@ async def remove(connector: Connector, kind: type[offers.T], name: str) -> None:
     await connector.database.write(lambda tx: offers.remove(tx, kind, name))
 
 
-async def find(connector: Connector, kind: type[offers.T], spec: query.Spec) -> list[Document]:
-    """Return the documents that a query asks for."""
+async def find_assets(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return the assets that a query asks for; a filter on a property that none of them has selects nothing."""
+    found = await connector.database.read(lambda tx: offers.find_all(tx, Asset))
+    by_id = {each.id: each for each in found}
+    described = [
+        {
+            "createdAt": each.created_at,
+            **offering.describe(each),
+            "privateProperties": each.private_properties,
+        }
+        for each in found
+    ]
+    chosen = [each for each in described if query.matches_all(spec.criteria, each)]
+    return [_shown(connector, by_id[each["@id"]]) for each in query.page(chosen, spec)]
 
-    async def unit(tx: Transaction) -> list[Document]:
-        return [_shown(connector, each) for each in await offers.find_all(tx, kind)]
 
-    found = await connector.database.read(unit)
-    if kind is Asset:
-        return _select_assets(found, spec)
-    searchable = [{**each, "id": each["@id"]} for each in found]
-    return [_without_id(each) for each in query.select(searchable, spec, DEFINITION_FIELDS)]
+async def find_policies(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return the policy definitions that a query asks for."""
+    found = await connector.database.read(lambda tx: offers.find_all(tx, PolicyDefinition))
+    return query.select([_shown(connector, each) for each in found], spec, forms.DEFINITION_FIELDS)
 
 
-def _without_id(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name != "id"}
-
-
-def _select_assets(found: list[Document], spec: query.Spec) -> list[Document]:
-    """Assets have properties of any name: a filter on one that no asset has selects nothing."""
-    flat = [{**each, **each["properties"], "id": each["@id"]} for each in found]
-    by_id = {each["@id"]: each for each in found}
-    chosen = [each for each in flat if query.matches_all(spec.criteria, each)]
-    return [by_id[each["@id"]] for each in query.page(chosen, spec)]
+async def find_contracts(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return the contract definitions that a query asks for."""
+    found = await connector.database.read(lambda tx: offers.find_all(tx, ContractDefinition))
+    return query.select([_shown(connector, each) for each in found], spec, forms.CONTRACT_FIELDS)
 
 
 def _shown(connector: Connector, stored: Asset | PolicyDefinition | ContractDefinition) -> Document:
@@ -193,14 +222,7 @@ def _shown(connector: Connector, stored: Asset | PolicyDefinition | ContractDefi
             stored.private_properties,
         )
         return forms.encode_contract(form, stored.created_at)
-    address = msgspec.json.decode(
-        connector.seal.open(stored.data_address_sealed, content.ADDRESS + stored.id)
-    )
-    shown = {name: value for name, value in address.items() if not _is_secret(name)}
+    address = _address(connector, stored)
     return forms.encode_asset(
-        stored.id, stored.properties, stored.private_properties, shown, stored.created_at
+        stored.id, stored.properties, stored.private_properties, address, stored.created_at
     )
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in SECRET_WORDS)

@@ -48,10 +48,9 @@ class Outcomes:
         answer = _read(reply)
 
         async def unit(tx: Transaction) -> None:
-            fresh = await outbox.find(tx, row.id)
-            await outbox.remove(tx, row.id)
+            fresh = await outbox.remove(tx, row)
             await process.record_sent(
-                self._connector, tx, row, authorization=authorization, outcome="acknowledged"
+                self._connector, tx, row, authorization=authorization, outcome="acknowledged" if fresh else "overtaken"
             )
             await MOVES[row.kind].acknowledged(self._connector, tx, row, fresh, answer)
 
@@ -75,8 +74,7 @@ class Outcomes:
         """The partner does not take it, or (not `reachable`) could not be reached within the horizon."""
 
         async def unit(tx: Transaction) -> None:
-            fresh = await outbox.find(tx, row.id)
-            await outbox.remove(tx, row.id)
+            fresh = await outbox.remove(tx, row)
             await process.record_sent(
                 self._connector,
                 tx,

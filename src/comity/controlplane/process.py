@@ -100,7 +100,7 @@ async def _settle(tx: Transaction, step: process.Step, intents: list[Outgoing]) 
         if step.implied and row is intents[0]:
             await outbox.imply(tx, row.id)
         elif step.implied or step.withdrawn:
-            await outbox.remove(tx, row.id)
+            await outbox.remove(tx, row)
 
 
 async def take_first(tx: Transaction, incoming: Incoming, known: Negotiation | Transfer | None) -> str | None:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from comity import errors
 from comity.controlplane import decide, negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import agreements, negotiations, outbox, partners, pulls, transfers
+from comity.db import agreements, negotiations, offers, outbox, partners, pulls, transfers
 from comity.db.database import Transaction
-from comity.dsp import negotiation, terms, transfer
+from comity.dsp import binding, negotiation, terms, transfer
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.transfer import Transfer
+from comity.management import policy, query
 from comity.management import processes as forms
-from comity.management import query
 
 Document = dict[str, Any]
 Intents = dict[str, tuple[str, str]]
+T = TypeVar("T", Negotiation, Agreement, Transfer)
+
+
+def check_address(connector: Connector, address: str) -> None:
+    """Refuse an address of a partner, where one is given, to which no message could or may be sent.
+
+    Raises:
+        InvalidInputError: at `$.counterPartyAddress`.
+    """
+    if not address:
+        return
+    path = "$.counterPartyAddress"
+    binding.check_address(address, path=path)
+    try:
+        connector.egress.check_url(address)
+    except errors.PermanentDeliveryError as error:
+        raise errors.InvalidInputError(
+            f"this address is refused: {error.message}", path=path, hint=error.hint
+        ) from None
 
 
 async def request_contract(connector: Connector, form: forms.ContractRequest) -> tuple[str, int]:
@@ -26,12 +46,13 @@ async def request_contract(connector: Connector, form: forms.ContractRequest) ->
 
     Raises:
         NotFoundError: no such partner.
-        InvalidInputError: the offer cannot be read.
+        InvalidInputError: the offer or the address cannot be used.
     """
+    check_address(connector, form.address)
 
     async def unit(tx: Transaction) -> Negotiation:
         partner = await partners.load(tx, form.counterparty_id)
-        offer = negotiation.message_offer(form.offer, offer_id=form.offer["@id"], target=form.offer["target"])
+        offer = _message_offer(form.offer, form.offer.id)
         return await negotiation_moves.request(connector, tx, partner, offer, form.address or partner.address)
 
     record = await connector.database.write(unit)
@@ -43,36 +64,47 @@ async def offer_contract(connector: Connector, form: forms.ContractRequest) -> t
 
     Raises:
         NotFoundError: no such partner.
-        InvalidInputError: the offer cannot be read.
+        InvalidInputError: there is no such asset, or the address cannot be used.
     """
+    check_address(connector, form.address)
 
     async def unit(tx: Transaction) -> Negotiation:
         partner = await partners.load(tx, form.counterparty_id)
-        offer = negotiation.message_offer(form.offer, offer_id=form.offer["@id"], target=form.offer["target"])
+        if await offers.find(tx, offers.Asset, form.offer.target) is None:
+            raise errors.InvalidInputError(f"there is no asset {form.offer.target}", path="$.policy.target")
+        offer = _message_offer(form.offer, form.offer.id or connector.new_id())
         return await negotiation_moves.offer(connector, tx, partner, offer, form.address or partner.address)
 
     record = await connector.database.write(unit)
     return record.id, record.created_at
 
 
+def _message_offer(offer: policy.Offer, offer_id: str) -> Document:
+    document = negotiation.message_offer(offer.terms, offer_id=offer_id, target=offer.target)
+    negotiation.check_offer(document, path="$.policy")
+    return document
+
+
 async def request_transfer(connector: Connector, form: forms.TransferRequest) -> tuple[str, int]:
     """Ask for the data of an agreement as consumer and return the transfer's id and time of creation (ms).
 
     Raises:
-        NotFoundError: no such agreement.
-        InvalidInputError: a transfer type that is not supported, or an agreement in which we are the provider.
+        NotFoundError: no such agreement, or its provider is no partner any more.
+        ConflictError: the agreement is not in force.
+        InvalidInputError: something in the request cannot be, or contradicts the agreement.
         StorageError: the folder is not one that may be written.
     """
     if form.transfer_type != transfer.PULL:
-        raise errors.InvalidInputError(f"the transfer type must be {transfer.PULL}", path="$.transferType")
+        raise errors.InvalidInputError(
+            f"the transfer type must be {transfer.PULL}; pushing comes with a later version",
+            path="$.transferType",
+        )
+    check_address(connector, form.address)
     folder = connector.files.check_destination(form.destination) if form.destination else ""
 
     async def unit(tx: Transaction) -> Transfer:
         agreement = await agreements.load(tx, form.agreement_id)
-        if agreement.role != terms.CONSUMER or not agreement.finalized:
-            raise errors.InvalidInputError(
-                "this is no agreement in force in which this connector is the consumer", path="$.contractId"
-            )
+        _check_agreement(agreement, form)
         partner = await partners.load(tx, agreement.counterparty_id)
         record = await transfer_moves.request(connector, tx, agreement, form.address or partner.address)
         if folder:
@@ -82,6 +114,24 @@ async def request_transfer(connector: Connector, form: forms.TransferRequest) ->
 
     record = await connector.database.write(unit)
     return record.id, record.created_at
+
+
+def _check_agreement(agreement: Agreement, form: forms.TransferRequest) -> None:
+    if agreement.role != terms.CONSUMER:
+        raise errors.InvalidInputError(
+            "in this agreement this connector is the provider; the consumer asks for the data",
+            path="$.contractId",
+        )
+    for name, given, agreed in (
+        ("counterPartyId", form.counterparty_id, agreement.counterparty_id),
+        ("assetId", form.asset_id, agreement.asset_id),
+    ):
+        if given and given != agreed:
+            raise errors.InvalidInputError(f"the agreement says {agreed}", path=f"$.{name}")
+    if not agreement.finalized:
+        raise errors.ConflictError(
+            f"agreement {agreement.id} is not in force", hint="its negotiation must be FINALIZED"
+        )
 
 
 async def load_negotiation(connector: Connector, name: str) -> Document:
@@ -105,7 +155,8 @@ async def load_transfer(connector: Connector, name: str) -> Document:
     """
 
     async def unit(tx: Transaction) -> Document:
-        return _transfer(await transfers.load(tx, name), await _intents_of(tx, name))
+        document = _transfer(await transfers.load(tx, name), await _intents_of(tx, name))
+        return await _with_pull(tx, document)
 
     return await connector.database.read(unit)
 
@@ -123,11 +174,16 @@ async def load_agreement_of(connector: Connector, negotiation_id: str) -> Docume
     """Return the agreement of a negotiation.
 
     Raises:
-        NotFoundError: it has none (yet).
+        NotFoundError: there is no such negotiation, or it has none (yet).
     """
-    found = await connector.database.read(lambda tx: agreements.find_by_negotiation(tx, negotiation_id))
+
+    async def unit(tx: Transaction) -> Agreement | None:
+        await negotiations.load(tx, negotiation_id)
+        return await agreements.find_by_negotiation(tx, negotiation_id)
+
+    found = await connector.database.read(unit)
     if found is None:
-        raise errors.NotFoundError(f"negotiation {negotiation_id} has no agreement")
+        raise errors.NotFoundError(f"negotiation {negotiation_id} has no agreement yet")
     return _agreement(found)
 
 
@@ -144,33 +200,34 @@ async def load_negotiation_of(connector: Connector, agreement_id: str) -> Docume
 async def find_negotiations(connector: Connector, spec: query.Spec) -> list[Document]:
     """Return the negotiations that a query asks for."""
 
-    async def unit(tx: Transaction) -> list[Document]:
-        intents = await _all_intents(tx, terms.NEGOTIATION)
-        return [_negotiation(each, intents) for each in await negotiations.find_all(tx)]
+    async def unit(tx: Transaction) -> tuple[list[Negotiation], Intents]:
+        return await negotiations.find_all(tx), await _all_intents(tx, terms.NEGOTIATION)
 
-    return _select(await connector.database.read(unit), spec, forms.NEGOTIATION_FIELDS)
+    found, intents = await connector.database.read(unit)
+    documents = _documents(found, lambda each: _negotiation(each, intents))
+    return query.select(documents, spec, forms.NEGOTIATION_FIELDS, forms.NEGOTIATION_ALIASES)
 
 
 async def find_transfers(connector: Connector, spec: query.Spec) -> list[Document]:
     """Return the transfers that a query asks for."""
 
     async def unit(tx: Transaction) -> list[Document]:
-        intents = await _all_intents(tx, terms.TRANSFER)
-        return [_transfer(each, intents) for each in await transfers.find_all(tx)]
+        found, intents = await transfers.find_all(tx), await _all_intents(tx, terms.TRANSFER)
+        documents = _documents(found, lambda each: _transfer(each, intents))
+        chosen = query.select(documents, spec, forms.TRANSFER_FIELDS, forms.TRANSFER_ALIASES)
+        return [await _with_pull(tx, each) for each in chosen]
 
-    return _select(await connector.database.read(unit), spec, forms.TRANSFER_FIELDS)
+    return await connector.database.read(unit)
 
 
 async def find_agreements(connector: Connector, spec: query.Spec) -> list[Document]:
     """Return the agreements in force that a query asks for."""
     found = [each for each in await connector.database.read(agreements.find_all) if each.finalized]
-    return _select([_agreement(each) for each in found], spec, forms.AGREEMENT_FIELDS)
+    return query.select(_documents(found, _agreement), spec, forms.AGREEMENT_FIELDS)
 
 
-def _select(documents: list[Document], spec: query.Spec, fields: tuple[str, ...]) -> list[Document]:
-    chosen = query.select([forms.find_fields(each) for each in documents], spec, fields)
-    by_id = {each["@id"]: each for each in documents}
-    return [by_id[each["@id"]] for each in chosen]
+def _documents(records: Sequence[T], write: Callable[[T], Document]) -> list[Document]:
+    return [write(each) for each in records]
 
 
 async def _intents_of(tx: Transaction, name: str) -> Intents:
@@ -193,8 +250,11 @@ def _negotiation(record: Negotiation, intents: Intents) -> Document:
         asset_id=record.asset_id,
         correlation_id=record.counterparty_pid,
         agreement_id=record.agreement_id,
+        offer=record.offer,
+        offered_by=record.offered_by,
         error=record.error or error,
         created_at=record.created_at,
+        updated_at=record.updated_at,
     )
 
 
@@ -205,6 +265,7 @@ def _transfer(record: Transfer, intents: Intents) -> Document:
         role=record.role,
         shown_state=forms.state(record.state, leads_to),
         counterparty_id=record.counterparty_id,
+        counterparty_address=record.counterparty_address,
         correlation_id=record.counterparty_pid,
         asset_id=record.asset_id,
         agreement_id=record.agreement_id,
@@ -215,42 +276,53 @@ def _transfer(record: Transfer, intents: Intents) -> Document:
     )
 
 
+async def _with_pull(tx: Transaction, document: Document) -> Document:
+    """Add into which folder the data is fetched, and what stands in the way of it."""
+    pull = await pulls.find(tx, document["@id"])
+    if pull is None:
+        return document
+    error = {"errorDetail": pull.error} if pull.error and "errorDetail" not in document else {}
+    return {**document, "dataDestination": forms.encode_destination(pull.destination), **error}
+
+
 def _agreement(agreement: Agreement) -> Document:
-    return forms.encode_agreement(agreement.id, agreement.document, agreement.created_at)
+    return forms.encode_agreement(
+        agreement.id,
+        agreement.document,
+        negotiation_id=agreement.negotiation_id,
+        created_at=agreement.created_at,
+    )
 
 
 async def load_data_address(connector: Connector, name: str) -> Document:
     """Return where and with which token the data of a started transfer can be fetched, as EDC's clients read it.
 
     Raises:
-        NotFoundError: there is no such transfer with data to fetch now.
+        NotFoundError: there is no such transfer, or it has no data to fetch now.
     """
     record = await connector.database.read(lambda tx: transfers.load(tx, name))
     if record.data_address_sealed is None or record.state != terms.STARTED:
-        raise errors.NotFoundError(f"transfer {name} has no data to fetch now", hint="it must be STARTED")
+        raise errors.NotFoundError(
+            f"transfer {name} has no data to fetch now",
+            hint="it has while it is STARTED, on the consumer's side",
+        )
     plain = connector.seal.open(record.data_address_sealed, transfer_moves.ADDRESS + record.id)
     access = transfer.access(msgspec.json.decode(plain))
     token = (access.authorization or "").removeprefix("Bearer ")
-    return {
-        "@type": "DataAddress",
-        "type": transfer.HTTP_ENDPOINT,
-        "endpointType": transfer.HTTP_ENDPOINT,
-        "endpoint": access.endpoint,
-        "authorization": token,
-        "authType": "bearer",
-    }
+    return forms.encode_data_address(transfer.HTTP_ENDPOINT, access.endpoint, token)
 
 
 async def move_negotiation(
-    connector: Connector, name: str, kind: str, *, reason: str = "", policy: Document | None = None
+    connector: Connector, name: str, kind: str, *, reason: str = "", offer: policy.Offer | None = None
 ) -> None:
-    """Make a person's move in a negotiation.
+    """Make a person's move in a negotiation; an offer or a request has its terms in `offer`.
 
     Raises:
         NotFoundError: there is none with this id.
         LocalProtocolError: the protocol does not allow it now.
     """
-    await negotiation_moves.make(connector, name, decide.Move(kind=kind, reason=reason, policy=policy))
+    proposed = {**offer.terms, **({"@id": offer.id} if offer.id else {})} if offer else None
+    await negotiation_moves.make(connector, name, decide.Move(kind=kind, reason=reason, policy=proposed))
 
 
 async def move_transfer(connector: Connector, name: str, kind: str, *, reason: str = "") -> None:

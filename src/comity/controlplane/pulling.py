@@ -7,6 +7,7 @@ when every hash is right, an end with its reason when it can never be. A suspend
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -26,6 +27,7 @@ from comity.dsp.transfer import Transfer
 SAVE_S = 0.3
 ACCESS_ATTEMPTS = 8
 NO_ACCESS = (401, 403, 404)
+DISK_FULL = "disk-full"
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Pulling:
         self._fetch = fetch
         self._chance = chance
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
         self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
@@ -60,31 +63,53 @@ class Pulling:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, transfer_id: str) -> None:
-        if transfer_id not in self._tasks and not self._closing:
+        if transfer_id in self._tasks:
+            self._again.add(transfer_id)  # its task may have looked just before this was committed
+        elif not self._closing:
             self._tasks[transfer_id] = asyncio.create_task(self._keep_pulling(transfer_id))
 
     async def _keep_pulling(self, transfer_id: str) -> None:
-        attempts = 0
+        tries = Tries()
         try:
-            while (ready := await self._load(transfer_id)) is not None:
-                try:
-                    await self._attempt(*ready)
-                except errors.TransientDeliveryError as error:
-                    await self._note(transfer_id, error.message)
-                except errors.PermanentDeliveryError as error:
-                    if error.status not in NO_ACCESS or attempts >= ACCESS_ATTEMPTS:
-                        await self._give_up(transfer_id, error.message)
-                        return
-                    await self._note(transfer_id, error.message)
-                attempts += 1
-                await asyncio.sleep(retry.delay_s(min(attempts, 5), self._chance()))
-        except errors.ComityError as error:
-            await self._give_up(transfer_id, error.message)
+            while True:
+                if not await self._try(transfer_id, tries):
+                    break
+                await asyncio.sleep(tries.pause_s(self._chance()))
         except Exception:
             log.exception("pulling transfer %s", transfer_id)
-            await self._give_up(transfer_id, "an internal error; see the log of the connector")
+            with contextlib.suppress(errors.ComityError):
+                await self._give_up(transfer_id, "an internal error; see the log of the connector")
         finally:
-            self._tasks.pop(transfer_id, None)
+            del self._tasks[transfer_id]
+            if transfer_id in self._again:
+                self._again.discard(transfer_id)
+                self._begin(transfer_id)
+
+    async def _try(self, transfer_id: str, tries: Tries) -> bool:
+        """Make one attempt and write down what came of it; return whether to look again."""
+        try:
+            ready = await self._load(transfer_id)
+            return ready is not None and await self._attempt_and_note(*ready, tries)
+        except errors.DatabaseError as error:  # a full disk, say: there is nowhere to write that down
+            log.warning("transfer %s: %s", transfer_id, error.message)
+            tries.count(0)
+            return True
+
+    async def _attempt_and_note(
+        self, record: Transfer, pull: Pull, manifest_sha256: str, tries: Tries
+    ) -> bool:
+        progress = Progress(self._connector, pull)
+        try:
+            await self._attempt(record, progress, manifest_sha256)
+        except errors.DatabaseError:
+            raise
+        except errors.ComityError as error:
+            tries.count(progress.pull.bytes_done)
+            if not tries.may_mend(error):
+                await self._give_up(record.id, error.message)
+                return False
+            await self._note(record.id, error.message)
+        return True
 
     async def _load(self, transfer_id: str) -> tuple[Transfer, Pull, str] | None:
         """Return what is to be fetched now, or None if there is nothing to do (yet, or any more)."""
@@ -100,18 +125,17 @@ class Pulling:
 
         return await self._connector.database.read(unit)
 
-    async def _attempt(self, record: Transfer, pull: Pull, manifest_sha256: str) -> None:
+    async def _attempt(self, record: Transfer, progress: Progress, manifest_sha256: str) -> None:
         address = msgspec.json.decode(
             self._connector.seal.open(record.data_address_sealed or b"", transfer_moves.ADDRESS + record.id)
         )
         access = transfer.access(address)
-        progress = Progress(self._connector, pull)
         saving = asyncio.create_task(progress.keep_saving())
         try:
             received = await self._fetch.run(
                 access.endpoint,
                 access.authorization or "",
-                pull.destination,
+                progress.pull.destination,
                 expected_sha256=manifest_sha256,
                 on_progress=progress.tell,
             )
@@ -122,49 +146,89 @@ class Pulling:
         await self._finish(record, progress.pull)
 
     async def _finish(self, record: Transfer, pull: Pull) -> None:
-        done = msgspec.structs.replace(
-            pull, state=pulls.DONE, files_total=pull.files_done, error="", updated_at=self._connector.now_ms()
+        await self._end(
+            record.id,
+            msgspec.structs.replace(pull, state=pulls.DONE, files_total=pull.files_done, error=""),
+            decide.Move(kind=decide.COMPLETE),
         )
-        await self._connector.database.write(lambda tx: pulls.save(tx, done))
-        try:
-            await transfer_moves.make(self._connector, record.id, decide.Move(kind=decide.COMPLETE))
-        except errors.LocalProtocolError as error:
-            log.info("transfer %s is not completed: %s", record.id, error)
-
-    async def _note(self, transfer_id: str, error: str) -> None:
-        log.info("transfer %s: %s", transfer_id, error)
-        await self._change(transfer_id, pulls.WAITING, error)
 
     async def _give_up(self, transfer_id: str, error: str) -> None:
-        await self._change(transfer_id, pulls.FAILED, error)
-        reason = "the receiver could not take the data"
-        try:
-            await transfer_moves.make(
-                self._connector,
+        pull = await self._connector.database.read(lambda tx: pulls.find(tx, transfer_id))
+        if pull is not None:
+            await self._end(
                 transfer_id,
-                decide.Move(kind=decide.TERMINATE, reason=reason, code="receiver"),
+                msgspec.structs.replace(pull, state=pulls.FAILED, error=error),
+                decide.Move(
+                    kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver"
+                ),
             )
-        except errors.ComityError as problem:
-            log.info("transfer %s is not ended: %s", transfer_id, problem)
 
-    async def _change(self, transfer_id: str, state: str, error: str) -> None:
+    async def _end(self, transfer_id: str, ended: Pull, move: decide.Move) -> None:
+        """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
+        ended = msgspec.structs.replace(ended, updated_at=self._connector.now_ms())
+
+        async def unit(tx: Transaction) -> None:
+            await pulls.save(tx, ended)
+            await transfer_moves.step(self._connector, tx, transfer_id, move)
+
+        try:
+            await self._connector.database.write(unit)
+        except errors.LocalProtocolError as error:
+            log.info("transfer %s: the partner is not told of the end: %s", transfer_id, error)
+            await self._connector.database.write(lambda tx: pulls.save(tx, ended))
+
+    async def _note(self, transfer_id: str, error: str) -> None:
+        """Write down what it waits for."""
+        log.info("transfer %s: %s", transfer_id, error)
+
         async def unit(tx: Transaction) -> None:
             pull = await pulls.find(tx, transfer_id)
             if pull is not None:
-                changed = msgspec.structs.replace(
-                    pull, state=state, error=error, updated_at=self._connector.now_ms()
+                waiting = msgspec.structs.replace(
+                    pull, state=pulls.WAITING, error=error, updated_at=self._connector.now_ms()
                 )
-                await pulls.save(tx, changed)
+                await pulls.save(tx, waiting)
 
         await self._connector.database.write(unit)
 
 
+class Tries:
+    """How often it failed since bytes last came, and what is worth another attempt.
+
+    A partner that is away, a disk without room and a folder in use may all change; so may a refused token, which a
+    new start replaces, but not for ever. What is wrong with the data itself stays wrong.
+    """
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._refused = 0
+        self._most_bytes = 0
+
+    def count(self, bytes_done: int) -> None:
+        """Count a failed attempt after which `bytes_done` lay on the disk; coming further begins a new count."""
+        self._failed = 1 if bytes_done > self._most_bytes else self._failed + 1
+        self._most_bytes = max(self._most_bytes, bytes_done)
+
+    def may_mend(self, error: errors.ComityError) -> bool:
+        """Return whether to try again after this error."""
+        if isinstance(error, errors.PermanentDeliveryError) and error.status in NO_ACCESS:
+            self._refused += 1
+            return self._refused <= ACCESS_ATTEMPTS
+        self._refused = 0
+        waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
+        return waits or error.code == DISK_FULL
+
+    def pause_s(self, chance: float) -> float:
+        """Return the seconds to wait before the next attempt; `chance` lies in [0, 1)."""
+        return retry.delay_s(min(self._failed, 5), chance)
+
+
 class Progress:
-    """How far a pull has come, written down a few times a second."""
+    """How far a pull has come, written down a few times a second; what it waited for stays until something comes."""
 
     def __init__(self, connector: Connector, pull: Pull) -> None:
         self._connector = connector
-        self.pull = msgspec.structs.replace(pull, state=pulls.RUNNING, error="")
+        self.pull = msgspec.structs.replace(pull, state=pulls.RUNNING)
 
     def tell(self, files_done: int, bytes_done: int, bytes_total: int) -> None:
         """Take the figures of the receiver."""
@@ -173,6 +237,7 @@ class Progress:
             files_done=files_done,
             bytes_done=bytes_done,
             bytes_total=bytes_total,
+            error="",
             updated_at=self._connector.now_ms(),
         )
 
@@ -181,6 +246,7 @@ class Progress:
         saved = None
         while True:
             if self.pull is not saved:
-                saved = self.pull
-                await self._connector.database.write(lambda tx: pulls.save(tx, self.pull))
+                saved = now = self.pull
+                with contextlib.suppress(errors.DatabaseError):  # the next figures may find room again
+                    await self._connector.database.write(lambda tx, now=now: pulls.save(tx, now))  # type: ignore[misc]
             await asyncio.sleep(SAVE_S)

@@ -150,16 +150,17 @@ async def make(connector: Connector, transfer_id: str, move: decide.Move) -> Non
         LocalProtocolError: the protocol does not allow it now.
         PolicyError: a start that the agreement does not allow any more.
     """
+    await connector.database.write(lambda tx: step(connector, tx, transfer_id, move))
 
-    async def unit(tx: Transaction) -> None:
-        record = await transfers.load(tx, transfer_id)
-        if move.kind == decide.START and record.role == terms.PROVIDER:
-            allowed, reasons = await may_use(connector, tx, record)
-            if not allowed:
-                raise errors.PolicyError(decide.refusal(reasons), reasons=reasons)
-        await _make(connector, tx, record, move)
 
-    await connector.database.write(unit)
+async def step(connector: Connector, tx: Transaction, transfer_id: str, move: decide.Move) -> None:
+    """Make a move inside a transaction of the caller's; it raises what `make` does."""
+    record = await transfers.load(tx, transfer_id)
+    if move.kind == decide.START and record.role == terms.PROVIDER:
+        allowed, reasons = await may_use(connector, tx, record)
+        if not allowed:
+            raise errors.PolicyError(decide.refusal(reasons), reasons=reasons)
+    await _make(connector, tx, record, move)
 
 
 async def _make(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
@@ -209,7 +210,7 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
 async def _end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
-        await outbox.remove(tx, row.id)
+        await outbox.remove(tx, row)
     await process.record_end(connector, tx, record, terms.TRANSFER, reason)
     record = process.stepped(
         record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason, token_sha256=None

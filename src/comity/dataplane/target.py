@@ -251,7 +251,7 @@ def full(path: str, needed_bytes: int, free_bytes: int | None = None) -> Storage
     free = "" if free_bytes is None else f", and {free_bytes} are free"
     error = StorageError(
         f"no room to write {path!r}: at least {needed_bytes} more bytes are needed{free}",
-        hint="make room and start the transfer again: it goes on where it stopped",
+        hint="make room: the transfer then goes on where it stopped",
     )
     error.code = "disk-full"
     return error

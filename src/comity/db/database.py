@@ -1,7 +1,7 @@
 """One writer that commits in groups, one reader, and the unit of work that both run.
 
-A unit is an `async def unit(tx)`: on SQLite it never really waits, so the writer's thread drives it to its end in one
-go, up to 64 units a transaction, each in a savepoint of its own, and resolves their futures after COMMIT
+A unit is an `async def unit(tx)`: on SQLite it never really waits, so the writer drives it to its end in one go, up to
+64 units a transaction, each in a savepoint of its own, and resolves their futures after COMMIT
 (`synchronous=FULL`: what is answered is on the disk). An asyncpg pool can run the same units without a change to
 them. What a unit announces (messages to send, streams to cut) is told to listeners after the commit, never before.
 """
@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import logging
 import os
-import queue
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -48,6 +49,10 @@ class Transaction(Protocol):
     def announce(self, event: object) -> None:
         """Tell `event` to the listeners once the transaction is committed."""
 
+    @property
+    def memo(self) -> dict[str, Any]:
+        """What the last units of the one writer left for the next; emptied when anything is rolled back."""
+
 
 Unit = Callable[[Transaction], Awaitable[T]]
 
@@ -55,8 +60,9 @@ Unit = Callable[[Transaction], Awaitable[T]]
 class _Transaction:
     """A unit's view of a SQLite connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, memo: dict[str, Any]) -> None:
         self._connection = connection
+        self.memo = memo
         self.announced: list[object] = []
 
     async def one(self, sql: str, *values: Any) -> Row | None:
@@ -89,7 +95,7 @@ class _Job:
 
     def settle(self) -> None:
         """Hand the outcome to the caller; runs in the caller's loop."""
-        if self.future.done():
+        if self.future.done() or self.loop.is_closed():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -97,92 +103,147 @@ class _Job:
             self.future.set_result(self.result)
 
 
-class _Lane(threading.Thread):
-    """A thread with a connection of its own that runs units in the order in which they came."""
+class _Group:
+    """Units that are committed together, and what they announced."""
+
+    __slots__ = ("announced", "failed", "jobs")
+
+    def __init__(self, jobs: list[_Job]) -> None:
+        self.jobs = jobs
+        self.announced: list[object] = []
+        self.failed = False
+
+
+class _Lane:
+    """A connection and the units that wait for it, in the order in which they came.
+
+    The writer runs units in the event loop's thread and only COMMIT, which waits for the disk, in a thread of its own:
+    a unit is a dozen short statements, each of which lets go of the interpreter, and would lose it to the busy loop
+    each time if it ran beside it (measured: docs/decisions). The reader, whose units may be long, runs beside it.
+    """
 
     def __init__(self, path: str, *, reading: bool, told: Callable[[list[object]], None]) -> None:
-        super().__init__(name="comity-reader" if reading else "comity-writer", daemon=True)
         self._connection = connect(path, reading=reading)
+        self._reading = reading
         self._begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
-        self._group = 1 if reading else GROUP
         self._told = told
-        self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._memo: dict[str, Any] = {}
+        self._jobs: deque[_Job] = deque()
+        self._committing: _Group | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = ThreadPoolExecutor(1, "comity-reader" if reading else "comity-commit")
 
-    def run(self) -> None:
-        """Take what waits, commit it together, tell the callers; until None comes."""
-        while (job := self.jobs.get()) is not None:
-            group, ending = self._gather(job)
-            announced = self._commit(group)
-            self._settle(group, announced)
-            if ending:
-                break
-        self._connection.close()
+    def submit(self, job: _Job) -> None:
+        """Put a unit in the queue; what has gathered there when the loop comes round is one group."""
+        self._jobs.append(job)
+        if self._loop is not None and self._loop.is_closed():
+            self._leave()
+        if self._loop is None:
+            self._loop = job.loop
+            self._loop.call_soon(self._next)
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        group = [first]
-        while len(group) < self._group:
-            try:
-                job = self.jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return group, True
-            group.append(job)
-        return group, False
+    def _leave(self) -> None:
+        """Let what a loop that has ended left in the thread come to its end: the connection is in use until then."""
+        self._loop = None
+        self._thread.submit(int).result()
+        if self._committing is not None:
+            self._settle(self._committing)
 
-    def _commit(self, group: list[_Job]) -> list[object]:
-        announced: list[object] = []
+    def _next(self) -> None:
+        group = self._take()
+        if self._loop is None or not group.jobs:
+            self._loop = None
+            return
+        if not self._reading:
+            self._run(group)
+        self._committing = group
+        work = self._run_and_commit if self._reading else self._commit
+        self._thread.submit(work, group).add_done_callback(
+            functools.partial(self._committed, self._loop, group)
+        )
+
+    def _take(self) -> _Group:
+        count = 1 if self._reading else min(GROUP, len(self._jobs))
+        return _Group([self._jobs.popleft() for _ in range(min(count, len(self._jobs)))])
+
+    def _run_and_commit(self, group: _Group) -> None:
+        self._run(group)
+        self._commit(group)
+
+    def _run(self, group: _Group) -> None:
+        """Begin a transaction and run every unit in a savepoint of its own."""
         try:
             self._connection.execute(self._begin)
-            for job in group:
-                announced += self._run_in_savepoint(job)
+            for job in group.jobs:
+                group.announced += self._run_in_savepoint(job)
+        except sqlite3.Error as error:
+            self._fail(group, error)
+
+    def _commit(self, group: _Group) -> None:
+        """Make the group durable, in the lane's thread."""
+        if group.failed:
+            return
+        try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._fail(group, error)
-            return []
-        return announced
 
     def _run_in_savepoint(self, job: _Job) -> list[object]:
         execute = self._connection.execute
         execute("SAVEPOINT unit")
-        transaction = _Transaction(self._connection)
+        transaction = _Transaction(self._connection, self._memo)
         try:
             job.result = _drive(job.unit(transaction))
         except sqlite3.Error as error:
             if not self._connection.in_transaction:
                 raise  # SQLite itself rolled everything back (disk full, I/O error)
             job.error = _translate(error)
-        except BaseException as error:  # noqa: BLE001  it belongs to the unit's caller; this thread must go on
+        except BaseException as error:  # noqa: BLE001  it belongs to the unit's caller; the others must go on
             job.error = error
         else:
             execute("RELEASE unit")
             return transaction.announced
+        self._memo.clear()
         execute("ROLLBACK TO unit")
         execute("RELEASE unit")
         return []
 
-    def _fail(self, group: list[_Job], error: sqlite3.Error) -> None:
+    def _fail(self, group: _Group, error: sqlite3.Error) -> None:
+        group.failed = True
+        group.announced = []
+        self._memo.clear()
         if self._connection.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-        for job in group:
+        for job in group.jobs:
             job.result, job.error = None, job.error or _translate(error)
 
-    def _settle(self, group: list[_Job], announced: list[object]) -> None:
-        loop = group[0].loop
+    def _committed(self, loop: asyncio.AbstractEventLoop, group: _Group, _: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            if all(job.loop is loop for job in group):
-                loop.call_soon_threadsafe(self._settle_in_loop, group, announced)
-            else:
-                for job in group:
-                    job.loop.call_soon_threadsafe(job.settle)
-                loop.call_soon_threadsafe(self._told, announced)
+            loop.call_soon_threadsafe(self._settle_and_go_on, group)
 
-    def _settle_in_loop(self, group: list[_Job], announced: list[object]) -> None:
-        for job in group:
+    def _settle_and_go_on(self, group: _Group) -> None:
+        if self._committing is group:
+            self._settle(group)
+            self._next()
+
+    def _settle(self, group: _Group) -> None:
+        self._committing = None
+        for job in group.jobs:
             job.settle()
-        if announced:
-            self._told(announced)
+        if group.announced:
+            self._told(group.announced)
+
+    def close(self) -> None:
+        """Finish what was begun and what waits, then close the connection."""
+        self._thread.shutdown(wait=True)
+        if self._committing is not None:
+            self._settle(self._committing)
+        while self._jobs:
+            group = self._take()
+            self._run_and_commit(group)
+            self._settle(group)
+        self._connection.close()
 
 
 class Database:
@@ -194,8 +255,6 @@ class Database:
         self._closed = False
         self._writer = _Lane(str(path), reading=False, told=self._tell)
         self._reader = _Lane(str(path), reading=True, told=self._tell)
-        self._writer.start()
-        self._reader.start()
 
     def subscribe(self, listener: Callable[[Sequence[object]], None]) -> None:
         """Call `listener` with what units announced, after their commit, in the event loop."""
@@ -224,16 +283,14 @@ class Database:
         if self._closed:  # nobody would ever run it
             raise errors.DatabaseError("the store is closed; nothing was changed")
         job = _Job(unit, asyncio.get_running_loop())
-        lane.jobs.put(job)
+        lane.submit(job)
         return await job.future  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let waiting units finish, then close both connections."""
         self._closed = True
         for lane in (self._writer, self._reader):
-            lane.jobs.put(None)
-        for lane in (self._writer, self._reader):
-            lane.join()
+            lane.close()
 
 
 def _drive(work: Awaitable[T]) -> T:

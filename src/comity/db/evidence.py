@@ -11,6 +11,7 @@ from comity import errors
 from comity.db.database import Transaction
 from comity.evidence import entry as entries
 
+HEAD = "evidence-head"
 _LAST = "SELECT hash FROM evidence ORDER BY seq DESC LIMIT 1"
 _ADD = "INSERT INTO evidence (record, hash) VALUES (?1, ?2)"
 _PAGE = "SELECT seq, record, hash FROM evidence WHERE seq > ?1 ORDER BY seq LIMIT ?2"
@@ -19,8 +20,13 @@ _PAGE = "SELECT seq, record, hash FROM evidence WHERE seq > ?1 ORDER BY seq LIMI
 async def append(tx: Transaction, entry: entries.Entry) -> None:
     """Chain a record to the last one."""
     record = entries.encode(entry)
-    last = await tx.one(_LAST)
-    await tx.run(_ADD, record, entries.link(last[0] if last else entries.GENESIS, record))
+    last = tx.memo.get(HEAD)
+    if last is None:
+        row = await tx.one(_LAST)
+        last = row[0] if row else entries.GENESIS
+    following = entries.link(last, record)
+    await tx.run(_ADD, record, following)
+    tx.memo[HEAD] = following
 
 
 async def find_page(tx: Transaction, *, after: int, limit: int) -> list[tuple[int, bytes, bytes]]:

@@ -57,8 +57,7 @@ _INSERT = (
 _OPEN = f"SELECT {COLUMNS} FROM outbox WHERE process_id = ?1 ORDER BY id"
 _BY_ID = f"SELECT {COLUMNS} FROM outbox WHERE id = ?1"
 _ALL_OPEN = f"SELECT {COLUMNS} FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2"
-_AFTER = f"SELECT {COLUMNS} FROM outbox WHERE after_id = ?1"
-_RELEASE = "UPDATE outbox SET after_id = NULL WHERE after_id = ?1"
+_RELEASE = "UPDATE outbox SET after_id = NULL WHERE id = ?1"
 _DELETE = "DELETE FROM outbox WHERE id = ?1"
 _IMPLY = "UPDATE outbox SET implied = 1 WHERE id = ?1"
 _RETRY = (
@@ -109,16 +108,18 @@ async def imply(tx: Transaction, row_id: int) -> None:
     await tx.run(_IMPLY, row_id)
 
 
-async def remove(tx: Transaction, row_id: int) -> bool:
-    """Take a message out, announce those that waited for it, and return whether it was still there."""
-    if await tx.run(_DELETE, row_id) == 0:
-        return False
-    waiting = [_value(row) for row in await tx.all(_AFTER, row_id)]
-    if waiting:
-        await tx.run(_RELEASE, row_id)
-    for each in waiting:
-        tx.announce(Queued(msgspec.structs.replace(each, after_id=None)))
-    return True
+async def remove(tx: Transaction, row: Outgoing) -> Outgoing | None:
+    """Take a message out, announce those that waited for it, and return it as it was, None if it was gone already."""
+    rows = await find_of_process(tx, row.process_id)
+    found = next((each for each in rows if each.id == row.id), None)
+    if found is None:
+        return None
+    await tx.run(_DELETE, row.id)
+    for each in rows:
+        if each.after_id == row.id:
+            await tx.run(_RELEASE, each.id)
+            tx.announce(Queued(msgspec.structs.replace(each, after_id=None)))
+    return found
 
 
 async def postpone(tx: Transaction, row_id: int, *, due_at: int, error: str, outcome_unknown: bool) -> None:

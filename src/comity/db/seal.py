@@ -36,7 +36,7 @@ class Seal:
         """
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], purpose.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # altered, or cut off
             raise errors.DatabaseError(
                 "a sealed value cannot be opened",
                 hint="keys/seal.key is not the one this database was written with",

@@ -110,12 +110,15 @@ def apply(kind: str, state: str | None, message: str, sender: str) -> str:
     """
     following = TABLES[kind].get((state, message, sender))
     if following is None:
-        now = f"in state {state}" if state else "without a process"
-        may = ", ".join(allowed(kind, state, sender)) or "nothing"
-        raise errors.ProtocolError(
-            f"{message} from the {sender} is not allowed {now}; the {sender} may send: {may}"
-        )
+        raise errors.ProtocolError(refusal(kind, state, message, sender))
     return following
+
+
+def refusal(kind: str, state: str | None, message: str, sender: str) -> str:
+    """Say that there is no row for `message` from `sender` in `state`, and what there is."""
+    now = f"in state {state}" if state else "without a process"
+    may = ", ".join(allowed(kind, state, sender)) or "nothing"
+    return f"{message} from the {sender} is not allowed {now}; the {sender} may send: {may}"
 
 
 def allowed(kind: str, state: str | None, sender: str) -> tuple[str, ...]:

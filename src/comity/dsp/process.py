@@ -46,22 +46,14 @@ def receive(kind: str, state: str | None, intent: str | None, message: str, send
     table = machine.TABLES[kind]
     if intent is not None and (intent, message, sender) in table:
         return Step(intent, table[(intent, message, sender)], implied=True)
-    if (state, message, sender) in table:
-        after = table[(state, message, sender)]
-        if intent == terms.COMPLETED and after not in machine.TERMINAL:
-            raise errors.ConflictError(
-                f"{message} met our completion, which is on its way; send it again later"
-            )
-        if intent == terms.TERMINATED and after != terms.TERMINATED:
-            raise errors.RemoteProtocolError(
-                f"{message} comes too late: this process is being terminated here"
-            )
-        return Step(state, after, withdrawn=intent is not None)
-    try:
-        machine.check(kind, intent or state, message, sender)
-    except errors.ProtocolError as error:
-        raise errors.RemoteProtocolError(error.message) from None
-    raise AssertionError("unreachable: the row was looked up above")
+    if (state, message, sender) not in table:
+        raise errors.RemoteProtocolError(machine.refusal(kind, intent or state, message, sender))
+    after = table[(state, message, sender)]
+    if intent == terms.COMPLETED and after not in machine.TERMINAL:
+        raise errors.ConflictError(f"{message} met our completion, which is on its way; send it again later")
+    if intent == terms.TERMINATED and after != terms.TERMINATED:
+        raise errors.RemoteProtocolError(f"{message} comes too late: this process is being terminated here")
+    return Step(state, after, withdrawn=intent is not None)
 
 
 def move(kind: str, state: str | None, intent: str | None, message: str, role: str) -> str:

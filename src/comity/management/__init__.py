@@ -1,1 +1,1 @@
-"""The management API's wire forms, on EDC's payloads: values and functions. A version is data, not a copy of the code."""
+"""The management API on the wire, in EDC's payloads: values and functions. A version is data, not a copy of code."""

@@ -6,19 +6,22 @@ from typing import Any
 
 from msgspec import Struct
 
-from comity.management import query, wire
+from comity import errors
+from comity.management import names, policy, query, wire
 
 Document = dict[str, Any]
-ASSET_FIELDS = ("@id", "id", "createdAt")
+DEFINITION_FIELDS = ("createdAt",)
+CONTRACT_FIELDS = ("accessPolicyId", "contractPolicyId", "createdAt")
+_CREDENTIALS = ("auth", "secret", "password", "token", "key", "header:", "oauth2:")
 
 
 class AssetForm(Struct, frozen=True):
-    """An asset as somebody wants it; `id` empty: choose one."""
+    """An asset as somebody wants it; `id` empty: choose one; `data_address` None: as it is."""
 
     id: str
     properties: Document
     private_properties: Document
-    data_address: Document
+    data_address: Document | None
 
 
 class PolicyForm(Struct, frozen=True):
@@ -39,26 +42,42 @@ class ContractForm(Struct, frozen=True):
     private_properties: Document
 
 
-def decode_asset(body: Document) -> AssetForm:
-    """Read an asset.
+def decode_asset(body: Document, *, new: bool = True) -> AssetForm:
+    """Read an asset; a new one needs a data address.
 
     Raises:
         InvalidInputError: with the place of what is wrong.
     """
-    properties = wire.bare(wire.mapping(body, "properties"))
+    properties = wire.properties(body, "properties")
     own = properties.pop("id", None)
+    name = wire.identifier(body) or ("" if own is None else wire.check_id(own, "$.properties.id"))
+    given = names.get(body, "dataAddress") is not None
+    if new and not given:
+        raise errors.InvalidInputError("dataAddress is missing", path="$.dataAddress")
     return AssetForm(
-        wire.identifier(body) or (own if isinstance(own, str) else ""),
-        properties,
-        wire.bare(wire.mapping(body, "privateProperties")),
-        wire.bare(wire.mapping(body, "dataAddress", required=True)),
+        name, properties, wire.properties(body, "privateProperties"), _address(body) if given else None
     )
+
+
+def _address(body: Document) -> Document:
+    """Return a data address; what would be taken without effect is refused: nobody could tell why data fails later."""
+    address = {name: value for name, value in wire.properties(body, "dataAddress").items() if name != "@type"}
+    for name, value in address.items():
+        if any(word in name.lower() for word in _CREDENTIALS):
+            raise errors.InvalidInputError(
+                "credentials of a back end are not supported yet",
+                path=f"$.dataAddress.{name[:100]}",
+                hint="let the back end answer this connector without, for example by its address",
+            )
+        if name in {"method", "proxyMethod"} and str(value).upper() not in {"GET", "TRUE", "FALSE"}:
+            raise errors.InvalidInputError("only GET is supported", path=f"$.dataAddress.{name}")
+    return address
 
 
 def encode_asset(
     name: str, properties: Document, private: Document, address: Document, created_at: int
 ) -> Document:
-    """Write an asset; credentials of its data address have been taken out by the caller."""
+    """Write an asset."""
     return wire.document(
         "Asset",
         name,
@@ -73,21 +92,24 @@ def decode_policy(body: Document) -> PolicyForm:
     """Read a policy definition.
 
     Raises:
-        InvalidInputError: with the place of what is wrong.
+        InvalidInputError: with the place of what is wrong, a term that cannot be enforced among it.
     """
-    policy = wire.mapping(body, "policy", required=True)
-    return PolicyForm(wire.identifier(body), policy, wire.bare(wire.mapping(body, "privateProperties")))
+    return PolicyForm(wire.identifier(body), policy.read(body), wire.properties(body, "privateProperties"))
 
 
-def encode_policy(name: str, policy: Document, private: Document, created_at: int) -> Document:
+def encode_policy(name: str, terms: Document, private: Document, created_at: int) -> Document:
     """Write a policy definition."""
     return wire.document(
-        "PolicyDefinition", name, policy=policy, privateProperties=private or None, createdAt=created_at
+        "PolicyDefinition",
+        name,
+        policy=wire.policy(terms),
+        privateProperties=private or None,
+        createdAt=created_at,
     )
 
 
 def decode_contract(body: Document) -> ContractForm:
-    """Read a contract definition.
+    """Read a contract definition; without a selector it is about every asset.
 
     Raises:
         InvalidInputError: with the place of what is wrong.
@@ -96,8 +118,8 @@ def decode_contract(body: Document) -> ContractForm:
         wire.identifier(body),
         wire.text(body, "accessPolicyId", required=True),
         wire.text(body, "contractPolicyId", required=True),
-        query.read_criteria(query.get(body, "assetsSelector", []), path="$.assetsSelector"),
-        wire.bare(wire.mapping(body, "privateProperties")),
+        query.read_criteria(names.get(body, "assetsSelector"), path="$.assetsSelector"),
+        wire.properties(body, "privateProperties"),
     )
 
 

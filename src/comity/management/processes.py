@@ -6,25 +6,36 @@ stored nowhere.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
 from comity import errors
-from comity.management import query, wire
+from comity.management import policy, wire
 
 Document = dict[str, Any]
 PROTOCOL = "dataspace-protocol-http:2025-1"
-PROTOCOLS = frozenset({"", PROTOCOL})
+PROTOCOLS = frozenset({"", "dataspace-protocol-http", PROTOCOL})
+"""Names of the one protocol that is spoken; clients that know no versions leave theirs out."""
+
 NEGOTIATION_FIELDS = (
-    "@id", "id", "type", "protocol", "state", "counterPartyId", "counterPartyAddress", "assetId", "correlationId",
-    "contractAgreementId", "createdAt",
+    "type", "protocol", "state", "stateTimestamp", "counterPartyId", "counterPartyAddress", "assetId", "correlationId",
+    "contractAgreementId", "errorDetail", "createdAt",
 )  # fmt: skip
-AGREEMENT_FIELDS = ("@id", "id", "agreementId", "providerId", "consumerId", "assetId", "contractSigningDate")
+NEGOTIATION_ALIASES = {
+    "agreementId": "contractAgreementId",
+    "contractAgreement.id": "contractAgreementId",
+    "contractOffers.assetId": "assetId",
+}
+AGREEMENT_FIELDS = (
+    "agreementId", "providerId", "consumerId", "assetId", "contractSigningDate", "contractNegotiationId", "createdAt",
+)  # fmt: skip
 TRANSFER_FIELDS = (
-    "@id", "id", "type", "state", "stateTimestamp", "correlationId", "assetId", "contractId", "contractAgreementId",
-    "agreementId", "transferType", "counterPartyId", "createdAt",
+    "type", "protocol", "state", "stateTimestamp", "correlationId", "assetId", "contractId", "transferType",
+    "counterPartyId", "counterPartyAddress", "errorDetail", "createdAt",
 )  # fmt: skip
+TRANSFER_ALIASES = {"contractAgreementId": "contractId", "agreementId": "contractId"}
 ON_ITS_WAY = {
     "REQUESTED": "REQUESTING",
     "OFFERED": "OFFERING",
@@ -44,26 +55,37 @@ class ContractRequest(Struct, frozen=True):
 
     counterparty_id: str
     address: str
-    offer: Document
+    offer: policy.Offer
 
 
 class TransferRequest(Struct, frozen=True):
-    """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only."""
+    """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only.
 
+    `counterparty_id` and `asset_id`, where given, must be those of the agreement.
+    """
+
+    counterparty_id: str
     address: str
     agreement_id: str
+    asset_id: str
     transfer_type: str
     destination: str
 
 
 def state(stored: str | None, leads_to: str | None) -> str:
     """Return the state to show: that of the message on its way, or the stored one."""
-    return ON_ITS_WAY[leads_to] if leads_to else stored or "INITIAL"
+    if leads_to and leads_to != stored:
+        return ON_ITS_WAY[leads_to]
+    return stored or "INITIAL"
 
 
-def _check_protocol(body: Document) -> None:
-    protocol = wire.text(body, "protocol")
-    if protocol not in PROTOCOLS:
+def check_protocol(body: Document) -> None:
+    """Refuse a protocol that is not spoken here.
+
+    Raises:
+        InvalidInputError: it is another one.
+    """
+    if wire.text(body, "protocol") not in PROTOCOLS:
         raise errors.InvalidInputError(f"the protocol must be {PROTOCOL}", path="$.protocol")
 
 
@@ -73,25 +95,38 @@ def decode_contract_request(body: Document) -> ContractRequest:
     Raises:
         InvalidInputError: with the place of what is wrong.
     """
-    _check_protocol(body)
-    policy = wire.mapping(body, "policy", required=True)
-    plain = {name.removeprefix("odrl:"): value for name, value in policy.items()}
-    name = plain.get("@id")
-    target = wire.reference(plain.get("target"))
-    if not isinstance(name, str) or not name:
+    check_protocol(body)
+    wire.refuse_unsupported(body, "callbackAddresses", "callbacks are")
+    offer = policy.read_offer(body)
+    if not offer.id:
         raise errors.InvalidInputError(
             "the offer's @id is missing: take it from the catalog", path="$.policy.@id"
         )
-    if not isinstance(target, str) or not target:
+    _check_target(offer)
+    party = wire.text(body, "counterPartyId") or offer.assigner
+    if not party:
+        raise errors.InvalidInputError("counterPartyId is missing", path="$.counterPartyId")
+    return ContractRequest(party, wire.text(body, "counterPartyAddress"), offer)
+
+
+def decode_contract_offer(body: Document) -> ContractRequest:
+    """Read an offer that we make without having been asked; every term must be one that can be enforced.
+
+    Raises:
+        InvalidInputError: with the place of what is wrong.
+    """
+    check_protocol(body)
+    offer = policy.read_offer(body, enforced=True)
+    _check_target(offer)
+    party = wire.text(body, "counterPartyId", required=True)
+    return ContractRequest(party, wire.text(body, "counterPartyAddress"), offer)
+
+
+def _check_target(offer: policy.Offer) -> None:
+    if not offer.target:
         raise errors.InvalidInputError(
             "the offer's target is missing: the dataset's id", path="$.policy.target"
         )
-    party = wire.text(body, "counterPartyId") or wire.reference(plain.get("assigner"))
-    if not isinstance(party, str) or not party:
-        raise errors.InvalidInputError("counterPartyId is missing", path="$.counterPartyId")
-    return ContractRequest(
-        party, wire.text(body, "counterPartyAddress"), {**plain, "@id": name, "target": target}
-    )
 
 
 def decode_transfer_request(body: Document) -> TransferRequest:
@@ -100,22 +135,32 @@ def decode_transfer_request(body: Document) -> TransferRequest:
     Raises:
         InvalidInputError: with the place of what is wrong.
     """
-    _check_protocol(body)
-    address = wire.bare(wire.mapping(body, "dataDestination"))
-    destination = ""
-    if address.get("type") == "File":
-        destination = wire.text(address, "path", required=True, path="$.dataDestination")
-    elif address and address.get("type") != "HttpProxy":
-        raise errors.InvalidInputError(
-            "dataDestination may be a File with a path; pushing is not supported yet",
-            path="$.dataDestination.type",
-        )
+    check_protocol(body)
+    wire.refuse_unsupported(body, "callbackAddresses", "callbacks are")
+    wire.refuse_unsupported(body, "privateProperties", "private properties of a transfer are")
     return TransferRequest(
+        wire.text(body, "counterPartyId"),
         wire.text(body, "counterPartyAddress"),
         wire.text(body, "contractId", required=True),
+        wire.text(body, "assetId"),
         wire.text(body, "transferType", required=True),
-        destination,
+        _destination(body),
     )
+
+
+def _destination(body: Document) -> str:
+    """Return the folder to receive into; `HttpProxy` is how EDC's clients write that there is none."""
+    path = "$.dataDestination"
+    address = wire.properties(body, "dataDestination")
+    kind = wire.text(address, "type", required=bool(address.keys() - {"@type"}), path=path)
+    if kind == "File":
+        return wire.text(address, "path", required=True, path=path)
+    if kind not in {"", "HttpProxy"}:
+        raise errors.InvalidInputError(
+            "dataDestination may be a File with the path of a folder; pushing comes with a later version",
+            path=f"{path}.type",
+        )
+    return ""
 
 
 def encode_negotiation(  # noqa: PLR0913  EDC's document has these members
@@ -128,39 +173,56 @@ def encode_negotiation(  # noqa: PLR0913  EDC's document has these members
     asset_id: str,
     correlation_id: str | None,
     agreement_id: str | None,
+    offer: Document,
+    offered_by: str,
     error: str,
     created_at: int,
+    updated_at: int,
 ) -> Document:
-    """Write a negotiation."""
+    """Write a negotiation; `offer` and `offeredBy` are ours: what a person decides about."""
     return wire.document(
         "ContractNegotiation",
         name,
         type=role.upper(),
         protocol=PROTOCOL,
         state=shown_state,
+        stateTimestamp=updated_at,
         counterPartyId=counterparty_id,
         counterPartyAddress=counterparty_address,
         callbackAddresses=[],
         assetId=asset_id,
         correlationId=correlation_id,
         contractAgreementId=agreement_id,
+        offer=wire.policy(offer),
+        offeredBy=offered_by.upper(),
         errorDetail=error or None,
         createdAt=created_at,
     )
 
 
-def encode_agreement(name: str, document: Document, created_at: int) -> Document:
+def encode_agreement(name: str, document: Document, *, negotiation_id: str, created_at: int) -> Document:
     """Write an agreement; `policy` is the agreement as it stands, verbatim."""
     return wire.document(
         "ContractAgreement",
         name,
         agreementId=name,
+        contractNegotiationId=negotiation_id,
         providerId=document["assigner"],
         consumerId=document["assignee"],
         assetId=document["target"],
-        contractSigningDate=created_at // 1000,
-        policy=document,
+        contractSigningDate=_signed_s(document.get("timestamp"), created_at),
+        policy=wire.policy(document),
+        createdAt=created_at,
     )
+
+
+def _signed_s(timestamp: Any, created_at: int) -> int:
+    """Return when the provider signed, in seconds: the same on both sides; else when it was stored here."""
+    try:
+        signed = datetime.fromisoformat(timestamp)
+        return int((signed if signed.tzinfo else signed.replace(tzinfo=UTC)).timestamp())
+    except (TypeError, ValueError, OverflowError):
+        return created_at // 1000
 
 
 def encode_transfer(  # noqa: PLR0913  EDC's document has these members
@@ -169,6 +231,7 @@ def encode_transfer(  # noqa: PLR0913  EDC's document has these members
     role: str,
     shown_state: str,
     counterparty_id: str,
+    counterparty_address: str,
     correlation_id: str | None,
     asset_id: str,
     agreement_id: str,
@@ -182,9 +245,11 @@ def encode_transfer(  # noqa: PLR0913  EDC's document has these members
         "TransferProcess",
         name,
         type=role.upper(),
+        protocol=PROTOCOL,
         state=shown_state,
         stateTimestamp=updated_at,
         counterPartyId=counterparty_id,
+        counterPartyAddress=counterparty_address,
         correlationId=correlation_id,
         assetId=asset_id,
         contractId=agreement_id,
@@ -197,6 +262,18 @@ def encode_transfer(  # noqa: PLR0913  EDC's document has these members
     )
 
 
-def find_fields(document: Document) -> Document:
-    """Return a document as filters see it: with its id under both names."""
-    return {**document, "id": document.get("@id"), query.EDC + "id": document.get("@id")}
+def encode_destination(folder: str) -> Document:
+    """Write the folder that a transfer's data is received into."""
+    return {"@type": "DataAddress", "type": "File", "path": folder}
+
+
+def encode_data_address(kind: str, endpoint: str, authorization: str) -> Document:
+    """Write where, and with which token, a transfer's data can be fetched."""
+    return wire.document(
+        "DataAddress",
+        type=kind,
+        endpointType=kind,
+        endpoint=endpoint,
+        authorization=authorization,
+        authType="bearer",
+    )

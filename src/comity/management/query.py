@@ -1,27 +1,30 @@
 """Criteria and query specs, as EDC's management API has them: which of many, in which order, from where to where.
 
-A criterion compares a property, named bare, by its full IRI, or by a path such as `'dct:type'.'@id'`. What is not known
-(an operator, a field that no document has) is refused with its place, never silently ignored.
+What is not known (an operator, a field that no such document has) is refused with its place, never silently ignored:
+a filter that selects too much shows too much. A property that a document does not have matches nothing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from comity import errors
+from comity.management import names
+from comity.management.operators import OPERATORS, plain, text
 
-EDC = "https://w3id.org/edc/v0.0.1/ns/"
+EDC = names.EDC
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 1000
 MAX_CRITERIA = 100
-_ABSENT = object()
-_SEGMENT = re.compile(r"'([^']*)'|([^.']+)")
+MAX_TEXT = 2000
+MAX_OFFSET = 10**9
+_FAR = 10**300  # what is larger than any float sorts as this
 
 Document = dict[str, Any]
+get = names.get
 
 
 class Spec(Struct, frozen=True):
@@ -34,46 +37,36 @@ class Spec(Struct, frozen=True):
     criteria: tuple[Document, ...] = ()
 
 
-def get(document: Any, name: str, default: Any = None) -> Any:
-    """Return a member by its bare name, its `edc:` name or its full IRI; null counts as absent."""
-    for spelled in (name, f"edc:{name}", EDC + name):
-        value = document.get(spelled)
-        if value is not None:
-            return value
-    return default
-
-
-def parse(body: Document | None) -> Spec:
-    """Read a query spec; no body is the query for the first page.
+def parse(body: Document | None, *, path: str = "$", limit: int = DEFAULT_LIMIT) -> Spec:
+    """Read a query spec; no body is the query for the first page, of `limit` documents.
 
     Raises:
-        InvalidInputError: with the place of what is wrong.
+        InvalidInputError: with the place of what is wrong below `path`.
     """
     body = body or {}
     order = get(body, "sortOrder", "ASC")
-    if order not in {"ASC", "DESC"}:
-        raise errors.InvalidInputError("sortOrder must be ASC or DESC", path="$.sortOrder")
+    if not isinstance(order, str) or order not in {"ASC", "DESC"}:
+        raise errors.InvalidInputError("sortOrder must be ASC or DESC", path=f"{path}.sortOrder")
     sort_field = get(body, "sortField", "")
-    if not isinstance(sort_field, str):
-        raise errors.InvalidInputError("sortField must be a text", path="$.sortField")
-    limit = _number(body, "limit", DEFAULT_LIMIT)
-    if not 0 < limit <= MAX_LIMIT:
-        raise errors.InvalidInputError(f"limit must be 1 to {MAX_LIMIT}", path="$.limit")
+    if not isinstance(sort_field, str) or len(sort_field) > MAX_TEXT:
+        raise errors.InvalidInputError("sortField must be a text", path=f"{path}.sortField")
     return Spec(
-        _number(body, "offset", 0), limit, sort_field, order == "DESC", tuple(criteria(body, path="$"))
+        _number(body, "offset", 0, range(MAX_OFFSET + 1), path),
+        _number(body, "limit", limit, range(1, MAX_LIMIT + 1), path),
+        sort_field,
+        order == "DESC",
+        tuple(criteria(body, path=path)),
     )
 
 
-def plain(body: Document) -> Document:
-    """Return a query spec as it travels in a catalog request's filter."""
-    spec = parse(body)
-    return {"offset": spec.offset, "limit": spec.limit, "filterExpression": list(spec.criteria)}
-
-
-def _number(body: Document, name: str, default: int) -> int:
-    value = get(body, name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise errors.InvalidInputError(f"{name} must be a number from 0", path=f"$.{name}")
+def _number(body: Document, name: str, default: int, taken: range, path: str) -> int:
+    value = get(body, name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value not in taken:
+        raise errors.InvalidInputError(
+            f"{name} must be a whole number from {taken[0]} to {taken[-1]}", path=f"{path}.{name}"
+        )
     return value
 
 
@@ -83,16 +76,18 @@ def criteria(body: Document, *, path: str) -> list[Document]:
     Raises:
         InvalidInputError: with the place of what is wrong below `path`.
     """
-    return read_criteria(get(body, "filterExpression", []), path=f"{path}.filterExpression")
+    return read_criteria(get(body, "filterExpression"), path=f"{path}.filterExpression")
 
 
 def read_criteria(listed: Any, *, path: str) -> list[Document]:
-    """Return criteria given as a list, one alone, or an empty object (EDC's "none").
+    """Return criteria given as a list or one alone; null and an empty object (EDC's "none") are no criteria.
 
     Raises:
         InvalidInputError: with the place of what is wrong below `path`.
     """
-    many = listed if isinstance(listed, list) else [listed] if listed else []
+    if listed is None or listed == {}:
+        return []
+    many = listed if isinstance(listed, list) else [listed]
     if len(many) > MAX_CRITERIA:
         raise errors.InvalidInputError(f"at most {MAX_CRITERIA} criteria are taken", path=path)
     return [_criterion(each, f"{path}[{at}]") for at, each in enumerate(many)]
@@ -102,16 +97,26 @@ def _criterion(each: Any, path: str) -> Document:
     if not isinstance(each, dict):
         raise errors.InvalidInputError("a criterion must be an object", path=path)
     left, operator, right = (get(each, name) for name in ("operandLeft", "operator", "operandRight"))
-    if not isinstance(left, str) or not left:
-        raise errors.InvalidInputError("operandLeft must name a property", path=f"{path}.operandLeft")
-    if operator not in OPERATORS:
+    left, operator = plain(left), plain(operator)
+    if not isinstance(left, str) or not 0 < len(left) <= MAX_TEXT:
+        raise errors.InvalidInputError(
+            f"operandLeft must name a property, in at most {MAX_TEXT} characters", path=f"{path}.operandLeft"
+        )
+    if not isinstance(operator, str) or operator not in OPERATORS:
         known = " ".join(OPERATORS)
         raise errors.InvalidInputError(f"the operator must be one of: {known}", path=f"{path}.operator")
-    if right is None:
-        raise errors.InvalidInputError("operandRight is missing", path=f"{path}.operandRight")
-    if operator in {"in", "not in"} and not isinstance(right, list):
-        raise errors.InvalidInputError(f"{operator} takes a list", path=f"{path}.operandRight")
+    _check_right(operator, right, f"{path}.operandRight")
     return {"operandLeft": left, "operator": operator, "operandRight": right}
+
+
+def _check_right(operator: str, right: Any, path: str) -> None:
+    if right is None:
+        raise errors.InvalidInputError("operandRight is missing", path=path)
+    if (operator in {"in", "not in"}) != isinstance(right, list):
+        wanted = "a list" if operator in {"in", "not in"} else "one value, no list"
+        raise errors.InvalidInputError(f"the operator {operator} takes {wanted}", path=path)
+    if operator.endswith("like") and len(text(plain(right))) > MAX_TEXT:
+        raise errors.InvalidInputError(f"a pattern has at most {MAX_TEXT} characters", path=path)
 
 
 def matches_all(wanted: Sequence[Document], document: Document) -> bool:
@@ -121,111 +126,58 @@ def matches_all(wanted: Sequence[Document], document: Document) -> bool:
 
 def matches(criterion: Document, document: Document) -> bool:
     """Return whether a document has what a criterion asks; a property it does not have never matches."""
-    found = lookup(document, criterion["operandLeft"])
-    values = found if isinstance(found, list) else [found]
-    wanted = criterion["operandRight"]
-    if isinstance(wanted, dict):
-        wanted = wanted.get("@id", wanted.get("@value", wanted))
-    compare = OPERATORS[criterion["operator"]]
-    return any(each is not _ABSENT and compare(_plain(each), wanted) for each in values)
+    values = names.find_all(document, criterion["operandLeft"])
+    return bool(values) and OPERATORS[criterion["operator"]](values, criterion["operandRight"])
 
 
-def _plain(value: Any) -> Any:
-    return value.get("@id", value.get("@value", value)) if isinstance(value, dict) else value
+def select(
+    documents: Iterable[Document],
+    spec: Spec,
+    fields: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+) -> list[Document]:
+    """Return the page of documents that a query asks for.
 
-
-def lookup(document: Document, name: str) -> Any:
-    """Return the value behind a name or path, or a mark that no document has it."""
-    if name in document:
-        return document[name]
-    for spelled in (name.removeprefix("edc:").removeprefix(EDC), EDC + name):
-        if spelled in document:
-            return document[spelled]
-    here: Any = document
-    segments = [quoted or bare for quoted, bare in _SEGMENT.findall(name)]
-    for segment in segments[1:] if segments[:1] == ["properties"] else segments:
-        if not isinstance(here, dict):
-            return _ABSENT
-        here = here.get(segment, here.get(segment.removeprefix(EDC), here.get(_compact(segment), _ABSENT)))
-    return here
-
-
-def _compact(name: str) -> str:
-    """Return the prefixed spelling of a Dublin Core or DCAT term, as our own catalog writes it."""
-    for prefix, namespace in (("dct:", "http://purl.org/dc/terms/"), ("dcat:", "http://www.w3.org/ns/dcat#")):
-        if name.startswith(namespace):
-            return prefix + name.removeprefix(namespace)
-    return name
-
-
-def _like(*, ignore_case: bool) -> Callable[[Any, Any], bool]:
-    def compare(value: Any, pattern: Any) -> bool:
-        parts = (re.escape(part).replace("_", ".") for part in str(pattern).split("%"))
-        flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
-        return re.fullmatch(".*?".join(parts), str(value), flags) is not None
-
-    return compare
-
-
-def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(value: Any, wanted: Any) -> bool:
-        try:
-            return test(float(value), float(wanted))
-        except (TypeError, ValueError):
-            return test(str(value), str(wanted))
-
-    return compare
-
-
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda value, wanted: bool(value == wanted or str(value) == str(wanted)),
-    "!=": lambda value, wanted: str(value) != str(wanted),
-    "like": _like(ignore_case=False),
-    "ilike": _like(ignore_case=True),
-    "in": lambda value, wanted: str(value) in [str(_plain(each)) for each in wanted],
-    "not in": lambda value, wanted: str(value) not in [str(_plain(each)) for each in wanted],
-    "contains": lambda value, wanted: str(wanted) in str(value),
-    "<": _ordered(lambda value, wanted: value < wanted),
-    "<=": _ordered(lambda value, wanted: value <= wanted),
-    ">": _ordered(lambda value, wanted: value > wanted),
-    ">=": _ordered(lambda value, wanted: value >= wanted),
-}
-
-
-def select(documents: Iterable[Document], spec: Spec, fields: Sequence[str]) -> list[Document]:
-    """Return the page of documents that a query asks for; `fields` are the names it may ask about.
+    `fields` are the names that may be asked about, `aliases` other words for some of them; `id` is always one for
+    `@id`.
 
     Raises:
         InvalidInputError: it asks about another field.
     """
-    allowed = {*fields, *(EDC + each for each in fields), *("edc:" + each for each in fields)}
+    known = {"id": "@id", **(aliases or {}), **{each: each for each in ("@id", *fields)}}
+    wanted = []
     for at, each in enumerate(spec.criteria):
-        if each["operandLeft"] not in allowed:
-            known = ", ".join(fields)
+        left = known.get(names.canonical(each["operandLeft"]))
+        if left is None:
+            listed = ", ".join(known)
             place = f"$.filterExpression[{at}].operandLeft"
             raise errors.InvalidInputError(
-                f"no filter for {each['operandLeft'][:100]}; there is: {known}", path=place
+                f"no filter for {each['operandLeft'][:100]}; there is: {listed}", path=place
             )
-    if spec.sort_field and spec.sort_field not in allowed:
-        raise errors.InvalidInputError(f"no order by {spec.sort_field[:100]}", path="$.sortField")
-    return page([each for each in documents if matches_all(spec.criteria, each)], spec)
-
-
-def page(documents: list[Document], spec: Spec) -> list[Document]:
-    """Return documents in the order, and the part, that a query asks for."""
-    if spec.sort_field:
-        documents = sorted(documents, key=lambda each: _sort_key(each, spec.sort_field))
-    if spec.descending:
-        documents = (
-            documents[::-1]
-            if not spec.sort_field
-            else sorted(documents, key=lambda each: _sort_key(each, spec.sort_field), reverse=True)
+        wanted.append({**each, "operandLeft": left})
+    order = known.get(names.canonical(spec.sort_field), "") if spec.sort_field else ""
+    if spec.sort_field and not order:
+        raise errors.InvalidInputError(
+            f"no order by {spec.sort_field[:100]}; there is: {', '.join(known)}", path="$.sortField"
         )
+    return page([each for each in documents if matches_all(wanted, each)], spec, order)
+
+
+def page(documents: list[Document], spec: Spec, sort_field: str | None = None) -> list[Document]:
+    """Return documents, given in the order of creation, in the order and the part that a query asks for.
+
+    What is equal in the order keeps that of creation, or in descending order the reverse: the newest comes first.
+    """
+    order = spec.sort_field if sort_field is None else sort_field
+    if order:
+        documents = sorted(documents, key=lambda each: _sort_key(each, order))
+    if spec.descending:
+        documents = documents[::-1]
     return documents[spec.offset : spec.offset + spec.limit]
 
 
 def _sort_key(document: Document, field: str) -> tuple[int, float, str]:
-    value = lookup(document, field)
+    value = next((plain(each) for each in names.find_all(document, field)), None)
     if isinstance(value, int | float):
-        return (0, float(value), "")
-    return (1, 0.0, "" if value is _ABSENT or value is None else str(value))
+        return (0, float(min(max(value, -_FAR), _FAR)), "")
+    return (1, 0.0, "" if value is None else text(value))

@@ -83,7 +83,7 @@ class StreamResponse:
         self._url = url
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, at most 1 MiB at a time.
+        """Yield the body as it comes, at most 1 MiB at a time, all of what came also when it breaks off.
 
         Raises:
             TransientDeliveryError: it broke off, or nothing came for the time that `stream` was given.
@@ -92,6 +92,8 @@ class StreamResponse:
             try:
                 chunk = await self._content.read(CHUNK_BYTES)
             except _FAILURES as error:
+                while rest := self._content._read_nowait(CHUNK_BYTES):  # noqa: SLF001  no public way is left then
+                    yield rest
                 raise _translated(error, self._url) from error
             if not chunk:
                 return

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 
 import pytest
+from support.pair import wait_for
 
 from comity import errors
 from comity.net import http
@@ -475,6 +476,29 @@ async def test_stream_gives_every_byte_in_chunks_of_at_most_one_mib(serve, clien
     assert b"".join(got) == b"".join(parts)
     assert max(map(len, got)) <= MIB
     assert server.requests[0][1]["Range"] == "bytes=0-"
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000000\r\n", b"Transfer-Encoding: chunked\r\n"])
+async def test_stream_gives_what_came_before_the_connection_broke(serve, client, framing):
+    came = bytes(range(250)) * 1200
+    sent = came if framing.startswith(b"Content") else b"%x\r\n%s\r\n" % (len(came), came)
+    reset = asyncio.Event()
+
+    async def resets():
+        yield OK_HEAD + framing + b"\r\n" + sent
+        await reset.wait()
+        raise ConnectionResetError  # the server's end aborts the connection
+
+    server = await serve(lambda *_: resets())
+    async with client.stream("GET", server.url) as stream:
+        await wait_for(lambda: stream._content.total_bytes == len(came))
+        reset.set()
+        await wait_for(lambda: stream._content.exception() is not None)
+        got = []
+        with pytest.raises(errors.TransientDeliveryError, match="broke"):  # noqa: PT012  a loop is what fails
+            async for chunk in stream.chunks():
+                got.append(chunk)  # noqa: PERF401  the loop raises
+    assert b"".join(got) == came
 
 
 async def test_stream_has_no_limit_on_time_but_on_silence(serve, client):

@@ -53,7 +53,7 @@ def test_catalog_for_programs_is_the_whole_answer(comity, catalog):
     assert json.loads(comity("catalog", "alpha", "--json").out) == CATALOG
 
 
-@pytest.mark.parametrize("asset", ["0123", PACKAGE["@id"], "turbine housing"])
+@pytest.mark.parametrize("asset", ["0123", PACKAGE["@id"], "turbine housing", "turb"])
 def test_one_asset_is_shown_with_every_offer(comity, catalog, asset):
     assert comity("catalog", "alpha", asset).out == (
         f"asset     {PACKAGE['@id']}\n"

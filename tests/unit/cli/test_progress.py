@@ -51,3 +51,28 @@ def test_reason_of_a_partner_is_told_without_its_control_characters():
     console = Console(file=io.StringIO(), width=80)
     progress.Story(console, str).tell({**PULLING, "error": "\x1b[2Jgone [red]"})
     assert "waiting      ?[2Jgone [red]; it is tried again\n" in console.file.getvalue()
+
+
+def test_nothing_is_shown_of_an_amount_that_is_not_known():
+    console = terminal()
+    with progress.Story(console, str) as story:
+        story.tell({"stage": "NEGOTIATING", "negotiationId": "n"})
+        before = "".join(
+            segment.text for segment in console.render_lines(story._bar.get_renderable(), pad=False)[0]
+        )
+        story.tell({**PULLING, "filesTotal": 0})
+    assert before.strip().endswith("negotiating")
+    assert "pulling      2.0 GB" in console.file.getvalue()
+
+
+def test_joined_exchange_that_is_agreed_is_not_told_to_be_negotiating():
+    console = terminal()
+    progress.Story(console, str).tell({**PULLING, "negotiationId": "n", "agreementId": "urn:uuid:a"})
+    assert "negotiating" not in console.file.getvalue()
+    assert "agreed       a" in console.file.getvalue()
+
+
+def test_agreement_that_was_there_before_is_said_to_be_in_force():
+    console = terminal()
+    progress.Story(console, str).tell({**PULLING, "agreementId": "urn:uuid:a"})
+    assert "agreed       a, in force already\n" in console.file.getvalue()

@@ -4,7 +4,8 @@ from comity.delivery import retry
 
 
 @pytest.mark.parametrize(
-    ("attempts", "ceiling_s"), [(0, 0.25), (1, 0.5), (2, 1.0), (6, 16.0), (7, 30.0), (20, 30.0), (10**9, 30.0)]
+    ("attempts", "ceiling_s"),
+    [(0, 0.25), (1, 0.5), (2, 1.0), (6, 16.0), (7, 30.0), (20, 30.0), (10**9, 30.0)],
 )
 def test_the_pause_doubles_up_to_thirty_seconds(attempts, ceiling_s):
     assert retry.delay_s(attempts, 0.999_999) == pytest.approx(ceiling_s, rel=1e-5)
@@ -19,7 +20,8 @@ def test_jitter_is_full():
 
 
 @pytest.mark.parametrize(
-    ("asked_s", "pause_s"), [(None, 0.125), (0.0, 0.125), (-5.0, 0.125), (0.1, 0.125), (7.0, 7.0), (1e9, 3600.0)]
+    ("asked_s", "pause_s"),
+    [(None, 0.125), (0.0, 0.125), (-5.0, 0.125), (0.1, 0.125), (7.0, 7.0), (1e9, 3600.0)],
 )
 def test_the_partners_wish_is_a_lower_bound_up_to_an_hour(asked_s, pause_s):
     assert retry.delay_s(0, 0.5, asked_s=asked_s) == pause_s

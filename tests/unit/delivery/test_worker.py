@@ -224,6 +224,12 @@ async def test_a_refusal_ends_it_with_the_partners_words():
     assert len(scene.post.sent) == 1
 
 
+async def test_an_answer_that_says_yes_but_cannot_be_read_is_an_acknowledgement():
+    scene = Scene(Outcomes(a_row()), Post(refusal(200, "the answer is too large")))
+    await scene.send()
+    assert scene.outcomes.told == [("acknowledged", 1, b"", "Bearer 1")]
+
+
 @pytest.mark.parametrize("status", [400, 404, 409, 401])
 async def test_a_refused_retry_of_what_had_arrived_is_an_acknowledgement(status):
     scene = Scene(Outcomes(a_row()), Post(transient(outcome_unknown=True), refusal(status)))

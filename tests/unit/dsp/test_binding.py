@@ -21,14 +21,21 @@ def test_a_pid_is_one_segment_of_a_path(pid, written):
     assert binding.segment(pid) == written
 
 
-@pytest.mark.parametrize("address", ["https://a.example/dsp", "https://a.example/dsp/", "https://a.example/dsp//"])
+@pytest.mark.parametrize(
+    "address", ["https://a.example/dsp", "https://a.example/dsp/", "https://a.example/dsp//"]
+)
 def test_an_address_is_extended_with_or_without_a_slash_at_its_end(address):
     assert binding.join(address, "/negotiations/request") == "https://a.example/dsp/negotiations/request"
 
 
 @pytest.mark.parametrize(
     "address",
-    ["https://a.example", "http://127.0.0.1:8080/dsp/2025-1/", "https://[2001:db8::1]:8443/x", "HTTPS://A.example/~x"],
+    [
+        "https://a.example",
+        "http://127.0.0.1:8080/dsp/2025-1/",
+        "https://[2001:db8::1]:8443/x",
+        "HTTPS://A.example/~x",
+    ],
 )
 def test_an_address_that_messages_can_be_sent_to_is_taken(address):
     binding.check_address(address, path="$")

@@ -81,7 +81,9 @@ def test_the_datasets_of_a_partners_catalog_are_read_one_or_many(document, ids):
     assert [each["@id"] for each in catalog.read_datasets(document)] == ids
 
 
-@pytest.mark.parametrize("listed", ["x", 1, [None], [{}], [{"@id": 1}], [[{"@id": "a"}]], [{"@id": "a"}, "b"]])
+@pytest.mark.parametrize(
+    "listed", ["x", 1, [None], [{}], [{"@id": 1}], [[{"@id": "a"}]], [{"@id": "a"}, "b"]]
+)
 def test_what_is_no_dataset_is_refused(listed):
     with pytest.raises(errors.InvalidInputError) as caught:
         catalog.read_datasets({"dataset": listed})

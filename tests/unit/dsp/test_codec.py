@@ -51,7 +51,7 @@ def test_an_id_is_kept():
 def test_one_of_several_expected_messages_is_read():
     message, _ = codec.decode(body(GOOD), Event, Verification)
     assert type(message) is Verification
-    with pytest.raises(errors.InvalidInputError, match="Event.* or ContractAgreement.*, got 'Contract"):
+    with pytest.raises(errors.InvalidInputError, match=r"Event.* or ContractAgreement.*, got 'Contract"):
         codec.decode(body(REQUEST), Event, Verification)
 
 
@@ -63,7 +63,12 @@ def test_one_of_several_expected_messages_is_read():
         (GOOD, {"@context": "https://w3id.org/dspace/2024/1/context.json"}, "$.@context", "must name"),
         (GOOD, {"@context": {"@vocab": terms.CONTEXT}}, "$.@context", "must name"),
         (GOOD, {"@context": 1}, "$.@context", "must name"),
-        (GOOD, {"@type": "ContractRequestMessage"}, "$.@type", "expected ContractAgreementV.*, got 'ContractR"),
+        (
+            GOOD,
+            {"@type": "ContractRequestMessage"},
+            "$.@type",
+            "expected ContractAgreementV.*, got 'ContractR",
+        ),
         (GOOD, {"@type": None}, "$.@type", "got None"),
         (GOOD, {"@type": {"@id": "x"}}, "$.@type", "got {'@id': 'x'}"),
         (GOOD, {"@type": ["a", "b"]}, "$.@type", "expected"),
@@ -114,13 +119,20 @@ def test_a_long_wrong_type_is_not_repeated_back():
 
 
 def test_deep_content_of_a_field_that_may_be_anything_is_refused_as_too_deep():
-    whole = body(GOOD, **{"@type": "CatalogRequestMessage"})[:-1] + b',"filter":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    whole = (
+        body(GOOD, **{"@type": "CatalogRequestMessage"})[:-1]
+        + b',"filter":'
+        + b"[" * 5000
+        + b"]" * 5000
+        + b"}"
+    )
     with pytest.raises(errors.InvalidInputError, match="nested too deeply"):
         codec.decode(whole, messages.CatalogRequestMessage)
 
 
 @pytest.mark.parametrize(
-    ("name", "bare"), [("dspace:A", "A"), (terms.NAMESPACE + "A", "A"), ("A", "A"), (["A"], "A"), (None, None)]
+    ("name", "bare"),
+    [("dspace:A", "A"), (terms.NAMESPACE + "A", "A"), ("A", "A"), (["A"], "A"), (None, None)],
 )
 def test_a_type_is_read_without_its_prefix(name, bare):
     assert codec.bare_type(name) == bare

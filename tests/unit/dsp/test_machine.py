@@ -18,9 +18,7 @@ def messages_of(kind):
 
 
 CELLS = [
-    (kind, *cell)
-    for kind in KINDS
-    for cell in itertools.product(states(kind), messages_of(kind), SENDERS)
+    (kind, *cell) for kind in KINDS for cell in itertools.product(states(kind), messages_of(kind), SENDERS)
 ]
 
 

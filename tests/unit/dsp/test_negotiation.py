@@ -4,7 +4,13 @@ from comity import errors
 from comity.dsp import machine, messages, negotiation, terms
 
 RULE = {"action": "use", "constraint": [{"leftOperand": "count", "operator": "lteq", "rightOperand": "3"}]}
-OFFER = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [RULE], "profile": "https://p.example"}
+OFFER = {
+    "@id": "urn:o",
+    "@type": "Offer",
+    "target": "asset",
+    "permission": [RULE],
+    "profile": "https://p.example",
+}
 PARTIES = {"provider_id": "did:web:beta", "consumer_id": "did:web:alpha"}
 AGREEMENT = negotiation.agreement_document(
     OFFER, agreement_id="urn:a", timestamp="2026-01-01T00:00:00.000Z", **PARTIES
@@ -64,7 +70,14 @@ def test_the_place_is_below_where_the_offer_lies():
 
 
 def test_an_offer_for_a_message_takes_the_terms_verbatim_and_nothing_else():
-    policy = {"@id": "p", "@type": "Set", "permission": [RULE], "prohibition": [], "dct:title": "T", "target": "x"}
+    policy = {
+        "@id": "p",
+        "@type": "Set",
+        "permission": [RULE],
+        "prohibition": [],
+        "dct:title": "T",
+        "target": "x",
+    }
     found = negotiation.message_offer(policy, offer_id="urn:o", target="asset")
     assert found == {"@id": "urn:o", "@type": "Offer", "permission": [RULE], "target": "asset"}
     assert found["permission"] is policy["permission"]

@@ -31,8 +31,15 @@ def test_an_agreement_may_come_before_the_answer_to_our_request():
 
 
 def test_a_message_that_overtook_ours_withdraws_ours():
-    step = process.receive(TRANSFER, terms.STARTED, terms.COMPLETED, machine.SUSPENSION, CONSUMER)
-    assert step == Step(terms.STARTED, terms.SUSPENDED, withdrawn=True)
+    step = process.receive(TRANSFER, terms.STARTED, terms.SUSPENDED, machine.COMPLETION, CONSUMER)
+    assert step == Step(terms.STARTED, terms.COMPLETED, withdrawn=True)
+
+
+def test_a_message_that_met_our_completion_is_to_be_sent_again():
+    with pytest.raises(errors.ConflictError, match="TransferSuspensionMessage met our completion"):
+        process.receive(TRANSFER, terms.STARTED, terms.COMPLETED, machine.SUSPENSION, CONSUMER)
+    step = process.receive(TRANSFER, terms.STARTED, terms.COMPLETED, machine.TRANSFER_TERMINATION, CONSUMER)
+    assert step == Step(terms.STARTED, terms.TERMINATED, withdrawn=True)
 
 
 def test_a_termination_is_taken_whatever_of_ours_is_on_its_way():
@@ -51,20 +58,17 @@ def test_a_termination_is_taken_whatever_of_ours_is_on_its_way():
         (NEGOTIATION, terms.REQUESTED, machine.AGREEMENT, PROVIDER),
         (TRANSFER, terms.STARTED, machine.SUSPENSION, CONSUMER),
         (TRANSFER, terms.SUSPENDED, machine.START, CONSUMER),
+        (TRANSFER, terms.STARTED, machine.COMPLETION, CONSUMER),
+        (NEGOTIATION, terms.VERIFIED, machine.FINALIZE, PROVIDER),
     ],
 )
-def test_nothing_but_an_end_overtakes_our_own_termination(kind, state, message, sender):
+def test_nothing_but_a_termination_overtakes_our_own_termination(kind, state, message, sender):
     with pytest.raises(errors.RemoteProtocolError, match=f"{message} comes too late"):
         process.receive(kind, state, terms.TERMINATED, message, sender)
 
 
-def test_a_process_that_ended_well_at_the_partner_is_not_held_up_by_our_termination():
-    step = process.receive(NEGOTIATION, terms.VERIFIED, terms.TERMINATED, machine.FINALIZE, PROVIDER)
-    assert step == Step(terms.VERIFIED, terms.FINALIZED, withdrawn=True)
-
-
 def test_what_is_legal_neither_before_nor_after_ours_is_the_partners_error():
-    with pytest.raises(errors.RemoteProtocolError, match="VerificationMessage from the consumer .* OFFERED"):
+    with pytest.raises(errors.RemoteProtocolError, match=r"VerificationMessage from the consumer .* OFFERED"):
         process.receive(NEGOTIATION, terms.REQUESTED, terms.OFFERED, machine.VERIFICATION, CONSUMER)
     with pytest.raises(errors.RemoteProtocolError, match="not allowed in state FINALIZED"):
         process.receive(NEGOTIATION, terms.FINALIZED, None, machine.NEGOTIATION_TERMINATION, CONSUMER)
@@ -78,8 +82,9 @@ def test_every_step_that_is_taken_is_a_row_of_the_table(kind):
     for state, intent, message, sender in itertools.product(states, states, keys, (CONSUMER, PROVIDER)):
         try:
             step = process.receive(kind, state, intent, message, sender)
-        except errors.RemoteProtocolError:
-            assert (state, message, sender) not in table or intent == terms.TERMINATED
+        except (errors.RemoteProtocolError, errors.ConflictError):
+            ends = {terms.TERMINATED, terms.COMPLETED}
+            assert (state, message, sender) not in table or intent in ends
             continue
         assert step.after == table[(step.before, message, sender)]
         assert step.before == (intent if step.implied else state)
@@ -103,6 +108,4 @@ def test_our_termination_follows_what_is_on_its_way():
     with pytest.raises(errors.LocalProtocolError, match="in state TERMINATED"):
         process.move(TRANSFER, terms.STARTED, terms.TERMINATED, machine.TRANSFER_TERMINATION, PROVIDER)
     with pytest.raises(errors.LocalProtocolError, match="in state FINALIZED"):
-        process.move(
-            NEGOTIATION, terms.VERIFIED, terms.FINALIZED, machine.NEGOTIATION_TERMINATION, PROVIDER
-        )
+        process.move(NEGOTIATION, terms.VERIFIED, terms.FINALIZED, machine.NEGOTIATION_TERMINATION, PROVIDER)

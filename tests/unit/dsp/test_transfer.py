@@ -56,13 +56,19 @@ def test_our_data_address_is_read_as_it_was_meant():
         (address(authorization="Basic dDp0", authType="basic"), Access(ENDPOINT, "Basic dDp0")),
         (address(authorization="raw", authType="apikey"), Access(ENDPOINT, "raw")),
         (address(**{"authorization": "raw", EDC + "authType": "apikey"}), Access(ENDPOINT, "raw")),
-        (address(None, **{EDC + "endpoint": ENDPOINT, EDC + "authorization": "t"}), Access(ENDPOINT, "Bearer t")),
+        (
+            address(None, **{EDC + "endpoint": ENDPOINT, EDC + "authorization": "t"}),
+            Access(ENDPOINT, "Bearer t"),
+        ),
         ({"endpoint": ENDPOINT + "?sig=1"}, Access(ENDPOINT + "?sig=1", None)),
         (
             {"endpoint": ENDPOINT, "endpointProperties": {"name": "authorization", "value": "t"}},
             Access(ENDPOINT, "Bearer t"),
         ),
-        ({"endpoint": ENDPOINT, "endpointProperties": ["x", {"name": 1}, {"name": "authorization"}]}, Access(ENDPOINT, None)),
+        (
+            {"endpoint": ENDPOINT, "endpointProperties": ["x", {"name": 1}, {"name": "authorization"}]},
+            Access(ENDPOINT, None),
+        ),
     ],
 )
 def test_a_data_address_is_read_in_either_spelling(given, found):

@@ -95,7 +95,10 @@ def test_a_removed_row_is_found(at):
 
 @pytest.mark.parametrize("at", range(4))
 def test_a_removed_row_is_found_also_when_the_others_close_up(at):
-    rows = [(seq, record, stored) for seq, (_, record, stored) in enumerate([*chain(5)[:at], *chain(5)[at + 1 :]], 1)]
+    rows = [
+        (seq, record, stored)
+        for seq, (_, record, stored) in enumerate([*chain(5)[:at], *chain(5)[at + 1 :]], 1)
+    ]
     with pytest.raises(BrokenChainError, match=f"row {at + 1} was altered"):
         entry.verify(rows)
 

@@ -1,0 +1,85 @@
+"""Policies on the wire: the definition that is stored, and the offer that is asked for or made.
+
+What comes in may have any spelling that `odrl` reads. An offer whose members already have the protocol's names stays
+as it is, letter for letter, since the partner compares it with its own; any other is written in the protocol's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from comity import errors
+from comity.management import wire
+from comity.odrl import model
+
+Document = dict[str, Any]
+T = TypeVar("T")
+PATH = "$.policy"
+TERMS = ("profile", "permission", "prohibition", "obligation")
+_PREFIXES = ("odrl:", "http://www.w3.org/ns/odrl/2/", "https://www.w3.org/ns/odrl/2/")
+
+
+class Offer(Struct, frozen=True):
+    """An offer as somebody wants it: `terms` are its rules; `id`, `target` and `assigner` are empty if not given."""
+
+    id: str
+    target: str
+    assigner: str
+    terms: Document
+
+
+def read(body: Document) -> Document:
+    """Return the policy of a body as it is stored: in one spelling, without its context.
+
+    Raises:
+        InvalidInputError: it cannot be read, or has a term that could not be enforced; with the place.
+    """
+    given = wire.mapping(body, "policy", required=True)
+
+    def make() -> Document:
+        parsed = model.parse(given)
+        model.check(parsed)
+        named = {"@id": parsed.id} if parsed.id else {}
+        return {**parsed.extra, **named, "@type": parsed.type or "Set", **model.terms(parsed)}
+
+    return _below(make)
+
+
+def read_offer(body: Document, *, enforced: bool = False) -> Offer:
+    """Return the policy of a body as an offer; `enforced`: we make it, so every term must be one that we keep.
+
+    Raises:
+        InvalidInputError: it cannot be read, or permits nothing; with the place.
+    """
+    given = wire.mapping(body, "policy", required=True)
+
+    def make() -> Offer:
+        parsed = model.parse(given)
+        if enforced:
+            model.check(parsed)
+        terms = model.terms(parsed)
+        if _has_plain_names(given):
+            terms = {name: given[name] for name in TERMS if given.get(name)}
+        return Offer(parsed.id, parsed.target, parsed.assigner, terms)
+
+    return _below(make)
+
+
+def _below(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except errors.InvalidInputError as error:
+        place = PATH + error.path.removeprefix("$")
+        raise errors.InvalidInputError(error.message, path=place, hint=error.hint) from None
+
+
+def _has_plain_names(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(
+            each is not None and not name.startswith(_PREFIXES) and _has_plain_names(each)
+            for name, each in value.items()
+        )
+    return not isinstance(value, list) or all(map(_has_plain_names, value))

@@ -1,0 +1,179 @@
+"""The same message twice: one effect, and the answer of the first time."""
+
+import asyncio
+
+from support import wire
+from support.pair import offer_of
+from support.process import Process, awaited, finalized, started, transfer
+
+from comity.controlplane import decide
+
+OFFER = {"@id": "urn:offer:1", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
+
+
+async def first(site, peer):
+    await site.publish()
+    process = Process(peer, site)
+    offer = offer_of(await peer.dataset(site))
+    return process, process.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp)
+
+
+async def test_a_first_message_repeated_has_one_effect_and_one_answer(site, peer):
+    process, document = await first(site, peer)
+    answers = [await peer.send(site, "/negotiations/request", document) for _ in range(3)]
+    assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
+    process.theirs = answers[0].document["providerPid"]
+    await site.reaches(process.theirs, "AGREED")
+    assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
+    assert len(peer.of("/agreement")) == 1
+
+
+async def test_fifty_at_once_have_one_effect(site, peer):
+    _, document = await first(site, peer)
+    answers = await asyncio.gather(*(peer.send(site, "/negotiations/request", document) for _ in range(50)))
+    assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
+    assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
+    pid = answers[0].document["providerPid"]
+    await site.reaches(pid, "AGREED")
+    assert len(peer.of("/agreement")) == 1
+    assert len(await site.rows("SELECT 1 FROM agreement")) == 1
+    assert [step for step in await site.path_of(pid) if step == ("", "REQUESTED")] == [("", "REQUESTED")]
+
+
+async def test_fifty_verifications_at_once_have_one_effect(site, peer):
+    process, document = await first(site, peer)
+    process.theirs = (await peer.send(site, "/negotiations/request", document)).document["providerPid"]
+    await site.reaches(process.theirs, "AGREED")
+    verification = process.message("ContractAgreementVerificationMessage")
+    path = f"/negotiations/{process.theirs}/agreement/verification"
+    answers = await asyncio.gather(*(peer.send(site, path, verification) for _ in range(50)))
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+    await site.reaches(process.theirs, "FINALIZED")
+    assert len(peer.of("/events")) == 1
+
+
+async def test_a_first_message_with_another_id_is_known_by_its_pid(site, peer):
+    _, document = await first(site, peer)
+    one = await peer.send(site, "/negotiations/request", document)
+    two = await peer.send(site, "/negotiations/request", {**document, "@id": wire.new_id()})
+    three = await peer.send(site, "/negotiations/request", {n: v for n, v in document.items() if n != "@id"})
+    assert one.body == two.body == three.body
+    assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
+
+
+async def test_a_pid_in_use_with_another_request_is_refused(site, peer):
+    _, document = await first(site, peer)
+    await peer.send(site, "/negotiations/request", document)
+    changed = {**document, "offer": {**document["offer"], "permission": [{"action": "read"}]}}
+    answer = await peer.send(site, "/negotiations/request", changed)
+    assert answer.status == 400
+    assert "in use" in answer.reason
+
+
+async def test_the_same_id_with_another_body_is_refused(site, peer):
+    record = await site.request(peer, OFFER)
+    await site.reaches(record.id, "REQUESTED")
+    process = awaited(peer, site, record.id)
+    assert (await process.send("ContractOfferMessage", offer=OFFER, id_="urn:message:1")).status == 200
+    answer = await process.send("ContractOfferMessage", offer={**OFFER, "@id": "urn:offer:2"}, id_="urn:message:1")
+    assert answer.status == 400
+    assert "@id" in answer.reason
+    assert (await site.negotiation(record.id)).offer["@id"] == "urn:offer:1"
+
+
+async def test_the_same_id_with_another_kind_of_message_is_refused(site, peer):
+    record = await site.request(peer, OFFER)
+    await site.reaches(record.id, "REQUESTED")
+    process = awaited(peer, site, record.id)
+    assert (await process.send("ContractOfferMessage", offer=OFFER, id_="urn:message:1")).status == 200
+    assert (await process.terminate(id_="urn:message:1")).status == 400
+    assert await process.state() == "OFFERED"
+
+
+async def test_a_repeat_of_the_last_message_without_an_id_is_answered_as_before(site, peer):
+    await site.publish()
+    process, _ = await finalized(peer, site)
+    await site.publish("second")
+    other = Process(peer, site)
+    assert (await other.ask(offer_of(await peer.dataset(site, "second")))).status == 201
+    await site.reaches(other.theirs, "AGREED")
+    answers = [await other.send("ContractAgreementVerificationMessage", id_=None) for _ in range(2)]
+    assert [(a.status, a.document["state"]) for a in answers] == [(200, "VERIFIED"), (200, "VERIFIED")] or [
+        (a.status, a.document["state"]) for a in answers
+    ] == [(200, "VERIFIED"), (200, "FINALIZED")]
+    await site.reaches(other.theirs, "FINALIZED")
+    assert len(peer.of(f"/{other.pid}/events")) == 1
+    assert await process.state() == "FINALIZED"
+
+
+async def test_an_old_message_repeated_after_the_end_is_answered_as_before(site, peer):
+    process, document = await first(site, peer)
+    process.theirs = (await peer.send(site, "/negotiations/request", document)).document["providerPid"]
+    await site.reaches(process.theirs, "AGREED")
+    verification = process.message("ContractAgreementVerificationMessage")
+    path = f"/negotiations/{process.theirs}/agreement/verification"
+    one = await peer.send(site, path, verification)
+    await site.reaches(process.theirs, "FINALIZED")
+    two = await peer.send(site, path, verification)
+    assert (one.status, one.body) == (two.status, two.body)
+    assert (await peer.send(site, "/negotiations/request", document)).document["state"] == "REQUESTED"
+
+
+async def test_repeats_leave_one_record_of_each_step(site, peer):
+    process, document = await first(site, peer)
+    for _ in range(5):
+        process.theirs = (await peer.send(site, "/negotiations/request", document)).document["providerPid"]
+    await site.reaches(process.theirs, "AGREED")
+    taken = [each for each in await site.entries(process.theirs) if each["direction"] == "in"]
+    assert len(taken) == 1
+
+
+async def test_a_transfer_request_repeated_is_known_by_its_pid(site, peer):
+    await site.publish()
+    _, agreement_id = await finalized(peer, site)
+    process = transfer(peer, site)
+    fields = {"agreementId": agreement_id, "format": "HttpData-PULL", "callbackAddress": peer.dsp}
+    document = process.message("TransferRequestMessage", **fields)
+    answers = await asyncio.gather(
+        *(peer.send(site, "/transfers/request", {**document, "@id": wire.new_id()}) for _ in range(20))
+    )
+    assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
+    await site.reaches(answers[0].document["providerPid"], "STARTED")
+    assert len(peer.of(f"/{process.pid}/start")) == 1
+    assert (await site.rows("SELECT uses FROM agreement"))[0][0] == 1
+
+
+async def test_suspend_start_suspend_with_equal_bodies_are_three_steps(site, peer):
+    await site.publish()
+    _, agreement_id = await finalized(peer, site)
+    process, _, _ = await started(peer, site, agreement_id)
+    for _ in range(2):
+        assert (await process.send("TransferSuspensionMessage", id_=None, reason=["pause"])).status == 200
+        await site.reaches(process.theirs, "SUSPENDED")
+        assert (await process.send("TransferStartMessage", id_=None)).status == 200
+        await site.reaches(process.theirs, "STARTED")
+    starts = peer.of(f"/{process.pid}/start")
+    assert len(starts) == 3
+
+
+async def test_a_completion_repeated_is_answered_as_before(site, peer):
+    await site.publish()
+    _, agreement_id = await finalized(peer, site)
+    process, _, _ = await started(peer, site, agreement_id)
+    answers = [await process.send("TransferCompletionMessage", id_=None) for _ in range(3)]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+    assert (await process.send("TransferSuspensionMessage", reason=["x"])).status == 400
+
+
+async def test_a_consumer_takes_a_repeated_agreement_once(site, peer):
+    record = await site.request(peer, OFFER)
+    await site.reaches(record.id, "REQUESTED")
+    process = awaited(peer, site, record.id)
+    agreement = wire.agreement(OFFER, assigner=peer.did, assignee=site.did)
+    document = process.message("ContractAgreementMessage", agreement=agreement)
+    answers = [await process.send("ContractAgreementMessage", document=document) for _ in range(3)]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+    await site.reaches(record.id, "VERIFIED")
+    assert len(peer.of("/verification")) == 1
+    assert len(await site.rows("SELECT 1 FROM agreement")) == 1
+    assert decide.VERIFY

@@ -1,0 +1,197 @@
+"""Who is asking: tokens, partners, and the one answer for what is missing and what is another's."""
+
+import time
+
+import pytest
+from support import wire
+from support.pair import offer_of
+from support.peer import Peer
+from support.process import PATHS, Process, finalized, started, transfer
+
+from comity.controlplane import partners
+from comity.identity import jose
+
+MISSING = "urn:uuid:00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+async def other(peers, site):
+    """A second partner, with an identity as good as the first one's."""
+    made = await peers()
+    await site.befriend(made)
+    return made
+
+
+def body_of(kind, consumer_pid, provider_pid):
+    fields = {"consumerPid": consumer_pid, "providerPid": provider_pid}
+    if kind == "ContractAgreementMessage":
+        fields["agreement"] = wire.agreement({"permission": [{"action": "use"}]}, target="asset", assigner="a", assignee="b")
+    if kind in {"ContractOfferMessage", "ContractRequestMessage"}:
+        fields["offer"] = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
+    if kind == "ContractNegotiationEventMessage":
+        fields["eventType"] = "FINALIZED"
+    return wire.message(kind, **fields)
+
+
+async def test_anothers_process_looks_exactly_like_a_missing_one_on_every_endpoint(site, peer, other):
+    await site.publish()
+    negotiation, agreement_id = await finalized(peer, site)
+    handed, _, _ = await started(peer, site, agreement_id)
+    for process in (negotiation, handed):
+        kinds = [kind for kind in PATHS if kind.startswith("Transfer") == (process.collection == "transfers")]
+        for kind in kinds:
+            if kind == "TransferRequestMessage":
+                continue
+            for role_pids in ((process.pid, "{}"), ("{}", process.pid)):
+                answers = []
+                for pid in (process.theirs, MISSING):
+                    consumer_pid, provider_pid = (each.format(pid) for each in role_pids)
+                    document = {**body_of(kind, consumer_pid, provider_pid), "@id": "urn:x"}
+                    answer = await other.send(site, f"/{process.collection}/{pid}/{PATHS[kind]}", document)
+                    answers.append((answer.status, answer.body.replace(pid.encode(), b"PID")))
+                assert answers[0] == answers[1], kind
+                assert answers[0][0] == 404, kind
+        answers = [await other.get(site, f"/{process.collection}/{pid}") for pid in (process.theirs, MISSING)]
+        assert {answer.status for answer in answers} == {404}
+        assert answers[0].body.replace(process.theirs.encode(), MISSING.encode()) == answers[1].body
+        assert dict(answers[0].headers).keys() == dict(answers[1].headers).keys()
+    assert await negotiation.state() == "FINALIZED"
+    assert await handed.state() == "STARTED"
+
+
+async def test_a_third_party_can_use_the_same_pids_for_its_own_processes(site, peer, other):
+    await site.publish()
+    mine, theirs = Process(peer, site), Process(other, site)
+    theirs.pid = mine.pid
+    offer = offer_of(await peer.dataset(site))
+    assert (await mine.ask(offer)).status == (await theirs.ask(offer)).status == 201
+    assert mine.theirs != theirs.theirs
+
+
+async def test_data_of_another_partners_agreement_is_refused_like_an_unknown_one(site, peer, other):
+    await site.publish()
+    _, agreement_id = await finalized(peer, site)
+    answers = [await transfer(other, site).request_data(each) for each in (agreement_id, "urn:unknown")]
+    assert [answer.status for answer in answers] == [400, 400]
+    assert answers[0].document["reason"] == answers[1].document["reason"]
+    assert await site.rows("SELECT 1 FROM transfer") == []
+
+
+async def refused(peer, site, step="", **more):
+    await site.publish()
+    process = Process(peer, site)
+    offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
+    document = process.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp)
+    answer = await peer.send(site, "/negotiations/request", document, **more)
+    assert answer.status == 401, answer.body
+    assert answer.document["@type"] == "ContractNegotiationError"
+    assert await site.rows("SELECT 1 FROM token_use") == []
+    return answer.reason
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"audience": "did:web:somebody.example"},
+        {"now_s": int(time.time()) - 400},
+        {"now_s": int(time.time()) + 400},
+        {"lifetime_s": 3600},
+        {"jti": ""},
+        {"jti": "x" * 257},
+        {"body_sha256": "0" * 64},
+        {"authorization": ""},
+        {"authorization": "Bearer "},
+        {"authorization": "Bearer x.y.z"},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Bearer " + "a" * 9000},
+        {"issuer": "did:web:somebody.example"},
+    ],
+    ids=str,
+)
+async def test_a_token_that_does_not_hold_is_refused_with_what_to_change(site, peer, more):
+    assert await refused(peer, site, **more)
+
+
+async def test_a_token_signed_with_another_key_is_refused(site, peer):
+    assert "signature" in await refused(peer, site, key=jose.SigningKey.generate(peer.key.kid))
+
+
+async def test_who_is_not_on_the_list_is_refused_and_its_document_is_never_fetched(site, peers):
+    stranger = await peers()
+    assert "not a partner" in await refused(stranger, site)
+    assert stranger.received == []
+
+
+async def test_a_removed_partner_is_refused_at_once_everywhere(site, peer):
+    await site.publish()
+    negotiation, agreement_id = await finalized(peer, site)
+    _, endpoint, data_token = await started(peer, site, agreement_id)
+    assert (await peer.fetch(endpoint, data_token)).status == 200
+    await partners.remove(site.connector, peer.did)
+    assert (await peer.get(site, f"/negotiations/{negotiation.theirs}")).status == 401
+    assert (await peer.get(site, "/catalog/datasets/asset")).status == 401
+    assert (await peer.send(site, "/catalog/request", wire.message("CatalogRequestMessage"))).status == 401
+    assert (await transfer(peer, site).request_data(agreement_id)).status == 401
+    assert (await peer.fetch(endpoint, data_token)).status == 403
+
+
+async def test_a_partner_whose_document_cannot_be_fetched_is_asked_to_try_again(started, peer, monkeypatch):
+    site = await started("other")
+    await partners.add(site.connector, peer.did, address=peer.dsp)
+    peer.did_status = 503
+    answer = await peer.get(site, "/negotiations/urn:x")
+    assert answer.status == 503
+    assert answer.headers["Retry-After"]
+    assert answer.document["@type"] == "ContractNegotiationError"
+
+
+async def test_a_pinned_key_counts_without_its_document(started, peer):
+    site = await started("pinned")
+    await partners.add(site.connector, peer.did, address=peer.dsp, keys=[{**peer.key.public_jwk(), "kid": peer.key.kid}])
+    peer.did_status = 503
+    assert (await peer.get(site, "/negotiations/urn:x")).status == 404
+
+
+class TestTokenReuse:
+    async def test_the_same_token_with_the_same_body_is_answered_again(self, site, peer):
+        await site.publish()
+        process = Process(peer, site)
+        offer = offer_of(await peer.dataset(site))
+        document = wire.encode(process.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp))
+        authorization = "Bearer " + peer.token(site.did, document)
+        first = await peer.send(site, "/negotiations/request", document, authorization=authorization)
+        again = await peer.send(site, "/negotiations/request", document, authorization=authorization)
+        assert (first.status, first.body) == (again.status, again.body)
+        assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
+
+    async def test_the_same_jti_with_another_body_or_path_is_refused(self, site, peer):
+        await site.publish()
+        process, other = Process(peer, site), Process(peer, site)
+        offer = offer_of(await peer.dataset(site))
+        assert (await process.ask(offer)).status == 201
+        await site.reaches(process.theirs, "AGREED")
+        authorization = "Bearer " + peer.token(site.did, None)
+        path = f"/negotiations/{process.theirs}"
+        assert (await peer.get(site, path, authorization=authorization)).status == 200
+        document = other.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp)
+        answer = await peer.send(site, "/negotiations/request", document, authorization=authorization)
+        assert answer.status == 401
+        assert "another request" in answer.reason
+        assert (await peer.get(site, "/catalog/datasets/asset", authorization=authorization)).status == 401
+        assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
+
+    async def test_a_jti_counts_for_its_issuer_only(self, site, peer, other):
+        for each in (peer, other):
+            assert (await each.get(site, "/catalog/datasets/none", jti="urn:same")).status == 404
+
+    async def test_a_used_token_stays_used_after_a_restart(self, site, peer):
+        await site.publish()
+        authorization = "Bearer " + peer.token(site.did, None)
+        assert (await peer.get(site, "/catalog/datasets/asset", authorization=authorization)).status == 200
+        await site.stop()
+        await site.start()
+        assert (await peer.get(site, "/catalog/datasets/none", authorization=authorization)).status == 401
+
+
+def test_peers_have_names_of_their_own():
+    assert Peer().did != Peer().did
