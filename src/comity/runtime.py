@@ -68,6 +68,7 @@ class Parts:
     public: ASGIApp
     internal: ASGIApp
     worker: Worker
+    open_flows: flows.Flows
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +102,7 @@ async def _running(settings: Settings, made: Connector, client: HttpClient) -> A
     tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(store))]
     await pulling.resume()
     try:
-        yield Parts(made, *_applications(settings, made, open_flows), worker)
+        yield Parts(made, *_applications(settings, made, open_flows), worker, open_flows)
     finally:
         open_flows.cut_all()
         for task in tasks:
@@ -125,7 +126,7 @@ def _connector(
         peers=dsp_net.DspClient(client),
         resolver=resolver,
         egress=guard,
-        files=Files(settings.roots),
+        files=Files(settings.roots, private=str(settings.folder)),
         back_end=HttpSource(client),
         decisions=decisions,
         now_ms=now_ms,
@@ -219,7 +220,7 @@ async def _serve(
         servers = [_server(parts.public, settings), _server(parts.internal, None)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, functools.partial(_stop, servers))
+            loop.add_signal_handler(number, functools.partial(_stop, servers, parts.open_flows))
         _announce(settings)
         await asyncio.gather(servers[0].serve([public]), servers[1].serve([own]))
     log.info("%s has stopped", settings.name)
@@ -266,9 +267,11 @@ def _server(application: ASGIApp, settings: Settings | None) -> _Server:
     return _Server(config)
 
 
-def _stop(servers: list[_Server]) -> None:
+def _stop(servers: list[_Server], open_flows: flows.Flows) -> None:
+    """Let requests finish, but not streams: they may be long, and their receivers go on where they were cut."""
     for server in servers:
         server.should_exit = True
+    open_flows.cut_all()
 
 
 @contextlib.contextmanager

@@ -169,6 +169,7 @@ def _default_roots(folder: Path) -> list[str]:
     for find in (Path.home, Path.cwd):
         with contextlib.suppress(OSError, RuntimeError):  # an account without a home, a folder that is gone
             folders.append(find())
+    # the connector's own data folder is refused below these, but for what was received
     return list(dict.fromkeys(str(each) for each in folders))
 
 
@@ -346,7 +347,14 @@ def signing_key(settings: Settings) -> jose.SigningKey:
     Raises:
         SettingsError: it cannot be read.
     """
-    return jose.SigningKey.load_pem(f"{settings.participant_id}#{KID}", _read_key(settings, "connector.pem"))
+    pem = _read_key(settings, "connector.pem")
+    try:
+        return jose.SigningKey.load_pem(f"{settings.participant_id}#{KID}", pem)
+    except errors.SettingsError:
+        raise errors.SettingsError(
+            f"{settings.folder / 'keys' / 'connector.pem'} is not a private P-256 key in PEM form",
+            hint="put back the key that partners know from a backup",
+        ) from None
 
 
 def seal_key(settings: Settings) -> bytes:

@@ -45,7 +45,16 @@ def _finite(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+def _storable(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**64:  # what is read here is written again, and msgspec writes no more
+        raise errors.InvalidInputError(f"the number {text[:40]} is too large")
+    return number
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_storable
+)
 
 
 def decode(body: bytes) -> Any:

@@ -7,6 +7,7 @@ evidence of every connector must verify and show legal changes of state only.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections import namedtuple
 
@@ -17,7 +18,9 @@ from support.peer import Peer
 
 from comity.db import migrate
 from comity.dsp import machine
+from comity.net import http as net_http
 
+_tls = functools.cache(net_http._tls)
 Pair = namedtuple("Pair", "provider consumer")
 
 
@@ -29,8 +32,14 @@ def template(tmp_path_factory):
     return path
 
 
+@pytest.fixture(autouse=True)
+def authorities(monkeypatch):
+    """Read the system's certificate authorities once for all connectors; no test here speaks TLS."""
+    monkeypatch.setattr(net_http, "_tls", _tls)
+
+
 @pytest.fixture
-async def started(tmp_path, template):
+async def started(tmp_path, template, peers):
     """Starts connectors and checks what they did at the end."""
     sites: list[pairs.Site] = []
 

@@ -7,6 +7,7 @@ starts two that know each other.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 import shutil
@@ -162,12 +163,19 @@ class Site:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(200)
-        self._serving = asyncio.create_task(self._server.serve([bound]))
-        await wait_for(lambda: self._server.started, "the listener")
+        config, self._state = self._server.config, self._server.server_state
+        connection = functools.partial(config.http_protocol_class, config, self._state, {})
+        self._listener = await asyncio.get_running_loop().create_server(connection, sock=bound)
 
     async def stop(self) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        await self._serving
+        """End it as a kill would, for its partners: open connections are dropped."""
+        self._listener.close()
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in list(self._state.connections):
+            each.transport.abort()
         await self._running.__aexit__(None, None, None)
 
     def hold(self, suffix: str, *, answers: bool = False) -> Hold:

@@ -147,7 +147,9 @@ class Served:
         return reached
 
 
-def command(*words: str, folder: Path | None = None, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def command(
+    *words: str, folder: Path | None = None, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMITY, *words],
         env=environment(folder),

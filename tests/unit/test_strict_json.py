@@ -15,7 +15,7 @@ from comity import errors, strict_json
         ),
         (b'"\\ud83d\\ude00"', "😀"),
         (b'{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}', {"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}),
-        (b"12345678901234567890123456789", 12345678901234567890123456789),
+        (b"[18446744073709551615, -9223372036854775808]", [2**64 - 1, -(2**63)]),
         (b"1e-400", 0.0),
         (b'"\\\\ud800"', "\\ud800"),
         (b'""', ""),
@@ -45,6 +45,8 @@ def test_json_is_read(body, value):
         (b"Infinity", "Infinity is not"),
         (b"1e400", "the number 1e400 is too large"),
         (b"-1e999", "too large"),
+        (b"18446744073709551616", "the number 18446744073709551616 is too large"),
+        (b"-9223372036854775809", "too large"),
         (b"9" * 5000, "too many digits"),
         (b"\xef\xbb\xbf{}", "not JSON"),
         (b"\xff", "not valid UTF-8: invalid start byte"),
@@ -116,9 +118,9 @@ def test_an_object_is_read():
 
 
 def test_equal_values_are_equal_bytes_whatever_their_order():
-    first = strict_json.decode(b'{"b": [1, {"d": null, "c": "\\u00e9"}], "a": 10000000000000000000000}')
-    second = strict_json.decode('{"a":10000000000000000000000,"b":[1,{"c":"é","d":null}]}'.encode())
-    written = '{"a":10000000000000000000000,"b":[1,{"c":"é","d":null}]}'.encode()
+    first = strict_json.decode(b'{"b": [1, {"d": null, "c": "\\u00e9"}], "a": 10000000000000000000}')
+    second = strict_json.decode('{"a":10000000000000000000,"b":[1,{"c":"é","d":null}]}'.encode())
+    written = '{"a":10000000000000000000,"b":[1,{"c":"é","d":null}]}'.encode()
     assert strict_json.canonical(first) == strict_json.canonical(second) == written
     assert strict_json.digest(first) == strict_json.digest(second)
 

@@ -79,9 +79,17 @@ def _guarded(application: ASGIApp) -> ASGIApp:
     return app
 
 
-def internal(connector: Connector, accepts: Callable[[str], bool]) -> Starlette:
-    """Return the application for the connector's own people and programs; `accepts` checks an API key."""
-    return _application([_health(), Mount("/management", app=management.application(connector, accepts))])
+def internal(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp:
+    """Return the application for the connector's own people and programs; `accepts` checks an API key.
+
+    The management API answers every path but that of the health check: its problems have one form, also a wrong path.
+    """
+    health, others = _application([_health()]), management.application(connector, accepts)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (health if scope["path"] == "/health" else others)(scope, receive, send)
+
+    return app
 
 
 def _application(routes: list[BaseRoute]) -> Starlette:

@@ -1,4 +1,4 @@
-"""A request's body, read up to a limit: what is longer is refused while it comes, not after it has filled the memory."""
+"""A request's body, read up to a limit: what is longer is refused while it comes, not after it filled the memory."""
 
 from __future__ import annotations
 

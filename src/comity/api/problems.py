@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class MethodError(errors.NotFoundError):
     """The endpoint is there, but not with this method."""
 
-    code = "method-not-allowed"
+    code = "wrong-method"
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         self.allowed = ", ".join(sorted(allowed))

@@ -66,6 +66,7 @@ def init(
 ) -> None:
     """Make a connector: a data folder with its settings and keys."""
     from comity import settings as configuration  # noqa: PLC0415  start-up time
+    from comity.db import migrate  # noqa: PLC0415
 
     here = Invocation(ctx)
     made = configuration.initialize(
@@ -81,6 +82,7 @@ def init(
         mock_identity=mock_identity,
         participant_id=participant,
     )
+    migrate.migrate(made.database)  # here, so that a start needs neither the time nor the memory of it
     thumbprint = _thumbprint(made)
     if here.as_json:
         output.document(_document(made, thumbprint))
@@ -113,6 +115,7 @@ def _document(made: Settings, thumbprint: str) -> dict[str, str]:
 
 def _thumbprint(made: Settings) -> str:
     from comity import settings as configuration  # noqa: PLC0415  start-up time
+    from comity.db import migrate  # noqa: PLC0415
     from comity.identity import jose  # noqa: PLC0415
 
     return jose.thumbprint(configuration.signing_key(made).public_jwk())

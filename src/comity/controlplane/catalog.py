@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,8 @@ Document = dict[str, Any]
 PAGE_DATASETS = 100
 PAGE_ASSETS = 500
 MAX_PAGES = 1000
+BEGINNING = (-1, "")
+CreatedAt = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
 
 class Page(Struct, frozen=True):
@@ -46,15 +48,16 @@ async def serve(connector: Connector, caller: Caller, body: bytes, token: str | 
         IdentityError: the caller is no partner.
     """
     message, _ = codec.decode(body, messages.CatalogRequestMessage)
-    criteria = _criteria(message.filter)
+    spec = _spec(message.filter)
     after = _read_token(token)
 
-    async def unit(tx: Transaction) -> Page:
+    async def unit(tx: Transaction) -> partners.Partner:
         partner = await authenticate.use(tx, caller)
         await _record_request(connector, tx, caller, message, body)
-        return await _page(connector, tx, partner, criteria, after)
+        return partner
 
-    return await connector.database.write(unit)
+    partner = await connector.database.write(unit)
+    return await connector.database.read(lambda tx: _page(connector, tx, partner, spec, after))
 
 
 async def _record_request(
@@ -84,35 +87,55 @@ def _entry(
     )
 
 
-def _criteria(wanted: Any) -> list[Document]:
-    """Read a filter: nothing, or the query of EDC's kind; any other is refused, as the specification asks."""
+FILTER_MEMBERS = frozenset(
+    {"@context", "@type", "@id", "offset", "limit", "sortField", "sortOrder", "filterExpression"}
+)
+
+
+def _spec(wanted: Any) -> query.Spec:
+    """Read a filter: nothing, or one query of EDC's kind; any other is refused, as the specification asks (MUST, 400)."""
     listed = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
-    criteria: list[Document] = []
-    for at, each in enumerate(listed):
-        path = f"$.filter[{at}]"
-        if not isinstance(each, dict):
-            raise errors.InvalidInputError("this filter is not supported: a query of criteria is", path=path)
-        criteria += query.criteria(each, path=path)
-    return criteria
+    if len(listed) > 1 or not all(isinstance(each, dict) for each in listed):
+        raise errors.InvalidInputError("this filter is not supported: one query object is", path="$.filter")
+    body = listed[0] if listed else {}
+    for name in body:
+        if name.removeprefix(query.EDC).removeprefix("edc:") not in FILTER_MEMBERS:
+            place = f"$.filter[0].{name[:100]}"
+            raise errors.InvalidInputError("this filter is not supported", path=place)
+    spec = query.parse(body, path="$.filter[0]", limit=PAGE_DATASETS)
+    if spec.sort_field:
+        raise errors.InvalidInputError("the order cannot be chosen here", path="$.filter[0].sortField")
+    return spec
 
 
 async def _page(
     connector: Connector,
     tx: Transaction,
     partner: partners.Partner,
-    criteria: list[Document],
+    spec: query.Spec,
     after: tuple[int, str],
 ) -> Page:
+    """Return a page; an offset counts from the first page on, where `after` is its beginning.
+
+    The next page's token names the last asset that was shown, never one that is hidden from this partner.
+    """
     offerings = await offering.load(tx, partner)
     datasets: list[Document] = []
+    shown = after
+    skipped = spec.offset if after == BEGINNING else 0
+    size = min(spec.limit, PAGE_DATASETS)
     while True:
         assets = await offers.find_assets_after(tx, after, limit=PAGE_ASSETS)
         for asset in assets:
-            if query.matches_all(criteria, offering.describe(asset)):
+            if query.matches_all(spec.criteria, offering.describe(asset)):
                 dataset = _dataset(connector, asset, offerings)
-                if dataset is not None and len(datasets) == PAGE_DATASETS:
-                    return Page(_catalog(connector, datasets), _write_token(after))
-                datasets += [dataset] if dataset is not None else []
+                if dataset is not None and len(datasets) == size:
+                    return Page(_catalog(connector, datasets), _write_token(shown))
+                if dataset is not None and skipped:
+                    skipped -= 1
+                elif dataset is not None:
+                    datasets.append(dataset)
+                    shown = (asset.created_at, asset.id)
             after = (asset.created_at, asset.id)
         if len(assets) < PAGE_ASSETS:
             return Page(_catalog(connector, datasets), None)
@@ -137,10 +160,10 @@ def _write_token(after: tuple[int, str]) -> str:
 
 def _read_token(token: str | None) -> tuple[int, str]:
     if token is None:
-        return (-1, "")
+        return BEGINNING
     try:
         return msgspec.json.decode(
-            base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[int, str]
+            base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[CreatedAt, str]
         )
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise errors.InvalidInputError(

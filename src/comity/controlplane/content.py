@@ -135,18 +135,20 @@ async def publish_address(connector: Connector, address: dict[str, Any]) -> Sour
     if address["type"] == "File":
         return await connector.files.publish(address["path"])
     path = address.get("path")
-    url = address["baseUrl"] + (f"/{path.lstrip('/')}" if isinstance(path, str) and path else "")
+    url = address["baseUrl"]
+    if isinstance(path, str) and path:
+        url = f"{url.rstrip('/')}/{path.lstrip('/')}"
     return await connector.back_end.publish(url, name=str(address.get("name") or ""))
 
 
-def check_policy(policy: dict[str, Any]) -> None:
+def check_policy(policy: dict[str, Any], *, path: str = "$.policy") -> None:
     """Refuse a policy that cannot be read or enforced.
 
     Raises:
-        InvalidInputError: with the place below `$.policy`.
+        InvalidInputError: with the place below `path`.
     """
     try:
         model.check(model.parse(policy))
     except errors.InvalidInputError as error:
-        place = "$.policy" + error.path.removeprefix("$")
+        place = path + error.path.removeprefix("$")
         raise errors.InvalidInputError(error.message, path=place, hint=error.hint) from None

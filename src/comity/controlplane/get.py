@@ -6,7 +6,6 @@ Ask for the dataset, take an agreement in force or negotiate one, ask for the da
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -42,7 +41,7 @@ async def start(
         DeliveryError: the partner cannot be reached or refuses.
     """
     if destination:
-        destination = _folder(connector, destination)
+        destination = connector.files.check_destination(destination)
     going_on = await connector.database.read(
         lambda tx: _find_open(tx, counterparty_id, asset_id, destination)
     )
@@ -62,12 +61,6 @@ async def start(
     )
 
 
-def _folder(connector: Connector, destination: str) -> str:
-    if not PurePosixPath(destination).is_absolute():
-        raise errors.InvalidInputError("the destination must be an absolute path", path="$.destination")
-    return connector.files.check_destination(destination)
-
-
 def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
     listed = dataset.get("hasPolicy") or dataset.get("odrl:hasPolicy") or []
     listed = listed if isinstance(listed, list) else [listed]
@@ -83,6 +76,9 @@ async def _begin(
     connector: Connector, tx: Transaction, wanted: tuple[str, str, str], offer: Document, manifest_sha256: str
 ) -> Exchange:
     counterparty_id, asset_id, destination = wanted
+    going_on = await _find_open(tx, *wanted)  # another request may have begun it while the catalog was asked
+    if going_on is not None:
+        return going_on
     partner = await partners.load(tx, counterparty_id)
     exchange = Exchange(
         id=connector.new_id(),

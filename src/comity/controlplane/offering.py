@@ -71,7 +71,7 @@ def judge(policy: Document, known: Mapping[str, object]) -> evaluate.Decision:
 
 def describe(asset: Asset) -> Document:
     """Return the properties of an asset as criteria and catalogs see them, its id among them."""
-    return {"@id": asset.id, "id": asset.id, query.EDC + "id": asset.id, **asset.properties}
+    return {**asset.properties, "@id": asset.id, "id": asset.id, query.EDC + "id": asset.id}
 
 
 class Offerings:

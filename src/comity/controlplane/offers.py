@@ -40,7 +40,8 @@ async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
 async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     """Replace an asset's properties and, where one is given, its data address.
 
-    An address that is the stored one leaves a package as it was published; a file is hashed again.
+    An address that is the stored one, or that one as it is shown, leaves the content as it was published; a file is
+    hashed again.
 
     Raises:
         NotFoundError: there is none with this id.
@@ -48,7 +49,8 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     """
     stored = await connector.database.read(lambda tx: offers.load(tx, Asset, form.id))
     address = _address(connector, stored)
-    if form.data_address is None or (form.data_address == address and address.get("type") != "File"):
+    same = form.data_address in (None, address, forms.show_address(address))
+    if form.data_address is None or (same and address.get("type") != "File"):
         await connector.database.write(lambda tx: _describe_anew(tx, form))
         return
     changed = await _made(connector, stored.id, form)
@@ -188,8 +190,8 @@ async def find_assets(connector: Connector, spec: query.Spec) -> list[Document]:
     by_id = {each.id: each for each in found}
     described = [
         {
-            "createdAt": each.created_at,
             **offering.describe(each),
+            "createdAt": each.created_at,
             "privateProperties": each.private_properties,
         }
         for each in found

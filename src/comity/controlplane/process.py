@@ -97,7 +97,7 @@ async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: by
 
 async def _settle(tx: Transaction, step: process.Step, intents: list[Outgoing]) -> None:
     for row in intents:
-        if step.implied and row is intents[0]:
+        if step.implied and row is intents[0] and step.after != terms.TERMINATED:
             await outbox.imply(tx, row.id)
         elif step.implied or step.withdrawn:
             await outbox.remove(tx, row)

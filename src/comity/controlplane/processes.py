@@ -23,15 +23,14 @@ Intents = dict[str, tuple[str, str]]
 T = TypeVar("T", Negotiation, Agreement, Transfer)
 
 
-def check_address(connector: Connector, address: str) -> None:
+def check_address(connector: Connector, address: str, *, path: str = "$.counterPartyAddress") -> None:
     """Refuse an address of a partner, where one is given, to which no message could or may be sent.
 
     Raises:
-        InvalidInputError: at `$.counterPartyAddress`.
+        InvalidInputError: at `path`.
     """
     if not address:
         return
-    path = "$.counterPartyAddress"
     binding.check_address(address, path=path)
     try:
         connector.egress.check_url(address)

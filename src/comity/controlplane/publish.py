@@ -18,6 +18,8 @@ from comity.storage import folder as folders
 from comity.techdata import manifest
 
 Document = dict[str, Any]
+MEASURED = frozenset({"dcat:byteSize", "comity:files", "comity:manifestSha256"})
+"""Properties of a package that are found by reading it."""
 ANYONE_LISTED: Document = {"@type": "Set", "permission": [{"action": "use"}]}
 
 
@@ -47,12 +49,15 @@ async def publish(  # noqa: PLR0913  what may be said of a package
 
     Raises:
         StorageError: the folder or a file cannot be read, or lies outside the folders that are allowed.
-        InvalidInputError: a policy that cannot be enforced, a name that no manifest can hold, an empty folder.
+        InvalidInputError: a policy that cannot be enforced, a name that no manifest can hold, an empty folder, a
+            property that is not the operator's to say.
         ConflictError: the id is taken and `replace` is not asked for.
     """
-    contract, access = policy or ANYONE_LISTED, access_policy or policy or ANYONE_LISTED
+    contract = ANYONE_LISTED if policy is None else policy
+    access = contract if access_policy is None else access_policy
     content.check_policy(contract)
-    content.check_policy(access)
+    content.check_policy(access, path="$.accessPolicy")
+    _check_properties(properties or {})
     scan = await folders.scan(connector.files, folder)
     if not scan.files:
         raise errors.InvalidInputError(f"there is no file in {folder}", path="$.folder")
@@ -67,12 +72,11 @@ async def publish(  # noqa: PLR0913  what may be said of a package
         "dcat:byteSize": str(size_bytes),
         "comity:files": str(len(scan.files)),
         "comity:manifestSha256": digest,
-        **(properties or {}),
     }
     sealed = content.Sealed(data.decode(), {each.path: each.source for each in scan.files})
     asset = Asset(
         id=asset_id,
-        properties=described,
+        properties={**described, **(properties or {})},
         private_properties={"folder": folder},
         data_address_sealed=connector.seal.close(
             msgspec.json.encode({"type": "Package", "folder": folder}), content.ADDRESS + asset_id
@@ -82,6 +86,14 @@ async def publish(  # noqa: PLR0913  what may be said of a package
     )
     await connector.database.write(lambda tx: _store(tx, asset, contract, access, replace=replace))
     return Published(asset_id, title, len(scan.files), size_bytes, digest, list(scan.skipped))
+
+
+def _check_properties(properties: Document) -> None:
+    for name in properties:
+        if name in MEASURED or name.startswith("@") or name == "id":
+            raise errors.InvalidInputError(
+                f"{name[:100]} is not for the operator to say", path=f"$.properties.{name[:100]}"
+            )
 
 
 async def _store(

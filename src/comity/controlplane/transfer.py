@@ -155,6 +155,8 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
 
 
 def _take_address(connector: Connector, record: Transfer, message: messages.TransferStartMessage) -> Document:
+    if record.role == terms.CONSUMER and record.data_address_sealed is None and message.data_address is None:
+        raise errors.InvalidInputError("the start of a pull must say where the data is", path="$.dataAddress")
     if record.role == terms.PROVIDER or message.data_address is None:
         return {"error": ""}
     transfer.access(message.data_address)

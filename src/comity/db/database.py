@@ -26,7 +26,7 @@ from comity import errors
 T = TypeVar("T")
 Row = tuple[Any, ...]
 GROUP = 64
-BUSY_TIMEOUT_S = 10.0
+BUSY_TIMEOUT_S = 1.0  # the loop waits that long for another process that writes, say an SQL shell
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 
 The partner decides by its answer: 2xx acknowledges, 4xx refuses, anything else is tried again. Before a message is
 given up the partner is asked for its state: an attempt may have arrived without an answer, also one that was made by
-this process before it was killed. What is recorded, and what follows, is the control plane's part (`Outcomes`).
+this process before it was killed. When a partner that was away answers again, its other messages do not wait for
+the rest of their pauses. What is recorded, and what follows, is the control plane's part (`Outcomes`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol
 from comity import errors
 from comity.db.outbox import Outgoing, Queued
 from comity.delivery import retry
+from comity.delivery.pauses import Pauses
 
 PER_PARTNER = 32
 POLL_S = 30.0
@@ -73,6 +75,7 @@ class Worker:
         self._pause = pause
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._pauses = Pauses(now_ms, lambda pause_s: self._pause(pause_s))
         self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
@@ -121,12 +124,13 @@ class Worker:
             log.exception("%s to %s", row.message, row.counterparty_id)
         finally:
             self._tasks.pop(row.id, None)
+            self._pauses.forget(row.id)
 
     async def _send_when_due(self, row: Outgoing) -> Outgoing | None:
         """Make the next attempt and return the row if another one is needed."""
         pause_s = (row.due_at - self._now_ms()) / 1000
         if pause_s > 0:
-            await self._pause(pause_s)
+            await self._pauses.wait(row, pause_s)
         cap = self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER))
         waited = pause_s > 0 or row.attempts > 0 or cap.locked()
         async with cap:
@@ -142,9 +146,11 @@ class Worker:
         try:
             await self._outcomes.acknowledged(row, await self._taken(row, body, authorization), authorization)
         except errors.TransientDeliveryError as error:
+            self._pauses.note_failure(row, asked=error.retry_after_s is not None)
             return await self._postpone(row, error, authorization)
         except errors.PermanentDeliveryError as error:
             return await self._turned_down(row, error, authorization)
+        self._pauses.note_answer(row.counterparty_id)
         return False
 
     async def _taken(self, row: Outgoing, body: bytes, authorization: str) -> bytes:

@@ -73,7 +73,7 @@ class ContractNegotiationTerminationMessage(Message, kw_only=True, frozen=True):
 
     provider_pid: Pid
     consumer_pid: Pid
-    code: str | None = None
+    code: Any = None
     reason: Any = None
 
 
@@ -100,7 +100,7 @@ class TransferSuspensionMessage(Message, kw_only=True, frozen=True):
 
     provider_pid: Pid
     consumer_pid: Pid
-    code: str | None = None
+    code: Any = None
     reason: Any = None
 
 
@@ -116,7 +116,7 @@ class TransferTerminationMessage(Message, kw_only=True, frozen=True):
 
     provider_pid: Pid
     consumer_pid: Pid
-    code: str | None = None
+    code: Any = None
     reason: Any = None
 
 

@@ -44,6 +44,9 @@ def receive(kind: str, state: str | None, intent: str | None, message: str, send
         ConflictError: our completion is on its way; a partner that sends again finds it there.
     """
     table = machine.TABLES[kind]
+    # whether the partner has our message does not matter once it ends the process
+    if table.get((state, message, sender)) == terms.TERMINATED:
+        return Step(state, terms.TERMINATED, withdrawn=intent is not None)
     if intent is not None and (intent, message, sender) in table:
         return Step(intent, table[(intent, message, sender)], implied=True)
     if (state, message, sender) not in table:
@@ -51,7 +54,7 @@ def receive(kind: str, state: str | None, intent: str | None, message: str, send
     after = table[(state, message, sender)]
     if intent == terms.COMPLETED and after not in machine.TERMINAL:
         raise errors.ConflictError(f"{message} met our completion, which is on its way; send it again later")
-    if intent == terms.TERMINATED and after != terms.TERMINATED:
+    if intent == terms.TERMINATED:
         raise errors.RemoteProtocolError(f"{message} comes too late: this process is being terminated here")
     return Step(state, after, withdrawn=intent is not None)
 

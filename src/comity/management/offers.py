@@ -8,11 +8,29 @@ from msgspec import Struct
 
 from comity import errors
 from comity.management import names, policy, query, wire
+from comity.management.operators import text
 
 Document = dict[str, Any]
 DEFINITION_FIELDS = ("createdAt",)
 CONTRACT_FIELDS = ("accessPolicyId", "contractPolicyId", "createdAt")
+SHOWN = frozenset(
+    {
+        "type", "baseUrl", "path", "folder", "name", "method", "contentType", "proxyPath", "proxyQueryParams",
+        "proxyMethod", "proxyBody",
+    }
+)  # fmt: skip
+"""What is shown of a data address: anything else might be a credential."""
 _CREDENTIALS = ("auth", "secret", "password", "token", "key", "header:", "oauth2:")
+_SWITCH = ("true", "false")
+_ONLY = {
+    "method": ("get",),
+    "queryParams": ("",),
+    "proxyMethod": _SWITCH,
+    "proxyBody": _SWITCH,
+    "proxyPath": _SWITCH,
+    "proxyQueryParams": _SWITCH,
+}
+"""Values that change nothing: whoever fetches data here chooses neither path, method nor body."""
 
 
 class AssetForm(Struct, frozen=True):
@@ -63,27 +81,41 @@ def _address(body: Document) -> Document:
     """Return a data address; what would be taken without effect is refused: nobody could tell why data fails later."""
     address = {name: value for name, value in wire.properties(body, "dataAddress").items() if name != "@type"}
     for name, value in address.items():
+        place = f"$.dataAddress.{name[:100]}"
         if any(word in name.lower() for word in _CREDENTIALS):
             raise errors.InvalidInputError(
                 "credentials of a back end are not supported yet",
-                path=f"$.dataAddress.{name[:100]}",
+                path=place,
                 hint="let the back end answer this connector without, for example by its address",
             )
-        if name in {"method", "proxyMethod"} and str(value).upper() not in {"GET", "TRUE", "FALSE"}:
-            raise errors.InvalidInputError("only GET is supported", path=f"$.dataAddress.{name}")
+        if name in _ONLY and text(value).lower() not in _ONLY[name]:
+            raise errors.InvalidInputError(f"{name} is not supported yet, only plain GET is", path=place)
     return address
+
+
+def show_address(address: Document) -> Document:
+    """Return a data address as it may be shown: the query of an URL may be a signature."""
+    shown = {name: value for name, value in address.items() if name in SHOWN}
+    if address.get("type") != "HttpData":
+        return shown
+    urls = {
+        name: shown[name].partition("?")[0]
+        for name in ("baseUrl", "path")
+        if isinstance(shown.get(name), str)
+    }
+    return {**shown, **urls}
 
 
 def encode_asset(
     name: str, properties: Document, private: Document, address: Document, created_at: int
 ) -> Document:
-    """Write an asset."""
+    """Write an asset; of its data address only what may be shown."""
     return wire.document(
         "Asset",
         name,
         properties={**properties, "id": name},
         privateProperties=private or None,
-        dataAddress={"@type": "DataAddress", **address},
+        dataAddress={"@type": "DataAddress", **show_address(address)},
         createdAt=created_at,
     )
 

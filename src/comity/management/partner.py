@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
 from comity import errors
-from comity.management import query, wire
+from comity.identity import did, jose
+from comity.management import names, wire
 
 Document = dict[str, Any]
 
@@ -30,21 +33,43 @@ def decode(body: Document) -> PartnerForm:
     Raises:
         InvalidInputError: with the place of what is wrong.
     """
-    keys = query.get(body, "keys")
-    if keys is not None and not (isinstance(keys, list) and all(isinstance(each, dict) for each in keys)):
-        raise errors.InvalidInputError("keys must be a list of public JWKs", path="$.keys")
-    for at, key in enumerate(keys or []):
-        if not isinstance(key.get("kid"), str):
-            raise errors.InvalidInputError("a pinned key needs its kid", path=f"$.keys[{at}].kid")
+    participant = wire.check_id(wire.text(body, "participant", required=True), "$.participant")
+    _check(lambda: _check_participant(participant), "$.participant")
     return PartnerForm(
-        wire.text(body, "participant", required=True),
+        participant,
         wire.text(body, "name"),
         wire.text(body, "address"),
         wire.texts(body, "purpose"),
         wire.texts(body, "spatial"),
-        keys,
-        query.get(body, "pin", default=False) is True,
+        _keys(names.get(body, "keys")),
+        wire.flag(body, "pin"),
     )
+
+
+def _check_participant(participant: str) -> None:
+    if participant.startswith(("http://", "https://")):
+        did.format_did_web(participant)
+    elif participant.startswith("did:web:"):
+        did.document_url(participant, insecure=True)
+
+
+def _keys(keys: Any) -> list[Document] | None:
+    """Return the keys to pin; one that could never prove anything is refused now."""
+    if keys is None:
+        return None
+    if not (isinstance(keys, list) and keys and all(isinstance(each, dict) for each in keys)):
+        raise errors.InvalidInputError("keys must be a list of public JWKs", path="$.keys")
+    for at, key in enumerate(keys):
+        wire.check_id(key.get("kid"), f"$.keys[{at}].kid")
+        _check(partial(jose.public_key, key), f"$.keys[{at}]")
+    return keys
+
+
+def _check(check: Callable[[], object], path: str) -> None:
+    try:
+        check()
+    except errors.IdentityError as error:
+        raise errors.InvalidInputError(error.message, path=path, hint=error.hint) from None
 
 
 def encode(  # noqa: PLR0913  a partner has these members

@@ -1,8 +1,9 @@
 """Fetches did:web documents and keeps their keys for a while (identity.md, section 1.6).
 
 Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at
-a time for a DID, its keys for 300 s, its failure for 30 s. An unknown kid means that keys may have changed:
-fetched again, at most every 30 s. Which DIDs may be asked at all, and pinned keys, are the caller's part.
+a time for a DID, its keys for 300 s, a document that is wrong for 30 s, one that cannot be reached for 1 s, 2 s, ...
+30 s: a partner that restarts is believed again at once. An unknown kid means that keys may have changed: fetched
+again, at most every 30 s, and a failure then does not take away the keys that are known. Which DIDs may be asked at all, and pinned keys, are the caller's part.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from comity.net.http import HttpClient, Response
 
 KEEP_S: Final = 300.0
 KEEP_FAILURE_S: Final = 30.0
+KEEP_UNREACHED_S: Final = 1.0
 REFETCH_S: Final = 30.0
 TIMEOUT_S: Final = 5.0
 MAX_BYTES: Final = 64 * 1024
@@ -30,12 +32,20 @@ _OK: Final = 200
 _ACCEPT: Final = {"Accept": "application/did+json, application/json"}
 
 
-class _Known(Struct):
-    """The last fetch of a DID: its keys, or why there are none."""
+class _Known(Struct, frozen=True, kw_only=True):
+    """What is known of a DID: its keys and when they came, when it was asked last, and why that failed if it did."""
 
-    fetched_s: float
     keys: Mapping[str, jose.PublicKey]
+    fetched_s: float
+    tried_s: float
     failure: errors.ComityError | None = None
+    failures: int = 0
+
+    def pause_s(self) -> float:
+        """Seconds from one fetch to the next while there are no keys that serve."""
+        if not isinstance(self.failure, errors.TransientDeliveryError):
+            return KEEP_FAILURE_S if self.failure else REFETCH_S
+        return float(min(KEEP_FAILURE_S, KEEP_UNREACHED_S * 2 ** min(self.failures - 1, 10)))
 
 
 class Resolver:
@@ -59,8 +69,8 @@ class Resolver:
         known = self._known.get(did)
         if known is None or not self._serves(known, kid):
             known = await self._fetch_once(did)
-        if known.failure is not None:
-            raise _again(known.failure)
+        if known.failure is not None and not known.keys:
+            raise _again(known.failure, known.pause_s())
         return known.keys
 
     async def document(self, did: str) -> dict[str, Any]:
@@ -88,10 +98,10 @@ class Resolver:
         self._known.pop(did, None)
 
     def _serves(self, known: _Known, kid: str) -> bool:
-        age_s = self._clock_s() - known.fetched_s
-        if known.failure is not None:
-            return age_s < KEEP_FAILURE_S
-        return age_s < (KEEP_S if kid in known.keys else REFETCH_S)
+        now_s = self._clock_s()
+        if kid in known.keys and now_s - known.fetched_s < KEEP_S:
+            return True
+        return now_s - known.tried_s < known.pause_s()
 
     async def _fetch_once(self, did: str) -> _Known:
         """Join the fetch that is under way, or begin one; it goes on if its first caller leaves."""
@@ -104,14 +114,27 @@ class Resolver:
     async def _fetch(self, did: str) -> _Known:
         try:
             keys = _prepare(did_web.keys_for_invocation(await self.document(did), did))
-            known = _Known(self._clock_s(), keys)
+            known = _Known(keys=keys, fetched_s=self._clock_s(), tried_s=self._clock_s())
         except errors.ComityError as error:
-            known = _Known(self._clock_s(), {}, error)
+            known = self._failed(self._known.get(did), error)
         self._known[did] = known
         self._known.move_to_end(did)
         while len(self._known) > MAX_DIDS:
             self._known.popitem(last=False)
         return known
+
+    def _failed(self, before: _Known | None, error: errors.ComityError) -> _Known:
+        """Return what is known after a fetch that failed: young keys stay when the document was only out of reach."""
+        now_s = self._clock_s()
+        unreached = isinstance(error, errors.TransientDeliveryError)
+        stays = before is not None and unreached and now_s - before.fetched_s < KEEP_S
+        return _Known(
+            keys=before.keys if before and stays else {},
+            fetched_s=before.fetched_s if before and stays else now_s,
+            tried_s=now_s,
+            failure=error,
+            failures=1 + (before.failures if before else 0),
+        )
 
     async def _ask(self, did: str) -> tuple[str, Response]:
         """Return the URL that answered, and its answer: the next scheme is tried when there is none at all."""
@@ -126,7 +149,7 @@ class Resolver:
                 "GET", url, headers=_ACCEPT, timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES
             )
         except errors.PermanentDeliveryError as error:
-            raise _unresolved(did, error.message) from error
+            raise _unresolved(did, error.message, error.hint) from error
 
 
 def _prepare(jwks: Mapping[str, Mapping[str, Any]]) -> dict[str, jose.PublicKey]:
@@ -140,12 +163,13 @@ def _prepare(jwks: Mapping[str, Mapping[str, Any]]) -> dict[str, jose.PublicKey]
     return prepared
 
 
-def _unresolved(did: str, why: str) -> errors.IdentityError:
-    return errors.IdentityError(f"the keys of {did[:200]} cannot be found: {why}", step="did-document")
+def _unresolved(did: str, why: str, hint: str = "") -> errors.IdentityError:
+    message = f"the keys of {did[:200]} cannot be found: {why}"
+    return errors.IdentityError(message, step="did-document", hint=hint)
 
 
-def _again(failure: errors.ComityError) -> errors.ComityError:
+def _again(failure: errors.ComityError, pause_s: float) -> errors.ComityError:
     """Return a remembered failure as a new error, so that no traceback grows."""
     if isinstance(failure, errors.IdentityError):
         return errors.IdentityError(failure.message, step=failure.step, hint=failure.hint)
-    return errors.TransientDeliveryError(failure.message, retry_after_s=KEEP_FAILURE_S)
+    return errors.TransientDeliveryError(failure.message, retry_after_s=pause_s)

@@ -23,6 +23,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_URL: Final = 8192
+_LIST_IT: Final = "an operator who means it lists it in outgoing.allow of comity.toml"
 _MAX_PORT: Final = 65535
 _URL_CHARACTERS: Final = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash
 _SECRET_PARTS: Final = re.compile(r"(?<=//)[^/]*@|\?.*", re.DOTALL)  # of a URL, for messages
@@ -125,7 +126,7 @@ class Guard:
         if scheme not in {"http", "https"}:
             raise _refused(scheme, "only https is taken")
         if scheme == "http" and not self.insecure:
-            raise _refused(scheme, "http is not encrypted", "use https, or the development flag insecure")
+            raise _refused(scheme, "http is not encrypted", "use https, or for one machine development.insecure")
         if userinfo:
             raise _refused(host, "it has a user name or password in it")
         if not host or (port is not None and not 0 < port <= _MAX_PORT):
@@ -146,7 +147,7 @@ class Guard:
             if not _LABELS.fullmatch(name):
                 raise _refused(host, "its host is not a DNS name")
             if (name == "localhost" or name.endswith(".localhost")) and not self._loopback_allowed():
-                raise _refused(host, "it is loopback", "list it if it is meant")
+                raise _refused(host, "it is loopback", _LIST_IT)
 
     def _loopback_allowed(self) -> bool:
         return self._reason("127.0.0.1") is None or self._reason("::1") is None
@@ -159,7 +160,7 @@ class Guard:
         """
         reason = self._reason(str(ip))
         if reason is not None:
-            raise _refused(str(ip), f"it is {reason}", "an operator can list it among the allowed addresses")
+            raise _refused(str(ip), f"it is {reason}", _LIST_IT)
 
     def _find_reason(self, text: str) -> str | None:
         try:

@@ -22,6 +22,8 @@ from comity.storage.source import CHUNK_BYTES, Source, changed
 
 BytesDone = Callable[[int], None]
 
+ROOTS_HINT: Final = "take a path below one of storage.roots in the settings, or add its folder to them"
+
 _HASH_SLICE_BYTES: Final = 64 * CHUNK_BYTES
 _CACHED_BYTES: Final = 256 * CHUNK_BYTES
 _FORGET_BYTES: Final = 16 * CHUNK_BYTES
@@ -29,10 +31,14 @@ _OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Files:
-    """The back end for files below `roots`, the folders that the operator allows."""
+    """The back end for files below `roots`, the folders that the operator allows.
 
-    def __init__(self, roots: Sequence[str]) -> None:
+    What lies in `private` (the connector's own data folder: keys, database) is refused, unless a root lies deeper in it.
+    """
+
+    def __init__(self, roots: Sequence[str], *, private: str = "") -> None:
         self._roots = tuple(os.path.realpath(root) for root in roots)
+        self._private = os.path.realpath(private) if private else ""
 
     def resolve(self, path: str) -> str:
         """Return the real path of a file or folder below a root; blocks on the disk.
@@ -41,7 +47,7 @@ class Files:
             StorageError: the path is relative, holds NUL, does not exist or leads outside the roots.
         """
         if "\0" in path or not os.path.isabs(path):
-            raise StorageError(f"{path!r} is not an absolute path")
+            raise StorageError(f"{path!r} is not an absolute path", hint=ROOTS_HINT)
         try:
             real = os.path.realpath(path, strict=True)
         except (OSError, ValueError) as error:  # ValueError: half a surrogate pair
@@ -49,7 +55,7 @@ class Files:
         if self._root_of(real) is None:
             raise StorageError(
                 f"{path!r} leads to {real!r}, outside the folders that may be published",
-                hint="add its folder to the allowed folders in the settings, or move the files",
+                hint=ROOTS_HINT,
             )
         return real
 
@@ -60,12 +66,12 @@ class Files:
             StorageError: the path is relative, holds NUL or leads outside the roots.
         """
         if "\0" in path or not os.path.isabs(path):
-            raise StorageError(f"{path!r} is not an absolute path")
+            raise StorageError(f"{path!r} is not an absolute path", hint=ROOTS_HINT)
         real = os.path.realpath(path)
         if self._root_of(real) is None:
             raise StorageError(
                 f"{path!r} leads to {real!r}, outside the folders that may be received into",
-                hint="add its folder to storage.roots in the settings, or take another one",
+                hint=ROOTS_HINT,
             )
         return real
 
@@ -115,7 +121,9 @@ class Files:
         """Open a real path below a root, following no link, and only if it is a regular file."""
         root = self._root_of(real)
         if root is None or "\0" in real:
-            raise StorageError(f"{real!r} lies outside the folders that may be published")
+            raise StorageError(
+                f"{real!r} lies outside the folders that may be published", hint=ROOTS_HINT
+            )
         try:
             number = _open_file(root, os.path.relpath(real, root))
         except FileNotFoundError as error:
@@ -128,8 +136,18 @@ class Files:
         return number
 
     def _root_of(self, real: str) -> str | None:
-        below = (root for root in self._roots if real == root or real.startswith(root.rstrip("/") + "/"))
-        return next(below, None)
+        return next((root for root in self._roots if _within(real, root) and not self._is_private(real, root)), None)
+
+    def _is_private(self, real: str, root: str) -> bool:
+        """Say whether a path below `root` is ours alone; so is a folder that holds our own: it would be published with it."""
+        if not self._private:
+            return False
+        deeper = root != self._private and _within(root, self._private)
+        return not deeper and (_within(real, self._private) or _within(self._private, real))
+
+
+def _within(real: str, folder: str) -> bool:
+    return real == folder or real.startswith(folder.rstrip("/") + "/")
 
 
 def unreadable(path: str, error: OSError | ValueError) -> StorageError:

@@ -126,8 +126,33 @@ async def test_forgotten_did_is_fetched_again(world):
 @pytest.mark.parametrize("status", ["500 Oops", "502 Bad", "503 Busy", "429 Slow", "408 Late"])
 async def test_host_in_trouble_is_transient(world, status):
     world.status = status
+    for pause_s in (1, 2, 4, 8, 16, 30, 30):
+        before = fetches(world)
+        for _ in range(2):
+            assert (await failure(world, errors.TransientDeliveryError)).retry_after_s == pause_s
+        assert fetches(world) == before + 1
+        world.now_s += pause_s
+    world.status = "200 OK"
+    assert set(await world.resolver.keys(world.did, world.kid)) == {world.kid}
+
+
+async def test_keys_stay_known_while_their_document_is_out_of_reach(world):
+    await world.resolver.keys(world.did, world.kid)
+    world.status = "503 Busy"
+    world.now_s += 299
+    assert set(await world.resolver.keys(world.did, f"{world.did}#other")) == {world.kid}
+    assert fetches(world) == 2
+    assert set(await world.resolver.keys(world.did, world.kid)) == {world.kid}
+    world.now_s += 1
     await failure(world, errors.TransientDeliveryError)
-    assert (await failure(world, errors.TransientDeliveryError)).retry_after_s == 30
+
+
+async def test_keys_are_forgotten_when_their_document_is_gone(world):
+    await world.resolver.keys(world.did, world.kid)
+    world.status = "404 Not Found"
+    world.now_s += 30
+    await failure(world, kid=f"{world.did}#other")
+    await failure(world)
 
 
 @pytest.mark.parametrize(

@@ -294,3 +294,18 @@ async def test_only_a_folder_below_a_root_is_scanned(root, files, path):
     (root / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         await folder.scan(files, path.format(root=root))
+
+
+def test_the_connectors_own_folder_is_neither_published_nor_received_into(tmp_path):
+    own = tmp_path / "own"
+    (own / "keys").mkdir(parents=True)
+    (own / "received").mkdir()
+    (own / "keys" / "connector.pem").write_text("secret")
+    files = file.Files([str(tmp_path), str(own / "received")], private=str(own))
+    for path in (own / "keys" / "connector.pem", own / "keys", own, tmp_path):
+        with pytest.raises(StorageError):
+            files.resolve(str(path))
+        with pytest.raises(StorageError):
+            files.check_destination(str(path))
+    assert files.resolve(str(own / "received")) == str(own / "received")
+    assert files.check_destination(str(tmp_path / "elsewhere")) == str(tmp_path / "elsewhere")

@@ -1,13 +1,14 @@
 """The management API: EDC's paths and payloads, and our own beside them; every endpoint needs the API key.
 
-`endpoints` has the table of all of them; here a request finds its row. A path is read by its raw segments, so that an
-id may hold any character, and `//` or a slash at the end do not matter. A version is data: v3 is the one there is.
+`endpoints` has the table of all of them, `paths` finds a request's row. A version is data: v3 is the one there is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl, unquote
+from typing import Any
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from starlette.requests import Request
@@ -17,19 +18,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from comity import errors, strict_json
 from comity.api import body as bodies
 from comity.api import problems
-from comity.api.management.endpoints import ENDPOINTS, Call
+from comity.api.management import paths
+from comity.api.management.call import Call
+from comity.api.management.endpoints import ENDPOINTS
 from comity.controlplane.connector import Connector
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-VERSIONS = frozenset({"v3"})
-PREFIX_SEGMENTS = 2
+MAX_PARAMETERS = 100
+MAX_NUMBER = 2**63 - 1
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")
+WITH_BODY = frozenset({"POST", "PUT"})
+METHODS = paths.methods_of(ENDPOINTS)
 
 
 def application(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp:
     """Return the application below `/management`; `accepts` checks an API key."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await _respond(connector, accepts, Request(scope, receive))
+        request = Request(scope, receive)
+        try:
+            response = await _respond(connector, accepts, request)
+        except errors.ComityError as error:
+            response = problems.answer(error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the caller gets an id and the log the rest
+            response = problems.unexpected(request, error)
         await response(scope, receive, send)
 
     return app
@@ -38,41 +50,54 @@ def application(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp
 async def _respond(connector: Connector, accepts: Callable[[str], bool], request: Request) -> Response:
     if not accepts(_key(request)):
         return problems.unauthorized()
-    try:
-        name, ident = find(request.method, request.scope.get("raw_path") or request.scope["path"].encode())
-        content = await bodies.read(request, MAX_BODY_BYTES)
-        document = strict_json.decode_object(content) if content.strip() else {}
-        parameters = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
-        result = await ENDPOINTS[name](connector, Call(ident, document, parameters))
-    except errors.ComityError as error:
-        return problems.answer(error)
+    key, ident = paths.find(METHODS, request.method, _raw_path(request.scope))
+    call = Call(ident, await _body(request), _parameters(request))
+    result = await ENDPOINTS[key](connector, call)
     if result is None:
         return Response(status_code=204)
-    return Response(msgspec.json.encode(result), 200, None, "application/json")
+    return Response(msgspec.json.encode(result), 200, None, problems.JSON)
 
 
 def _key(request: Request) -> str:
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return request.headers.get("x-api-key") or bearer
+    """Return the API key; some clients know only one header for it and send it bare there."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else scheme)
 
 
-def find(method: str, raw_path: bytes) -> tuple[tuple[str, str, str], str]:
-    """Return the row of the table for a path below `/management/v3`, and the id in it.
+def _raw_path(scope: Scope) -> bytes:
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return raw
 
-    Raises:
-        NotFoundError: there is no such endpoint, or not with this method.
-    """
-    path = raw_path.partition(b"?")[0].decode("latin-1")
-    segments = [unquote(each) for each in path.split("/") if each]
-    if len(segments) > PREFIX_SEGMENTS and segments[1] in VERSIONS:
-        noun, rest = segments[PREFIX_SEGMENTS], segments[PREFIX_SEGMENTS + 1 :]
-        fixed = (method, noun, "/".join(rest))
-        if fixed in ENDPOINTS:
-            return fixed, ""
-        if len(rest) > 1 and (acting := (method, noun, f"{{id}}/{'/'.join(rest[1:])}")) in ENDPOINTS:
-            return acting, rest[0]
-        if len(rest) > 1 and (acting := (method, noun, f"{{id}}/{rest[-1]}")) in ENDPOINTS:
-            return acting, "/".join(rest[:-1])
-        if rest and (method, noun, "{id}") in ENDPOINTS:
-            return (method, noun, "{id}"), "/".join(rest)
-    raise errors.NotFoundError(f"there is no endpoint {method} {path[:200]}")
+
+async def _body(request: Request) -> dict[str, Any]:
+    if request.method not in WITH_BODY:
+        return {}
+    content = await bodies.read(request, MAX_BODY_BYTES)
+    if not content.strip():
+        return {}
+    bodies.check_json(request)
+    document = strict_json.decode_object(content)
+    if _MANY_DIGITS.search(content):
+        _check_numbers(document)
+    return document
+
+
+def _check_numbers(document: dict[str, Any]) -> None:
+    """Refuse a whole number that would come back from the store as another one."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, int) and abs(value) > MAX_NUMBER:
+            raise errors.InvalidInputError(
+                f"the number {str(value)[:40]} has more than 64 bits", hint="send it as a text"
+            )
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+    except ValueError:
+        raise errors.InvalidInputError(f"more than {MAX_PARAMETERS} query parameters are not taken") from None

@@ -1,0 +1,111 @@
+"""Endpoints of partners, their catalogs, what is got from them, and the evidence: decode, one use case, encode."""
+
+from __future__ import annotations
+
+from comity import errors
+from comity.api.management.call import Call, Document
+from comity.controlplane import catalog, evidence, get, partners, processes
+from comity.controlplane.connector import Connector
+from comity.db.partners import Partner
+from comity.management import catalog as catalog_forms
+from comity.management import partner as forms
+from comity.management import query, wire
+
+EXCHANGE_FIELDS = (
+    "counterPartyId", "assetId", "destination", "stage", "negotiationId", "negotiationState", "agreementId",
+    "transferId", "transferState", "manifestSha256", "createdAt",
+)  # fmt: skip
+MAX_AFTER = 2**63 - 1
+
+
+async def request_catalog(connector: Connector, call: Call) -> Document:
+    """POST catalog/request."""
+    form = catalog_forms.decode(call.body)
+    processes.check_address(connector, form.address)
+    found = await catalog.request(connector, form.counterparty_id, form.address, query=form.filter)
+    return catalog_forms.cut(found, form.spec)
+
+
+async def request_dataset(connector: Connector, call: Call) -> Document:
+    """POST catalog/dataset/request."""
+    form = catalog_forms.decode_dataset(call.body)
+    processes.check_address(connector, form.address)
+    return await catalog.request_dataset(connector, form.counterparty_id, form.address, form.dataset_id)
+
+
+async def add_partner(connector: Connector, call: Call) -> Document:
+    """POST partners."""
+    form = forms.decode(call.body)
+    processes.check_address(connector, form.address, path="$.address")
+    partner = await partners.add(
+        connector,
+        form.participant,
+        name=form.name,
+        address=form.address,
+        purpose=form.purpose,
+        spatial=form.spatial,
+        keys=form.keys,
+        pin=form.pin,
+    )
+    return _partner(partner)
+
+
+def _partner(partner: Partner) -> Document:
+    return forms.encode(
+        partner.id,
+        name=partner.name,
+        address=partner.address,
+        keys=partner.keys,
+        pinned=partner.pinned,
+        attributes=partner.attributes,
+        created_at=partner.created_at,
+    )
+
+
+async def find_partners(connector: Connector, call: Call) -> list[Document]:  # noqa: ARG001  there is nothing to ask
+    """GET partners."""
+    return [_partner(each) for each in await partners.find_all(connector)]
+
+
+async def remove_partner(connector: Connector, call: Call) -> None:
+    """DELETE partners/{id}."""
+    await partners.remove(connector, call.id)
+
+
+async def start_exchange(connector: Connector, call: Call) -> Document:
+    """POST exchanges."""
+    started = await get.start(
+        connector,
+        wire.text(call.body, "counterPartyId", required=True),
+        wire.text(call.body, "assetId", required=True),
+        wire.text(call.body, "destination"),
+        offer_id=wire.text(call.body, "offerId"),
+    )
+    return wire.id_response(started.id, started.created_at)
+
+
+async def load_exchange(connector: Connector, call: Call) -> Document:
+    """GET exchanges/{id}."""
+    return {"@context": wire.CONTEXT, **await get.status(connector, call.id)}
+
+
+async def find_exchanges(connector: Connector, call: Call) -> list[Document]:
+    """POST exchanges/request."""
+    spec = query.parse(call.body)
+    found = [{"@context": wire.CONTEXT, **each} for each in await get.find_all(connector)]
+    return query.select(found, spec, EXCHANGE_FIELDS)
+
+
+async def find_evidence(connector: Connector, call: Call) -> Document:
+    """GET evidence?after=&limit=."""
+    after = _number(call, "after", "0", MAX_AFTER)
+    limit = _number(call, "limit", "100", query.MAX_LIMIT, least=1)
+    return await evidence.find_page(connector, after, limit)
+
+
+def _number(call: Call, name: str, default: str, most: int, *, least: int = 0) -> str:
+    text = call.parameters.get(name, default)
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not plain or not least <= int(text) <= most:
+        raise errors.InvalidInputError(f"{name} must be a number from {least} to {most}", path=f"$.{name}")
+    return text

@@ -1,0 +1,110 @@
+"""Endpoints of negotiations, agreements and transfers: decode, one use case, encode."""
+
+from __future__ import annotations
+
+from comity.api.management.call import Call, Document, Endpoint
+from comity.controlplane import decide, processes
+from comity.controlplane.connector import Connector
+from comity.management import policy, query, wire
+from comity.management import processes as forms
+
+
+async def request_contract(connector: Connector, call: Call) -> Document:
+    """POST contractnegotiations."""
+    form = forms.decode_contract_request(call.body)
+    return wire.id_response(*await processes.request_contract(connector, form))
+
+
+async def offer_contract(connector: Connector, call: Call) -> Document:
+    """POST contractnegotiations/offers."""
+    form = forms.decode_contract_offer(call.body)
+    return wire.id_response(*await processes.offer_contract(connector, form))
+
+
+async def load_negotiation(connector: Connector, call: Call) -> Document:
+    """GET contractnegotiations/{id}."""
+    return await processes.load_negotiation(connector, call.id)
+
+
+async def negotiation_state(connector: Connector, call: Call) -> Document:
+    """GET contractnegotiations/{id}/state."""
+    found = await processes.load_negotiation(connector, call.id)
+    return wire.document("NegotiationState", state=found["state"])
+
+
+async def negotiation_agreement(connector: Connector, call: Call) -> Document:
+    """GET contractnegotiations/{id}/agreement."""
+    return await processes.load_agreement_of(connector, call.id)
+
+
+async def find_negotiations(connector: Connector, call: Call) -> list[Document]:
+    """POST contractnegotiations/request."""
+    return await processes.find_negotiations(connector, query.parse(call.body))
+
+
+def move_negotiation(kind: str) -> Endpoint:
+    """Return the endpoint POST contractnegotiations/{id}/<move>."""
+
+    async def endpoint(connector: Connector, call: Call) -> None:
+        offer = None
+        if kind in {decide.OFFER, decide.REQUEST}:
+            offer = policy.read_offer(call.body, enforced=kind == decide.OFFER)
+        await processes.move_negotiation(connector, call.id, kind, reason=_reason(call, kind), offer=offer)
+
+    return endpoint
+
+
+async def load_agreement(connector: Connector, call: Call) -> Document:
+    """GET contractagreements/{id}."""
+    return await processes.load_agreement(connector, call.id)
+
+
+async def agreement_negotiation(connector: Connector, call: Call) -> Document:
+    """GET contractagreements/{id}/negotiation."""
+    return await processes.load_negotiation_of(connector, call.id)
+
+
+async def find_agreements(connector: Connector, call: Call) -> list[Document]:
+    """POST contractagreements/request."""
+    return await processes.find_agreements(connector, query.parse(call.body))
+
+
+async def request_transfer(connector: Connector, call: Call) -> Document:
+    """POST transferprocesses."""
+    form = forms.decode_transfer_request(call.body)
+    return wire.id_response(*await processes.request_transfer(connector, form))
+
+
+async def load_transfer(connector: Connector, call: Call) -> Document:
+    """GET transferprocesses/{id}."""
+    return await processes.load_transfer(connector, call.id)
+
+
+async def transfer_state(connector: Connector, call: Call) -> Document:
+    """GET transferprocesses/{id}/state."""
+    found = await processes.load_transfer(connector, call.id)
+    return wire.document("TransferState", state=found["state"])
+
+
+async def find_transfers(connector: Connector, call: Call) -> list[Document]:
+    """POST transferprocesses/request."""
+    return await processes.find_transfers(connector, query.parse(call.body))
+
+
+def move_transfer(kind: str) -> Endpoint:
+    """Return the endpoint POST transferprocesses/{id}/<move>."""
+
+    async def endpoint(connector: Connector, call: Call) -> None:
+        await processes.move_transfer(connector, call.id, kind, reason=_reason(call, kind))
+
+    return endpoint
+
+
+def _reason(call: Call, kind: str) -> str:
+    """The partner always gets a reason."""
+    return wire.text(call.body, "reason") or f"{kind} by the operator, without a reason"
+
+
+async def data_address(connector: Connector, call: Call) -> Document:
+    """GET edrs/{id}/dataaddress."""
+    return await processes.load_data_address(connector, call.id)

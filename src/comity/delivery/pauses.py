@@ -1,0 +1,83 @@
+"""The pause between two attempts of a message, which ends early when a partner that was away answers again.
+
+Without this a message that failed often would wait up to half a minute although its partner is back and takes others.
+It is kept in memory only: after a restart of our own the times in the outbox hold until an attempt tells more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from comity.db.outbox import Outgoing
+
+WAKE_EVERY_S = 10.0
+
+
+class Pauses:
+    """Waiting for the next attempt, cut short when a partner that did not answer does so again.
+
+    A partner's own wish (`Retry-After`) stands, and one message is woken every 10 s at most: it may be the one that the
+    partner cannot take while it takes all others.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], pause: Callable[[float], Awaitable[None]]) -> None:
+        self._now_ms = now_ms
+        self._pause = pause
+        self._away: set[str] = set()
+        self._asked: set[int] = set()
+        self._woken_ms: dict[int, int] = {}
+        self._waiting: dict[str, dict[int, asyncio.Event]] = {}
+
+    def note_failure(self, row: Outgoing, *, asked: bool) -> None:
+        """Take that a partner did not answer, or (`asked`) said when to come again."""
+        if asked:
+            self._asked.add(row.id)
+        else:
+            self._asked.discard(row.id)
+            self._away.add(row.counterparty_id)
+
+    def note_answer(self, partner: str) -> None:
+        """Take that a partner answered; wake what waits for it if it was away."""
+        if partner in self._away:
+            self._away.discard(partner)
+            for woken in self._waiting.get(partner, {}).values():
+                woken.set()
+
+    def forget(self, row_id: int) -> None:
+        """Take that nothing is sent for this row any more."""
+        self._asked.discard(row_id)
+        self._woken_ms.pop(row_id, None)
+
+    async def wait(self, row: Outgoing, pause_s: float) -> None:
+        """Wait so long, or until it is woken."""
+        if not row.attempts or row.id in self._asked:
+            await self._pause(pause_s)
+            return
+        due_ms, woken = self._now_ms() + int(pause_s * 1000), asyncio.Event()
+        self._waiting.setdefault(row.counterparty_id, {})[row.id] = woken
+        try:
+            await _first(self._pause(pause_s), woken.wait())
+        finally:
+            del self._waiting[row.counterparty_id][row.id]
+        if woken.is_set():
+            await self._wait_since_woken(row.id, due_ms)
+
+    async def _wait_since_woken(self, row_id: int, due_ms: int) -> None:
+        last_ms = self._woken_ms.get(row_id)
+        if last_ms is not None:
+            early_ms = min(due_ms, last_ms + int(WAKE_EVERY_S * 1000)) - self._now_ms()
+            if early_ms > 0:
+                await self._pause(early_ms / 1000)
+        self._woken_ms[row_id] = self._now_ms()
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    """Wait until one of these is done, and drop the others."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,195 @@
+"""Files and folders of the operator behind the management API: what may be published, and from where."""
+
+import os
+
+import pytest
+from support.edc import USE
+
+EVIL = [
+    "/etc/passwd",
+    "{root}/../../../../../../../../etc/passwd",
+    "{root}/link",
+    "relative/a.txt",
+    "a\x00b",
+    "{root}/a.txt\x00",
+    "{root}x",
+]
+
+
+@pytest.fixture
+def folder(site):
+    """A folder with two files and a link that leaves it."""
+    made = site.folder.parent / "shelf"
+    made.mkdir()
+    (made / "a.txt").write_bytes(b"hello")
+    (made / "b.bin").write_bytes(b"x" * 1000)
+    return made
+
+
+@pytest.mark.parametrize("path", EVIL)
+async def test_a_file_outside_the_roots_is_no_asset(api, site, folder, path):
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder.parent.parent / f"{folder.parent.name}x").mkdir()
+    path = path.replace("{root}x", f"{folder.parent}x").replace("{root}", str(folder))
+    answer = await api.post("assets", {"@id": "a", "dataAddress": {"type": "File", "path": path}})
+    assert (answer.status, answer.problem["type"]) == (422, "storage")
+    assert "storage.roots" in answer.problem["hint"]
+    assert await api.found("assets/request") == []
+
+
+async def test_what_is_no_file_is_no_asset(api, folder):
+    os.mkfifo(folder / "pipe")
+    for path in (folder, folder / "pipe", folder / "nothing", "/dev/zero"):
+        answer = await api.post("assets", {"@id": "a", "dataAddress": {"type": "File", "path": str(path)}})
+        assert (answer.status, answer.problem["type"]) == (422, "storage"), path
+    assert await api.found("assets/request") == []
+
+
+async def test_a_file_is_an_asset_and_is_hashed_again_when_it_is_put(api, site, folder):
+    body = {"@id": "a", "dataAddress": {"type": "File", "path": str(folder / "a.txt")}}
+    await api.created("assets", body)
+    before = await site.rows("SELECT content_sealed FROM asset")
+    (folder / "a.txt").write_bytes(b"another")
+    assert (await api.put("assets", body)).status == 204
+    assert await site.rows("SELECT content_sealed FROM asset") != before
+
+
+@pytest.mark.parametrize("path", EVIL)
+async def test_a_folder_outside_the_roots_is_not_published(api, site, folder, path):
+    (folder / "link").symlink_to("/etc")
+    (folder.parent.parent / f"{folder.parent.name}x").mkdir()
+    path = path.replace("{root}x", f"{folder.parent}x").replace("{root}", str(folder))
+    answer = await api.post("packages", {"folder": path})
+    assert (answer.status, answer.problem["type"]) == (422, "storage")
+    assert "storage.roots" in answer.problem["hint"]
+    assert await site.rows("SELECT id FROM asset") == []
+
+
+async def test_a_folder_is_published_with_its_policy(api, folder):
+    published = await api.post(
+        "packages",
+        {
+            "folder": str(folder),
+            "assetId": "p",
+            "title": "A shelf",
+            "policy": USE,
+            "properties": {"dct:creator": "me"},
+        },
+    )
+    assert published.status == 200
+    told = published.json
+    assert (told["assetId"], told["files"], told["sizeBytes"], told["title"]) == ("p", 2, 1005, "A shelf")
+    assert len(told["manifestSha256"]) == 64
+    asset = (await api.get("assets/p")).json
+    assert asset["properties"]["comity:manifestSha256"] == told["manifestSha256"]
+    assert asset["properties"]["dct:creator"] == "me"
+    assert asset["dataAddress"] == {"@type": "DataAddress", "type": "Package", "folder": str(folder)}
+    (definition,) = await api.found("contractdefinitions/request")
+    for field in ("accessPolicyId", "contractPolicyId"):
+        assert (await api.get(f"policydefinitions/{definition[field].replace('#', '%23')}")).status == 200
+    assert (await api.delete("assets/p")).status == 204
+
+
+async def test_a_published_id_is_a_conflict_until_replaced(api, folder):
+    body = {"folder": str(folder), "assetId": "p"}
+    first = (await api.post("packages", body)).json
+    (folder / "a.txt").write_bytes(b"another")
+    answer = await api.post("packages", body)
+    assert (answer.status, answer.problem["type"]) == (409, "conflict")
+    assert "replace" in answer.problem["hint"]
+    assert (await api.get("assets/p")).json["properties"]["comity:manifestSha256"] == first["manifestSha256"]
+    second = (await api.post("packages", {**body, "replace": True})).json
+    assert second["manifestSha256"] != first["manifestSha256"]
+    assert (await api.get("assets/p")).json["properties"]["comity:manifestSha256"] == second["manifestSha256"]
+    assert len(await api.found("contractdefinitions/request")) == 1
+
+
+async def test_a_package_whose_properties_are_put_keeps_its_files(api, site, folder):
+    await api.post("packages", {"folder": str(folder), "assetId": "p"})
+    before = await site.rows("SELECT content_sealed FROM asset")
+    asset = (await api.get("assets/p")).json
+    asset["properties"]["dct:title"] = "renamed"
+    assert (await api.put("assets", asset)).status == 204
+    assert (await api.get("assets/p")).json["properties"]["dct:title"] == "renamed"
+    assert await site.rows("SELECT content_sealed FROM asset") == before
+
+
+@pytest.mark.parametrize("name", ["comity:manifestSha256", "comity:files", "dcat:byteSize"])
+async def test_what_was_measured_cannot_be_said_otherwise(api, folder, name):
+    answer = await api.post(
+        "packages", {"folder": str(folder), "assetId": "p", "properties": {name: "other"}}
+    )
+    if answer.status == 200:
+        assert (await api.get("assets/p")).json["properties"][name] != "other"
+    else:
+        assert (answer.status, answer.problem["path"]) == (400, f"$.properties.{name}")
+
+
+@pytest.mark.parametrize("properties", [{"id": "other"}, {"@id": "other"}, {"edc:id": "other"}])
+async def test_properties_do_not_hide_a_package_from_its_own_offer(pair, provider, consumer, properties):
+    folder = pair.provider.folder.parent / "f"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"x")
+    answer = await provider.post(
+        "packages", {"folder": str(folder), "assetId": "p", "properties": properties}
+    )
+    if answer.status != 200:
+        assert (answer.status, answer.problem["path"].startswith("$.properties")) == (400, True)
+        return
+    found = await consumer.post("catalog/request", {"counterPartyId": pair.provider.did})
+    assert [each["@id"] for each in found.json["dataset"]] == ["p"]
+
+
+async def test_an_empty_folder_is_refused(api, site, folder):
+    empty = folder / "empty"
+    empty.mkdir()
+    answer = await api.post("packages", {"folder": str(empty)})
+    assert (answer.status, answer.problem["path"]) == (400, "$.folder")
+
+
+async def test_a_folder_with_a_fifo_or_a_link_that_leaves_is_refused(api, site, folder):
+    os.mkfifo(folder / "pipe")
+    answer = await api.post("packages", {"folder": str(folder)})
+    assert (answer.status, answer.problem["type"]) == (422, "storage")
+    assert "pipe" in answer.problem["message"]
+    assert answer.problem["hint"]
+    (folder / "pipe").unlink()
+    (folder / "out").symlink_to("/etc/passwd")
+    answer = await api.post("packages", {"folder": str(folder)})
+    assert (answer.status, answer.problem["type"]) == (422, "storage")
+    assert await site.rows("SELECT id FROM asset") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"folder": None}, "$.folder"),
+        ({"folder": ""}, "$.folder"),
+        ({"folder": 7}, "$.folder"),
+        ({"assetId": "a\nb"}, "$.assetId"),
+        ({"assetId": "x" * 1025}, "$.assetId"),
+        ({"replace": "yes"}, "$.replace"),
+        ({"policy": {}}, "$.policy.permission"),
+        ({"policy": {"permission": [{"action": "fly"}]}}, "$.policy.permission[0].action"),
+        ({"policy": []}, "$.policy"),
+        ({"accessPolicy": {"permission": [{"action": "fly"}]}}, "$.accessPolicy.permission[0].action"),
+        ({"accessPolicy": {}}, "$.accessPolicy.permission"),
+        ({"properties": []}, "$.properties"),
+    ],
+)
+async def test_what_cannot_be_published_is_refused_with_its_place(api, site, folder, more, path):
+    answer = await api.post("packages", {"folder": str(folder), **more})
+    assert (answer.status, answer.problem["path"]) == (400, path)
+    assert await site.rows("SELECT id FROM asset") == []
+
+
+@pytest.mark.parametrize("path", [each for each in EVIL if "a.txt" not in each] + ["relative"])
+async def test_an_exchange_does_not_leave_the_roots(pair, consumer, tmp_path, path):
+    await pair.provider.publish()
+    (tmp_path / "link").symlink_to("/etc")
+    path = path.replace("{root}x", f"{tmp_path}x").replace("{root}", str(tmp_path))
+    body = {"counterPartyId": pair.provider.did, "assetId": "asset", "destination": path}
+    answer = await consumer.post("exchanges", body)
+    assert (answer.status, answer.problem["type"]) == (422, "storage")
+    assert "storage.roots" in answer.problem["hint"]
+    assert await consumer.found("exchanges/request") == []

@@ -1,0 +1,184 @@
+"""What a partner sees of the catalog: one answer for the list, its pages, a dataset by id and a negotiation."""
+
+import base64
+import re
+
+import pytest
+from support import schemas, wire
+from support.pair import offer_of
+from support.process import Process
+
+from comity.controlplane import catalog, partners
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch):
+    monkeypatch.setattr(catalog, "PAGE_DATASETS", 2)
+
+
+def only(partner_did):
+    return wire.constrained("recipient", "eq", partner_did)
+
+
+async def pages(site, peer, **fields):
+    """Every page as the links lead, with the links' own words."""
+    documents, path, links = [], "/catalog/request", []
+    while path:
+        answer = await peer.send(site, path, wire.message("CatalogRequestMessage", **fields))
+        assert answer.status == 200, answer.body
+        assert not schemas.problems(answer.document)
+        documents.append(answer.document)
+        link = re.fullmatch(r'<(.+)>; rel="next"', answer.headers.get("Link", ""))
+        links += [link[1]] if link else []
+        path = link[1].removeprefix(site.dsp) if link else None
+    return documents, links
+
+
+def ids(documents):
+    return [dataset["@id"] for document in documents for dataset in document.get("dataset", [])]
+
+
+@pytest.fixture
+async def mixed(site, peer):
+    """Seven assets, of which the peer may see four."""
+    for at in range(7):
+        access = only(peer.did) if at in {0, 2, 4, 6} else only("did:web:somebody.example")
+        await site.publish(f"asset-{at}-{'shown' if at in {0, 2, 4, 6} else 'hidden'}", access_policy=access, policy=wire.USE)
+    return site
+
+
+async def test_pages_hold_what_may_be_seen_each_once_and_in_order(mixed, peer):
+    documents, links = await pages(mixed, peer)
+    assert ids(documents) == ["asset-0-shown", "asset-2-shown", "asset-4-shown", "asset-6-shown"]
+    assert len(documents) == 2
+    assert len(links) == 1
+
+
+async def test_a_link_does_not_name_what_is_hidden(mixed, peer):
+    _, links = await pages(mixed, peer)
+    for link in links:
+        token = link.rpartition("page=")[2]
+        plain = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        assert b"hidden" not in plain
+
+
+async def test_a_hidden_offer_is_unknown_in_every_way_of_asking(mixed, peer, peers):
+    hidden, missing = "asset-1-hidden", "asset-9-hidden"
+    documents, _ = await pages(mixed, peer)
+    assert hidden not in ids(documents)
+    by_id = [await peer.get(mixed, f"/catalog/datasets/{each}") for each in (hidden, missing)]
+    assert [answer.status for answer in by_id] == [404, 404]
+    assert by_id[0].body == by_id[1].body
+    seen = offer_of(await peer.dataset(mixed, "asset-0-shown"))
+    real_id = await _offer_id(mixed, hidden)
+    answers = []
+    for asset_id, offer_id in ((hidden, real_id), (hidden, "urn:x"), (missing, "urn:x"), (hidden, seen["@id"])):
+        offer = {**seen, "@id": offer_id, "target": asset_id}
+        answer = await Process(peer, mixed).ask(offer)
+        answers.append((answer.status, answer.document["code"], answer.reason))
+    assert set(answers) == {answers[0]}
+    assert answers[0][0] == 400
+
+
+async def _offer_id(site, asset_id):
+    from comity.controlplane import offering
+    from comity.db.partners import Partner
+
+    stranger = Partner(id="did:web:somebody.example", name="", address="", keys=[], pinned=False, attributes={}, created_at=0)
+    found = await site.connector.database.read(lambda tx: offering.find_by_asset(tx, stranger, asset_id, 0))
+    return found[0].offer_id
+
+
+async def test_an_offer_hidden_later_cannot_be_taken_by_its_old_id(site, peer):
+    await site.publish(access_policy=wire.USE, policy=wire.USE)
+    offer = offer_of(await peer.dataset(site))
+    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE, replace=True)
+    assert (await Process(peer, site).ask(offer)).status == 400
+    assert (await peer.get(site, "/catalog/datasets/asset")).status == 404
+
+
+async def test_an_offer_whose_terms_changed_is_unknown_by_its_old_id(site, peer):
+    await site.publish(policy=wire.USE)
+    offer = offer_of(await peer.dataset(site))
+    await site.publish(policy=wire.until("2099-12-31"), replace=True)
+    assert (await Process(peer, site).ask(offer)).status == 400
+
+
+async def test_an_offer_withdrawn_while_terms_are_on_the_table_ends_the_negotiation(site, peer):
+    await site.publish(policy=wire.USE)
+    offer = offer_of(await peer.dataset(site))
+    process = Process(peer, site)
+    assert (await process.ask({**offer, "permission": [{"action": "read"}]})).status == 201
+    await site.reaches(process.theirs, "OFFERED")
+    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE, replace=True)
+    await process.send("ContractRequestMessage", offer=offer)
+    await site.reaches(process.theirs, "TERMINATED")
+
+
+async def test_a_contract_policy_that_does_not_hold_is_seen_but_not_agreed(site, peer):
+    await site.publish(policy=wire.constrained("purpose", "eq", "urn:repair"), access_policy=wire.USE)
+    process = Process(peer, site)
+    assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+    await site.reaches(process.theirs, "TERMINATED")
+    assert "purpose" in peer.of("/termination")[0].document["reason"][0]
+    await partners.add(site.connector, peer.did, purpose=["urn:repair"])
+    process = Process(peer, site)
+    assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+    await site.reaches(process.theirs, "AGREED")
+
+
+async def test_an_empty_catalog_is_a_catalog(site, peer):
+    documents, _ = await pages(site, peer)
+    assert ids(documents) == []
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "%00",
+        "W10",
+        base64.urlsafe_b64encode(b"[99999999999999999999999, \"a\"]").decode(),
+        base64.urlsafe_b64encode(b"[-9223372036854775809, \"a\"]").decode(),
+        base64.urlsafe_b64encode(b"[1.5, \"a\"]").decode(),
+        base64.urlsafe_b64encode(b'[1, "\\ud800"]').decode(),
+        "%C3%A9",
+        "a" * 5000,
+    ],
+)
+async def test_a_page_that_is_none_of_ours_is_refused(site, peer, token):
+    answer = await peer.send(site, f"/catalog/request?page={token}", wire.message("CatalogRequestMessage"))
+    assert answer.status == 400, answer.body
+    assert answer.document["@type"] == "CatalogError"
+
+
+@pytest.mark.parametrize("wanted", ["text", 3, ["text"], [3], [{"a": 1}], [[]], [{"limit": 0}], [{"limit": -1}], [{"limit": "x"}], [{}, {}]])
+async def test_a_filter_that_is_not_understood_is_refused(site, peer, wanted):
+    answer = await peer.send(site, "/catalog/request", wire.message("CatalogRequestMessage", filter=wanted))
+    assert answer.status == 400, answer.body
+    assert "filter" in answer.reason
+    assert not schemas.problems(answer.document)
+
+
+@pytest.mark.parametrize("asset_id", ["a/b", "ä ö", "urn:x:1?y=2", "a%2Fb", "..", "'; DROP TABLE asset; --"])
+async def test_a_dataset_is_found_by_any_id_it_may_have(pair, asset_id):
+    from comity.dsp import binding
+
+    folder = pair.provider.folder.parent / "published" / "some"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    from comity.controlplane import publish
+
+    await publish.publish(pair.provider.connector, str(folder), asset_id=asset_id)
+    found = await catalog.request_dataset(pair.consumer.connector, pair.provider.did, None, asset_id)
+    assert found["@id"] == asset_id
+    record = await pair.consumer.request(pair.provider, offer_of(found))
+    await pair.consumer.reaches(record.id, "FINALIZED")
+    assert binding
+
+
+async def test_our_own_client_gathers_every_page(pair):
+    for at in range(5):
+        await pair.provider.publish(f"asset-{at}")
+    found = await catalog.request(pair.consumer.connector, pair.provider.did)
+    assert sorted(dataset["@id"] for dataset in found["dataset"]) == [f"asset-{at}" for at in range(5)]

@@ -1,0 +1,83 @@
+"""Messages that wait for a partner that is away, and what wakes them."""
+
+import asyncio
+
+from comity.db.outbox import Queued
+from comity.delivery import pauses
+from support.delivery import Outcomes, Scene, a_row, transient
+
+
+def waiting_scene(*rows, post):
+    """A scene whose pauses after failures last until the clock is moved by hand."""
+    scene = Scene(Outcomes(*rows), post)
+    scene.pauses = []
+
+    async def pause(seconds):
+        scene.pauses.append(seconds)
+        await asyncio.Event().wait()
+
+    scene.worker._pause = pause
+    return scene
+
+
+class Partner:
+    """Takes nothing while it is away; `poison` is the row that it can never take."""
+
+    def __init__(self, *, poison=None, **failure):
+        self.away, self.sent, self.poison, self.failure = True, [], poison, failure
+
+    async def __call__(self, url, _body, _authorization):
+        self.sent.append(url)
+        if self.away or (self.poison and self.poison in url):
+            raise transient(**self.failure)
+        return b"{}"
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_partner_that_answers_again_gets_at_once_what_waited_for_it():
+    rows = [a_row(number, attempts=6, url=f"http://partner/{number}") for number in (1, 2, 3)]
+    partner = Partner()
+    scene = waiting_scene(*rows, a_row(4, url="http://partner/4"), post=partner)
+    scene.worker.notice([Queued(row) for row in rows])
+    await settle()
+    assert len(partner.sent) == len(scene.pauses) == 3
+    partner.away = False
+    scene.worker.notice([Queued(scene.outcomes.rows[4])])
+    await settle()
+    assert sorted(scene.outcomes.kinds()) == ["acknowledged"] * 4 + ["postponed"] * 3
+    await scene.worker.close()
+
+
+async def test_a_message_for_which_the_partner_said_when_is_not_woken():
+    row = a_row(1, attempts=6)
+    partner = Partner(retry_after_s=17.0)
+    scene = waiting_scene(row, a_row(2), post=partner)
+    scene.worker.notice([Queued(row)])
+    await settle()
+    partner.away = False
+    scene.worker.notice([Queued(scene.outcomes.rows[2])])
+    await settle()
+    assert len(partner.sent) == 2
+    assert scene.pauses == [17.0]
+    await scene.worker.close()
+
+
+async def test_a_message_that_alone_is_not_taken_is_woken_every_10_s_at_most():
+    poisoned = a_row(1, attempts=20, url="http://partner/poison")
+    partner = Partner(poison="poison")
+    scene = waiting_scene(poisoned, *(a_row(number) for number in range(2, 20)), post=partner)
+    partner.away = False
+    scene.worker.notice([Queued(poisoned)])
+    await settle()
+    for number in range(2, 20):
+        scene.worker.notice([Queued(scene.outcomes.rows[number])])
+        await settle()
+    tries = [url for url in partner.sent if "poison" in url]
+    assert len(tries) == 2
+    assert len(partner.sent) == 2 + 18
+    assert scene.pauses[-1] == pauses.WAKE_EVERY_S
+    await scene.worker.close()
