@@ -278,7 +278,9 @@ def _stop(servers: list[_Server], open_flows: flows.Flows) -> None:
 def _bound(listen: str, name: str) -> Iterator[socket.socket]:
     host, port = configuration.split_listen(listen, name)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as bound:
+    with socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    ) as bound:  # asyncio turns Nagle off for TCP
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))

@@ -47,7 +47,7 @@ def _finite(text: str) -> float:
 
 def _storable(text: str) -> int:
     number = int(text)
-    if not -(2**63) <= number < 2**64:  # what is read here is written again, and msgspec writes no more
+    if not -(2**63) <= number < 2**64:  # what is read here is stored, and must come back as the same number
         raise errors.InvalidInputError(f"the number {text[:40]} is too large")
     return number
 

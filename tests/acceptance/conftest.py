@@ -1,11 +1,17 @@
 """Fixtures: connectors as processes, that are ended after the test whatever happened, and a pair with a package."""
 
-from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
+
 from support import processes
 
-Pair = namedtuple("Pair", "provider consumer")
+
+class Pair(NamedTuple):
+    provider: processes.Served
+    consumer: processes.Served
+
+
 CONTENT = {"drawing.txt": b"a drawing\n" * 1000, "parts/list.csv": b"part,number\n1,2\n"}
 
 

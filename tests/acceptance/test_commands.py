@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 import pytest
+
 from support import processes
 from support.pair import free_port
 
@@ -68,8 +69,17 @@ def test_a_user_publishes_finds_gets_and_verifies(known, folder, tmp_path):
     got = tmp_path / "got"
     said = told(beta.run("get", "alpha", "pump", "-o", str(got)))
     labels = [line.split(" ", 1)[0] for line in said.splitlines() if line[:1].strip()]
-    assert labels == ["finding", "negotiating", "agreed", "pulling", "received", "checked", "manifest", "folder"]
-    assert "\x1b" not in said and "\r" not in said
+    assert labels == [
+        "finding",
+        "negotiating",
+        "agreed",
+        "pulling",
+        "received",
+        "checked",
+        "manifest",
+        "folder",
+    ]
+    assert not {"\x1b", "\r"} & set(said)
     for path in ("drawing.txt", "parts/list.csv"):
         assert (got / path).read_bytes() == (folder / path).read_bytes()
     for side in known:
@@ -90,7 +100,9 @@ def test_getting_again_reuses_the_agreement_and_ends_at_once(known, folder, tmp_
     assert "received" in said
     now = (tmp_path / "got" / "drawing.txt").stat()
     assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns), "it was written again"
-    assert beta.rows("SELECT count(*) FROM agreement") == beta.rows("SELECT count(*) FROM negotiation") == [(1,)]
+    assert (
+        beta.rows("SELECT count(*) FROM agreement") == beta.rows("SELECT count(*) FROM negotiation") == [(1,)]
+    )
 
 
 def test_every_json_form_can_be_read(known, folder, tmp_path):
@@ -115,7 +127,9 @@ def test_every_json_form_can_be_read(known, folder, tmp_path):
 def test_exit_codes_tell_what_went_wrong(known, folder, tmp_path):
     alpha, beta = known
     told(alpha.run("publish", str(folder), "--id", "pump"))
-    assert "no-such-asset" in told(beta.run("get", "alpha", "no-such-asset", "-o", str(tmp_path / "a")), NOT_FOUND)
+    assert "no-such-asset" in told(
+        beta.run("get", "alpha", "no-such-asset", "-o", str(tmp_path / "a")), NOT_FOUND
+    )
     assert "nobody" in told(beta.run("catalog", "nobody"), NOT_FOUND)
     assert told(beta.run("get", "alpha"), USAGE)
     assert "no date" in told(beta.run("publish", str(folder), "--until", "soon"), USAGE)
@@ -171,7 +185,9 @@ def test_interrupted_watching_leaves_the_connector_pulling_and_a_second_get_join
 def test_partner_who_is_not_on_the_list_is_told_what_to_do(sides, folder, tmp_path):
     alpha, beta = sides
     told(alpha.run("publish", str(folder), "--id", "pump"))
-    assert "comity partner add" in told(beta.run("get", alpha.did, "pump", "-o", str(tmp_path / "a")), NOT_FOUND)
+    assert "comity partner add" in told(
+        beta.run("get", alpha.did, "pump", "-o", str(tmp_path / "a")), NOT_FOUND
+    )
     told(beta.run("partner", "add", alpha.conf.address, "--name", "alpha"))
     said = told(beta.run("catalog", "alpha"), REFUSED)  # now alpha does not know beta
     assert beta.did in said
@@ -193,7 +209,11 @@ def test_policy_that_says_no_names_the_term(known, folder, tmp_path):
         ]
     }
     alpha.api.publish(
-        str(folder), timeout_s=20, assetId="open", policy=policy, accessPolicy={"permission": [{"action": "use"}]}
+        str(folder),
+        timeout_s=20,
+        assetId="open",
+        policy=policy,
+        accessPolicy={"permission": [{"action": "use"}]},
     )
     said = told(beta.run("get", "alpha", "open", "-o", str(tmp_path / "got")), REFUSED)
     assert "dateTime lteq 2001-02-03" in said

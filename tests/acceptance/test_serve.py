@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 
 import pytest
+
 from support import authority, processes
 from support.pair import free_port
 
@@ -60,7 +61,7 @@ def test_existing_database_is_served_within_a_second(serving, record_property):
             time.sleep(0.005)
         taken_s.append(time.monotonic() - began)
         served.stop()
-    print("from exec to the first answer, s:", [round(each, 3) for each in taken_s])
+    print("from exec to the first answer, s:", [round(each, 3) for each in taken_s])  # noqa: T201  a figure to be read
     record_property("start_s", taken_s)
     assert statistics.median(taken_s) <= START_S
 
@@ -80,7 +81,7 @@ def test_idle_connector_is_small(pair, folder, record_property):
             *pair,
         )
     sizes_mb = {side.conf.name: side.memory_kib("VmRSS") * 1024 / 1e6 for side in pair}
-    print("resident, MB:", {name: round(size, 1) for name, size in sizes_mb.items()})
+    print("resident, MB:", {name: round(size, 1) for name, size in sizes_mb.items()})  # noqa: T201  a figure to be read
     record_property("rss_mb", sizes_mb)
     assert max(sizes_mb.values()) <= IDLE_MB
 
@@ -106,8 +107,10 @@ def test_sigterm_ends_it_though_a_stream_is_open(pair, tmp_path):
 def start_transfer(pair, asset_id):
     exchange = pair.consumer.api.start_exchange(pair.provider.did, asset_id, "")["@id"]
     transfer = processes.wait_until(
-        lambda: pair.consumer.api.exchange(exchange)["transferState"] == "STARTED"
-        and pair.consumer.api.exchange(exchange)["transferId"],
+        lambda: (
+            pair.consumer.api.exchange(exchange)["transferState"] == "STARTED"
+            and pair.consumer.api.exchange(exchange)["transferId"]
+        ),
         "the transfer to start",
         10,
         *pair,

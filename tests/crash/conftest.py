@@ -1,6 +1,7 @@
 """Fixture: connectors as processes that are ended after the test, whatever happened."""
 
 import pytest
+
 from support import processes
 
 

@@ -11,15 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from support import processes
-
 from comity import errors
+from support import processes
 
 KILLS = int(os.environ.get("COMITY_KILLS", "12"))
 SEED = int(os.environ.get("COMITY_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 THREADS = 4
 PAUSE_S = 0.02
-CONVERGED_S = 60.0
+CONVERGED_S = 40.0
 PATH = ["REQUESTED", "AGREED", "VERIFIED", "FINALIZED"]
 
 
@@ -84,7 +83,7 @@ def storm(sides, chance, kills) -> int:
 
 
 def test_negotiations_survive_kills_of_either_side(serving, tmp_path, record_property):
-    print(f"seed {SEED}, {KILLS} kills; again with COMITY_SEED={SEED}")
+    print(f"seed {SEED}, {KILLS} kills; again with COMITY_SEED={SEED}")  # noqa: T201  a figure to be read
     chance = random.Random(SEED)
     provider, consumer = sides = prepare(serving, tmp_path)
     body = processes.contract_request(provider, consumer, "drawings")
@@ -113,7 +112,7 @@ def test_negotiations_survive_kills_of_either_side(serving, tmp_path, record_pro
         "restart_max_s": round(starts_s[-1], 2),
     }
     record_property("figures", figures)
-    print(figures)
+    print(figures)  # noqa: T201  a figure to be read
     assert count >= min(100, 8 * KILLS)
     assert under_way >= 0.8 * KILLS, "the kills came too early or too late to show anything"
     assert starts_s[-1] < 5, starts_s

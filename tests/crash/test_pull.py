@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from support import pair, processes
 
 MIB, GIB = 2**20, 2**30
@@ -128,7 +129,7 @@ def test_one_gib_survives_two_kills_of_either_side(sides, tmp_path, record_prope
         "peaks_mib": {name: [kib // 1024 for kib in each] for name, each in peaks_kib.items()},
     }
     record_property("figures", figures)
-    print(figures)
+    print(figures)  # noqa: T201  a figure to be read
     assert again_mib < LOST_MIB_A_KILL * len(KILLS)
     for name, peaks in peaks_kib.items():
         assert max(peaks) - idle_kib[name] < 48 * 1024, (name, idle_kib, peaks)
@@ -143,8 +144,10 @@ def ended(consumer, exchange):
 def wait_completed(*sides):
     for side in sides:
         processes.wait_until(
-            lambda side=side: side.rows("SELECT state FROM transfer") == [("COMPLETED",)]
-            and not side.rows("SELECT 1 FROM outbox"),
+            lambda side=side: (
+                side.rows("SELECT state FROM transfer") == [("COMPLETED",)]
+                and not side.rows("SELECT 1 FROM outbox")
+            ),
             "the transfer to be completed on both sides",
             30,
             *sides,

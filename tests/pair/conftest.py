@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
-from support import pair as pairs
-from support import schemas
-from support.peer import Peer
 
 from comity.db import migrate
 from comity.dsp import machine
 from comity.net import http as net_http
+from support import pair as pairs
+from support import schemas
+from support.peer import Peer
 
 _tls = functools.cache(net_http._tls)
-Pair = namedtuple("Pair", "provider consumer")
+
+
+class Pair(NamedTuple):
+    provider: pairs.Site
+    consumer: pairs.Site
 
 
 @pytest.fixture(scope="session")
@@ -123,4 +127,6 @@ async def check_evidence(site: pairs.Site) -> None:
             if kind == "negotiation":
                 once = [step for step in path if step[1] not in {"REQUESTED", "OFFERED"}]
                 assert len(once) == len(set(once)), path
-            assert all(step in changes or step[0] == step[1] or step[1] == "TERMINATED" for step in path), path
+            assert all(step in changes or step[0] == step[1] or step[1] == "TERMINATED" for step in path), (
+                path
+            )

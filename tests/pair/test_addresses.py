@@ -1,12 +1,12 @@
 """Without the development flag: no http, no private address, wherever a partner writes one."""
 
 import pytest
-from support import wire
-from support.pair import offer_of
-from support.process import Process, awaited
 
 from comity.controlplane import partners
+from comity.db import pulls
 from comity.db.partners import Partner
+from support.pair import offer_of
+from support.process import Process, awaited
 
 ADDRESSES = [
     "http://partner.example/dsp",
@@ -59,7 +59,9 @@ async def test_a_callback_that_may_not_be_called_is_refused(strict, peer, addres
     answer = await peer.send(strict, "/negotiations/request", document)
     assert answer.status == 400, answer.body
     assert "$.callbackAddress" in answer.reason
-    document = Process(peer, strict, consumer=False).message("ContractOfferMessage", offer=offer, callbackAddress=address)
+    document = Process(peer, strict, consumer=False).message(
+        "ContractOfferMessage", offer=offer, callbackAddress=address
+    )
     assert (await peer.send(strict, "/negotiations/offers", document)).status == 400
     assert await strict.rows("SELECT 1 FROM negotiation") == []
     assert await strict.rows("SELECT 1 FROM outbox") == []
@@ -87,8 +89,6 @@ async def test_the_did_of_a_partner_is_not_fetched_from_loopback(strict, peer):
 
 
 async def test_data_at_an_address_that_may_not_be_called_is_never_fetched(site, peer, tmp_path):
-    from comity.db import exchanges, pulls
-
     offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
     record = await site.request(peer, offer)
     await site.reaches(record.id, "REQUESTED")
@@ -106,9 +106,9 @@ async def test_data_at_an_address_that_may_not_be_called_is_never_fetched(site, 
         answer = await handing.send("TransferStartMessage", dataAddress={**address, "endpoint": bad})
         assert answer.status == 400, bad
         assert "dataAddress" in answer.reason
-    answer = await handing.send("TransferStartMessage", dataAddress={**address, "endpoint": "http://10.0.0.1:1/data"})
+    answer = await handing.send(
+        "TransferStartMessage", dataAddress={**address, "endpoint": "http://10.0.0.1:1/data"}
+    )
     assert answer.status == 200
     await site.reaches(asked.id, "TERMINATED")
     assert "refused" in (await site.rows("SELECT error FROM pull"))[0][0]
-    assert exchanges
-    assert wire

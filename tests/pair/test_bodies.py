@@ -4,12 +4,21 @@ import asyncio
 import tracemalloc
 
 import pytest
+
 from support import schemas, wire
 from support.pair import offer_of
 from support.process import Process
 
-ENDPOINTS = ["/negotiations/request", "/negotiations/offers", "/transfers/request", "/catalog/request", "/negotiations/urn:x/events"]
-GOOD = wire.message("ContractRequestMessage", consumerPid="urn:c", callbackAddress="http://127.0.0.1:1", offer={})
+ENDPOINTS = [
+    "/negotiations/request",
+    "/negotiations/offers",
+    "/transfers/request",
+    "/catalog/request",
+    "/negotiations/urn:x/events",
+]
+GOOD = wire.message(
+    "ContractRequestMessage", consumerPid="urn:c", callbackAddress="http://127.0.0.1:1", offer={}
+)
 
 
 def deep(opening: bytes, closing: bytes, depth: int) -> bytes:

@@ -4,11 +4,12 @@ import base64
 import re
 
 import pytest
+
+from comity.controlplane import catalog, offering, partners, publish
+from comity.db.partners import Partner
 from support import schemas, wire
 from support.pair import offer_of
 from support.process import Process
-
-from comity.controlplane import catalog, partners
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,9 @@ async def mixed(site, peer):
     """Seven assets, of which the peer may see four."""
     for at in range(7):
         access = only(peer.did) if at in {0, 2, 4, 6} else only("did:web:somebody.example")
-        await site.publish(f"asset-{at}-{'shown' if at in {0, 2, 4, 6} else 'hidden'}", access_policy=access, policy=wire.USE)
+        await site.publish(
+            f"asset-{at}-{'shown' if at in {0, 2, 4, 6} else 'hidden'}", access_policy=access, policy=wire.USE
+        )
     return site
 
 
@@ -72,7 +75,12 @@ async def test_a_hidden_offer_is_unknown_in_every_way_of_asking(mixed, peer, pee
     seen = offer_of(await peer.dataset(mixed, "asset-0-shown"))
     real_id = await _offer_id(mixed, hidden)
     answers = []
-    for asset_id, offer_id in ((hidden, real_id), (hidden, "urn:x"), (missing, "urn:x"), (hidden, seen["@id"])):
+    for asset_id, offer_id in (
+        (hidden, real_id),
+        (hidden, "urn:x"),
+        (missing, "urn:x"),
+        (hidden, seen["@id"]),
+    ):
         offer = {**seen, "@id": offer_id, "target": asset_id}
         answer = await Process(peer, mixed).ask(offer)
         answers.append((answer.status, answer.document["code"], answer.reason))
@@ -81,10 +89,9 @@ async def test_a_hidden_offer_is_unknown_in_every_way_of_asking(mixed, peer, pee
 
 
 async def _offer_id(site, asset_id):
-    from comity.controlplane import offering
-    from comity.db.partners import Partner
-
-    stranger = Partner(id="did:web:somebody.example", name="", address="", keys=[], pinned=False, attributes={}, created_at=0)
+    stranger = Partner(
+        id="did:web:somebody.example", name="", address="", keys=[], pinned=False, attributes={}, created_at=0
+    )
     found = await site.connector.database.read(lambda tx: offering.find_by_asset(tx, stranger, asset_id, 0))
     return found[0].offer_id
 
@@ -138,9 +145,9 @@ async def test_an_empty_catalog_is_a_catalog(site, peer):
         "x",
         "%00",
         "W10",
-        base64.urlsafe_b64encode(b"[99999999999999999999999, \"a\"]").decode(),
-        base64.urlsafe_b64encode(b"[-9223372036854775809, \"a\"]").decode(),
-        base64.urlsafe_b64encode(b"[1.5, \"a\"]").decode(),
+        base64.urlsafe_b64encode(b'[99999999999999999999999, "a"]').decode(),
+        base64.urlsafe_b64encode(b'[-9223372036854775809, "a"]').decode(),
+        base64.urlsafe_b64encode(b'[1.5, "a"]').decode(),
         base64.urlsafe_b64encode(b'[1, "\\ud800"]').decode(),
         "%C3%A9",
         "a" * 5000,
@@ -152,7 +159,10 @@ async def test_a_page_that_is_none_of_ours_is_refused(site, peer, token):
     assert answer.document["@type"] == "CatalogError"
 
 
-@pytest.mark.parametrize("wanted", ["text", 3, ["text"], [3], [{"a": 1}], [[]], [{"limit": 0}], [{"limit": -1}], [{"limit": "x"}], [{}, {}]])
+@pytest.mark.parametrize(
+    "wanted",
+    ["text", 3, ["text"], [3], [{"a": 1}], [[]], [{"limit": 0}], [{"limit": -1}], [{"limit": "x"}], [{}, {}]],
+)
 async def test_a_filter_that_is_not_understood_is_refused(site, peer, wanted):
     answer = await peer.send(site, "/catalog/request", wire.message("CatalogRequestMessage", filter=wanted))
     assert answer.status == 400, answer.body
@@ -162,19 +172,14 @@ async def test_a_filter_that_is_not_understood_is_refused(site, peer, wanted):
 
 @pytest.mark.parametrize("asset_id", ["a/b", "ä ö", "urn:x:1?y=2", "a%2Fb", "..", "'; DROP TABLE asset; --"])
 async def test_a_dataset_is_found_by_any_id_it_may_have(pair, asset_id):
-    from comity.dsp import binding
-
     folder = pair.provider.folder.parent / "published" / "some"
     folder.mkdir(parents=True)
     (folder / "a.txt").write_text("a")
-    from comity.controlplane import publish
-
     await publish.publish(pair.provider.connector, str(folder), asset_id=asset_id)
     found = await catalog.request_dataset(pair.consumer.connector, pair.provider.did, None, asset_id)
     assert found["@id"] == asset_id
     record = await pair.consumer.request(pair.provider, offer_of(found))
     await pair.consumer.reaches(record.id, "FINALIZED")
-    assert binding
 
 
 async def test_our_own_client_gathers_every_page(pair):

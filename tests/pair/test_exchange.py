@@ -1,10 +1,9 @@
 """Whole exchanges between two connectors."""
 
-from support import schemas
-from support.pair import offer_of, wait_for
-
 from comity.controlplane import catalog, decide, get
 from comity.dsp import terms
+from support import schemas
+from support.pair import offer_of, wait_for
 
 
 async def dataset_of(pair, asset_id="asset"):
@@ -37,37 +36,48 @@ async def test_both_sides_hold_the_same_agreement_and_matching_evidence(pair):
     await pair.consumer.reaches(record.id, terms.FINALIZED)
     record = await pair.consumer.negotiation(record.id)
     await pair.provider.reaches(record.counterparty_pid, terms.FINALIZED)
-    ours, theirs = await pair.consumer.agreement(record.id), await pair.provider.agreement(record.counterparty_pid)
+    ours, theirs = (
+        await pair.consumer.agreement(record.id),
+        await pair.provider.agreement(record.counterparty_pid),
+    )
     assert ours.document == theirs.document
     assert ours.message_sha256 == theirs.message_sha256
-    assert ours.finalized and theirs.finalized
+    assert ours.finalized
+    assert theirs.finalized
     assert sorted(await pair.consumer.path_of(record.id)) == [
         ("", "REQUESTED"),
         ("AGREED", "VERIFIED"),
         ("REQUESTED", "AGREED"),
         ("VERIFIED", "FINALIZED"),
     ]
-    sent = {e["sha256"]: e["token"] for e in await pair.consumer.entries(record.id) if e["direction"] == "out"}
+    sent = {
+        e["sha256"]: e["token"] for e in await pair.consumer.entries(record.id) if e["direction"] == "out"
+    }
     came = {
         e["sha256"]: e["token"]
         for e in await pair.provider.entries(record.counterparty_pid)
         if e["direction"] == "in"
     }
-    assert sent == came and len(sent) == 2
+    assert sent == came
+    assert len(sent) == 2
 
 
 async def test_every_message_of_an_exchange_is_emitted_once(pair):
     await pair.provider.publish()
     record = await pair.consumer.request(pair.provider, offer_of(await dataset_of(pair)))
     await pair.consumer.reaches(record.id, terms.FINALIZED)
-    kinds = [s.document["@type"] for s in pair.provider.captured + pair.consumer.captured if s.method == "POST"]
+    kinds = [
+        s.document["@type"] for s in pair.provider.captured + pair.consumer.captured if s.method == "POST"
+    ]
     assert sorted(kinds) == [
         "ContractAgreementMessage",
         "ContractAgreementVerificationMessage",
         "ContractNegotiationEventMessage",
         "ContractRequestMessage",
     ]
-    assert not schemas.PRESENT or all(schemas.problems(s.document) == [] for s in pair.provider.captured if s.body)
+    assert not schemas.PRESENT or all(
+        schemas.problems(s.document) == [] for s in pair.provider.captured if s.body
+    )
 
 
 async def test_a_provider_can_begin_and_the_consumer_accepts(pair):

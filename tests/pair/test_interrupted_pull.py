@@ -3,12 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from support import pair as pairs
 
 from comity import errors
 from comity.controlplane import get, pulling, transfer_moves
 from comity.dataplane import pull, target
 from comity.db import pulls
+from support import pair as pairs
 
 
 async def status(site, exchange_id):

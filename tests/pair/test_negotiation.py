@@ -1,11 +1,13 @@
 """What a connector takes and refuses in a negotiation, in both roles, from a partner that sends what it likes."""
 
 import pytest
+
+from comity import errors
+from comity.controlplane import decide
 from support import schemas, wire
 from support.pair import offer_of
+from support.peer import status
 from support.process import Process, awaited, finalized
-
-from comity.controlplane import decide
 
 OFFER = {
     "@id": "urn:offer:1",
@@ -13,11 +15,20 @@ OFFER = {
     "target": "asset",
     "profile": "urn:profile:1",
     "permission": [
-        {"action": "use", "constraint": [{"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2099-12-31"}]},
-        {"action": "use", "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": "urn:repair"}]},
+        {
+            "action": "use",
+            "constraint": [{"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2099-12-31"}],
+        },
+        {
+            "action": "use",
+            "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": "urn:repair"}],
+        },
     ],
     "prohibition": [
-        {"action": "use", "constraint": [{"leftOperand": "spatial", "operator": "eq", "rightOperand": "urn:x"}]}
+        {
+            "action": "use",
+            "constraint": [{"leftOperand": "spatial", "operator": "eq", "rightOperand": "urn:x"}],
+        }
     ],
 }
 
@@ -58,7 +69,9 @@ class TestProvider:
         assert standing["permission"] == [{"action": "use"}]
         assert (await process.send("ContractRequestMessage", offer=standing)).status == 200
         await site.reaches(process.theirs, "AGREED")
-        assert peer.of(f"/{process.pid}/agreement")[0].document["agreement"]["permission"] == [{"action": "use"}]
+        assert peer.of(f"/{process.pid}/agreement")[0].document["agreement"]["permission"] == [
+            {"action": "use"}
+        ]
 
     async def test_agrees_when_its_own_offer_is_accepted(self, site, peer):
         process = await asked(site, peer, permission=[{"action": "use"}, {"action": "read"}])
@@ -91,7 +104,8 @@ class TestProvider:
         assert "target" in is_error(await process.send("ContractRequestMessage", offer=offer))
 
     @pytest.mark.parametrize(
-        "offer_id", ["urn:offer:unknown", "urn:comity:offer:YQ:YQ:00", "urn:comity:offer:\u00e9:YQ:0", "x" * 1024]
+        "offer_id",
+        ["urn:offer:unknown", "urn:comity:offer:YQ:YQ:00", "urn:comity:offer:\u00e9:YQ:0", "x" * 1024],
     )
     async def test_says_what_to_do_about_an_unknown_offer(self, site, peer, offer_id):
         await site.publish()
@@ -115,7 +129,9 @@ class TestProvider:
     async def test_refuses_what_only_a_provider_sends_as_missing(self, site, peer):
         process = await asked(site, peer)
         await site.reaches(process.theirs, "AGREED")
-        answer = await process.send("ContractAgreementMessage", agreement=wire.agreement(OFFER, assigner="a", assignee="b"))
+        answer = await process.send(
+            "ContractAgreementMessage", agreement=wire.agreement(OFFER, assigner="a", assignee="b")
+        )
         is_error(answer, 404)
 
     async def test_refuses_every_message_after_the_end(self, site, peer):
@@ -138,8 +154,19 @@ class TestProvider:
     async def test_refuses_an_offer_whose_callback_is_no_address(self, site, peer):
         await site.publish()
         offer = offer_of(await peer.dataset(site))
-        for address in ("ftp://x", "not an address", "http://a b", "http://u:p@127.0.0.1/", "", 7, None, "http://10.0.0.1"):
-            answer = await Process(peer, site).send("ContractRequestMessage", offer=offer, callbackAddress=address)
+        for address in (
+            "ftp://x",
+            "not an address",
+            "http://a b",
+            "http://u:p@127.0.0.1/",
+            "",
+            7,
+            None,
+            "http://10.0.0.1",
+        ):
+            answer = await Process(peer, site).send(
+                "ContractRequestMessage", offer=offer, callbackAddress=address
+            )
             assert "callbackAddress" in is_error(answer), address
 
 
@@ -260,7 +287,13 @@ class TestConsumer:
 
     @pytest.mark.parametrize(
         "changes",
-        [{"target": None}, {"@id": None}, {"permission": [{"action": 3}]}, {"permission": "use"}, {"target": {"@id": "asset"}}],
+        [
+            {"target": None},
+            {"@id": None},
+            {"permission": [{"action": 3}]},
+            {"permission": "use"},
+            {"target": {"@id": "asset"}},
+        ],
     )
     async def test_refuses_an_offer_that_cannot_be_read(self, site, peer, changes):
         offer = {name: value for name, value in {**OFFER, **changes}.items() if value is not None}
@@ -300,8 +333,6 @@ class TestPids:
 
 class TestMoves:
     async def test_an_illegal_move_of_ours_is_refused_and_changes_nothing(self, site, peer):
-        from comity import errors
-
         process = await begun(site, peer)
         for kind in (decide.AGREE, decide.FINALIZE, decide.VERIFY, decide.ACCEPT, decide.OFFER):
             with pytest.raises(errors.LocalProtocolError):
@@ -310,18 +341,10 @@ class TestMoves:
         assert (await site.negotiation(process.theirs)).offer == OFFER
 
     async def test_what_has_ended_cannot_be_ended_again(self, site, peer):
-        from comity import errors
-
-        peer.script("/negotiations/request", *[_refuse_first()])
+        peer.script("/negotiations/request", status(400, {"reason": ["no such offer here"]}))
         record = await site.request(peer, OFFER)
         await site.reaches(record.id, "TERMINATED")
         before = (await site.negotiation(record.id)).error
         with pytest.raises(errors.LocalProtocolError):
             await site.move(record.id, decide.TERMINATE, reason="again")
         assert (await site.negotiation(record.id)).error == before
-
-
-def _refuse_first():
-    from support.peer import status
-
-    return status(400, {"reason": ["no such offer here"]})

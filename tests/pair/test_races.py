@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
+
+from comity.controlplane import catalog, decide
 from support import wire
 from support.pair import offer_of, wait_for
 from support.peer import after, calling, raw, status
 from support.process import Process, access, awaited, finalized, started, transfer
-
-from comity.controlplane import catalog, decide
 
 OFFER = {"@id": "urn:offer:1", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
 
@@ -35,7 +35,9 @@ async def handed(pair):
 
 
 class TestEarlyNext:
-    async def test_an_agreement_before_our_request_is_answered_counts_as_its_acknowledgement(self, site, peer):
+    async def test_an_agreement_before_our_request_is_answered_counts_as_its_acknowledgement(
+        self, site, peer
+    ):
         answers = []
 
         async def agree_first(seen):
@@ -86,7 +88,12 @@ class TestEarlyNext:
 
     async def test_an_acceptance_before_our_first_offer_is_answered(self, site, peer):
         async def accept(seen):
-            process = Process(peer, site, pid=peer.pid_for(seen.document["providerPid"]), theirs=seen.document["providerPid"])
+            process = Process(
+                peer,
+                site,
+                pid=peer.pid_for(seen.document["providerPid"]),
+                theirs=seen.document["providerPid"],
+            )
             assert (await process.event("ACCEPTED")).status == 200
 
         peer.script("/negotiations/offers", calling(accept))
@@ -162,7 +169,9 @@ class TestEarlyNext:
         records = [await pair.consumer.request(pair.provider, offer_of(dataset)) for _ in range(10)]
         for record in records:
             await pair.consumer.reaches(record.id, "FINALIZED")
-            await pair.provider.reaches((await pair.consumer.negotiation(record.id)).counterparty_pid, "FINALIZED")
+            await pair.provider.reaches(
+                (await pair.consumer.negotiation(record.id)).counterparty_pid, "FINALIZED"
+            )
         assert len([seen for seen in pair.provider.captured if seen.method == "POST"]) == 20
 
 

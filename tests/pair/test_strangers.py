@@ -3,13 +3,13 @@
 import time
 
 import pytest
+
+from comity.controlplane import partners
+from comity.identity import jose
 from support import wire
 from support.pair import offer_of
 from support.peer import Peer
 from support.process import PATHS, Process, finalized, started, transfer
-
-from comity.controlplane import partners
-from comity.identity import jose
 
 MISSING = "urn:uuid:00000000-0000-4000-8000-000000000000"
 
@@ -25,9 +25,16 @@ async def other(peers, site):
 def body_of(kind, consumer_pid, provider_pid):
     fields = {"consumerPid": consumer_pid, "providerPid": provider_pid}
     if kind == "ContractAgreementMessage":
-        fields["agreement"] = wire.agreement({"permission": [{"action": "use"}]}, target="asset", assigner="a", assignee="b")
+        fields["agreement"] = wire.agreement(
+            {"permission": [{"action": "use"}]}, target="asset", assigner="a", assignee="b"
+        )
     if kind in {"ContractOfferMessage", "ContractRequestMessage"}:
-        fields["offer"] = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
+        fields["offer"] = {
+            "@id": "urn:o",
+            "@type": "Offer",
+            "target": "asset",
+            "permission": [{"action": "use"}],
+        }
     if kind == "ContractNegotiationEventMessage":
         fields["eventType"] = "FINALIZED"
     return wire.message(kind, **fields)
@@ -147,7 +154,9 @@ async def test_a_partner_whose_document_cannot_be_fetched_is_asked_to_try_again(
 
 async def test_a_pinned_key_counts_without_its_document(started, peer):
     site = await started("pinned")
-    await partners.add(site.connector, peer.did, address=peer.dsp, keys=[{**peer.key.public_jwk(), "kid": peer.key.kid}])
+    await partners.add(
+        site.connector, peer.did, address=peer.dsp, keys=[{**peer.key.public_jwk(), "kid": peer.key.kid}]
+    )
     peer.did_status = 503
     assert (await peer.get(site, "/negotiations/urn:x")).status == 404
 
@@ -157,7 +166,9 @@ class TestTokenReuse:
         await site.publish()
         process = Process(peer, site)
         offer = offer_of(await peer.dataset(site))
-        document = wire.encode(process.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp))
+        document = wire.encode(
+            process.message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp)
+        )
         authorization = "Bearer " + peer.token(site.did, document)
         first = await peer.send(site, "/negotiations/request", document, authorization=authorization)
         again = await peer.send(site, "/negotiations/request", document, authorization=authorization)

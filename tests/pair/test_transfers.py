@@ -3,15 +3,29 @@
 import asyncio
 import time
 
+import aiohttp
 import pytest
+
+from comity import errors, runtime
+from comity.controlplane import decide, get
+from support import process as processes
 from support import schemas, wire
 from support.pair import offer_of, wait_for
 from support.process import Process, access, awaited, finalized, started, transfer
 
-from comity import errors, runtime
-from comity.controlplane import decide
-
 BIG = {"big.bin": b"\x07" * (48 << 20)}
+
+
+async def cut(stream, pause_s=0.0):
+    """Read until the stream breaks off and return how much came; a whole answer fails."""
+    received = 0
+    try:
+        while piece := await stream.content.read(1 << 16):
+            received += len(piece)
+            await asyncio.sleep(pause_s)
+    except (aiohttp.ClientError, ConnectionError):
+        return received
+    raise AssertionError(f"the answer ended as if it were whole, with {received} bytes more")
 
 
 async def running(site, peer, **published):
@@ -26,7 +40,12 @@ async def test_a_token_opens_its_transfer_and_nothing_else(site, peer):
     assert (await peer.fetch(endpoint + "/files/a.txt", token)).body == b"hello"
     _, other_endpoint, other_token = await started(peer, site, agreement_id)
     assert token != other_token
-    for address, wrong in ((endpoint, other_token), (other_endpoint, token), (endpoint, ""), (endpoint, token + "x")):
+    for address, wrong in (
+        (endpoint, other_token),
+        (other_endpoint, token),
+        (endpoint, ""),
+        (endpoint, token + "x"),
+    ):
         answer = await peer.fetch(address, wrong)
         assert answer.status == 401
         assert b"hello" not in answer.body
@@ -60,9 +79,7 @@ async def test_a_token_dies_with_the_step_and_an_open_stream_is_cut(site, peer, 
         begun_s = time.monotonic()
         await end(site, process)
         assert (await peer.fetch(endpoint, token)).status == 401
-        with pytest.raises(Exception, match=r"(?i)payload|connection|reset|not completed"):
-            while await stream.content.read(1 << 20):
-                pass
+        await cut(stream)
         assert time.monotonic() - begun_s < 5
 
 
@@ -71,11 +88,7 @@ async def test_a_stream_is_cut_while_its_receiver_does_not_read(site, peer):
     async with peer.stream(endpoint + "/files/big.bin", token) as stream:
         await stream.content.readexactly(1 << 20)
         await site.move(process.theirs, decide.SUSPEND, reason="x")
-        received = 1 << 20
-        with pytest.raises(Exception, match=r"(?i)payload|connection|reset|not completed"):
-            while piece := await stream.content.read(1 << 20):
-                received += len(piece)
-        assert received < len(BIG["big.bin"])
+        assert await cut(stream) < len(BIG["big.bin"]) - (1 << 20)
 
 
 async def test_a_token_is_dead_even_if_the_partner_cannot_be_told(site, peer):
@@ -110,8 +123,6 @@ async def test_a_consumers_start_is_answered_with_a_start_that_has_a_new_token(s
 
 
 async def test_a_suspended_pull_goes_on_after_the_next_start_with_exact_files(pair, tmp_path):
-    from comity.controlplane import get
-
     content = {"big.bin": bytes(range(256)) * (1 << 18)}
     await pair.provider.publish(files=content)
     begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
@@ -235,15 +246,13 @@ class Clock:
 
 
 async def test_an_agreement_that_expires_refuses_requests_and_cuts_open_streams(started, peer, monkeypatch):
-    from support.process import started as begin
-
     clock = Clock()
     monkeypatch.setattr(runtime, "now_ms", clock)
     site = await started("site")
     await site.befriend(peer)
     await site.publish(policy=wire.until("2090-01-01T00:00:00Z"), files=BIG)
     _, agreement_id = await finalized(peer, site)
-    process, endpoint, token = await begin(peer, site, agreement_id)
+    process, endpoint, token = await processes.started(peer, site, agreement_id)
     async with peer.stream(endpoint + "/files/big.bin", token) as stream:
         await stream.content.readexactly(1 << 20)
         clock.ahead_ms = 80 * 366 * 24 * 3600 * 1000
@@ -251,10 +260,7 @@ async def test_an_agreement_that_expires_refuses_requests_and_cuts_open_streams(
         answer = await peer.fetch(endpoint, token)
         assert answer.status == 403
         assert b"dateTime" not in answer.body or b"2090" in answer.body
-        await asyncio.sleep(0)
-        with pytest.raises(Exception, match=r"(?i)payload|connection|reset|not completed"):
-            while await stream.content.read(1 << 16):
-                await asyncio.sleep(0.02)
+        await cut(stream, pause_s=0.02)
         assert time.monotonic() - begun_s < 5
     await site.move(process.theirs, decide.SUSPEND, reason="x")
     await site.reaches(process.theirs, "SUSPENDED")
@@ -304,7 +310,9 @@ class TestConsumer:
             "@type": "DataAddress",
             "endpointType": "https://w3id.org/idsa/v4.1/HTTP",
             "endpoint": "http://127.0.0.1:1/x",
-            "endpointProperties": [{"@type": "EndpointProperty", "name": "authorization", "value": "canary-4711"}],
+            "endpointProperties": [
+                {"@type": "EndpointProperty", "name": "authorization", "value": "canary-4711"}
+            ],
         }
         assert (await process.send("TransferStartMessage", dataAddress=address)).status == 200
         stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))

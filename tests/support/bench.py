@@ -6,6 +6,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from comity import errors
 from comity.controlplane import outcome
 from comity.controlplane.connector import Connector
@@ -111,7 +113,6 @@ class Workbench:
 
     async def change(self, kind, process_id: str, **fields) -> Any:
         """Change fields of a stored negotiation or transfer (`kind` is the module of its rows)."""
-        import msgspec
 
         async def unit(tx):
             return await kind.save(tx, msgspec.structs.replace(await kind.load(tx, process_id), **fields))

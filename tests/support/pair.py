@@ -159,7 +159,9 @@ class Site:
         self.parts = await self._running.__aenter__()
         self._server = runtime._server(Wire(self.parts.public, self.captured, self.holds, self), None)
         host, port = settings.split_listen(self.conf.listen, "listen")
-        bound = socket.socket()
+        bound = socket.socket(
+            socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )  # asyncio turns Nagle off for it
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(200)

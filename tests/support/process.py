@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support import wire
+from support.pair import offer_of
 from support.peer import Answer, Peer
 
 PATHS = {
@@ -39,7 +40,7 @@ class Process:
         return wire.message(kind, **{mine: self.pid, other: self.theirs or None, **fields})
 
     async def send(self, kind: str, *, document: Any = None, to: str = "", **fields: Any) -> Answer:
-        """Send a message of this process, or `document` in its place, to the process `to` (default: as it should be)."""
+        """Send a message of this process, or `document` in its place, to the process `to` (default: ours)."""
         sent = self.message(kind, **fields) if document is None else document
         target = to or self.theirs
         path = f"/{self.collection}/{target + '/' if target else ''}{PATHS[kind]}"
@@ -96,8 +97,6 @@ def awaited(peer: Peer, site: Any, pid: str, *, collection: str = "negotiations"
 
 async def finalized(peer: Peer, site: Any, asset_id: str = "asset") -> tuple[Process, str]:
     """Negotiate with the connector as consumer to the end; returns the process and the agreement's id."""
-    from support.pair import offer_of  # noqa: PLC0415
-
     process = Process(peer, site)
     assert (await process.ask(offer_of(await peer.dataset(site, asset_id)))).status == 201
     await site.reaches(process.theirs, "AGREED")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import sqlite3
@@ -18,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.pair import free_port
-
 from comity import settings
 from comity.client.connector import PROTOCOL, Connector
 from comity.db import evidence
 from comity.evidence import entry
+from support.pair import free_port
 
 READY_S = 20.0
 COMITY = [sys.executable, "-m", "comity"]
@@ -42,7 +42,6 @@ class Served:
 
     conf: settings.Settings
     process: subprocess.Popen[bytes] | None = None
-    health: str = ""
     starts_s: list[float] = field(default_factory=list)
 
     @property
@@ -111,7 +110,7 @@ class Served:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:"))
 
-    def run(self, *words: str, timeout_s: float = 60, text: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command as this connector's people would."""
         return command(*words, folder=self.conf.folder, timeout_s=timeout_s)
 
@@ -132,8 +131,6 @@ class Served:
 
     def entries(self) -> list[dict[str, Any]]:
         """The evidence, after its chain was verified."""
-        import json  # noqa: PLC0415
-
         rows = list(evidence.read_all(self.conf.database))
         entry.verify(rows)
         return [json.loads(record) for _, record, _ in rows]

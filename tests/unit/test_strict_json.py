@@ -143,3 +143,14 @@ def test_a_value_of_our_own_that_is_too_deep_is_refused():
 def test_a_float_is_written_so_that_it_is_read_back():
     assert strict_json.decode(strict_json.canonical([0.1, 1e300, -0.0])) == [0.1, 1e300, -0.0]
     assert math.copysign(1, strict_json.decode(strict_json.canonical(-0.0))) == -1
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_a_whole_number_that_would_not_come_back_from_the_store_is_refused(number):
+    with pytest.raises(errors.InvalidInputError, match="too large"):
+        strict_json.decode(str(number).encode())
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63)])
+def test_the_largest_whole_numbers_are_kept_exactly(number):
+    assert strict_json.decode(str(number).encode()) == number

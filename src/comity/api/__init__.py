@@ -1,0 +1,1 @@
+"""HTTP in front of the use cases: the protocol for partners, the data, the management API for our own people."""

@@ -70,9 +70,16 @@ def answer(error: errors.ComityError) -> Response:
         problem["reasons"] = list(error.reasons)
     if isinstance(error, errors.IdentityError):
         problem["step"] = error.step
-    if error.hint:
-        problem["hint"] = error.hint
+    if hint := error.hint or _hint(error):
+        problem["hint"] = hint
     return _response([problem], status, _headers(error, status))
+
+
+def _hint(error: errors.ComityError) -> str:
+    """Return what can be done about an error whose place of origin could not know who reads it."""
+    if isinstance(error, errors.TransientDeliveryError):
+        return "try again later; is the partner's connector running?"
+    return ""
 
 
 def _headers(error: errors.ComityError, status: int) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Use cases: each loads a record, asks the pure core, and writes message, state, answer and evidence in one transaction."""
+"""Use cases: each loads a record, asks the pure core, and writes message, state and evidence in one transaction."""

@@ -93,7 +93,7 @@ FILTER_MEMBERS = frozenset(
 
 
 def _spec(wanted: Any) -> query.Spec:
-    """Read a filter: nothing, or one query of EDC's kind; any other is refused, as the specification asks (MUST, 400)."""
+    """Read a filter: nothing, or one query of EDC's kind; any other is refused, as the specification asks."""
     listed = wanted if isinstance(wanted, list) else [] if wanted is None else [wanted]
     if len(listed) > 1 or not all(isinstance(each, dict) for each in listed):
         raise errors.InvalidInputError("this filter is not supported: one query object is", path="$.filter")
@@ -254,7 +254,7 @@ def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
     except errors.InvalidInputError as error:
         raise errors.PermanentDeliveryError(
             f"{partner.id} answered with something else than a catalog: {error.message}"
-        )
+        ) from None
     return document
 
 
@@ -283,4 +283,4 @@ async def request_dataset(
     except errors.InvalidInputError as error:
         raise errors.PermanentDeliveryError(
             f"{partner.id} answered with something else than a dataset: {error.message}"
-        )
+        ) from None

@@ -17,6 +17,7 @@ from comity.db import agreements, exchanges, negotiations, partners, pulls, tran
 from comity.db.database import Transaction
 from comity.db.exchanges import Exchange
 from comity.dsp import negotiation, terms
+from comity.management import policy
 from comity.odrl import compare
 
 Document = dict[str, Any]
@@ -68,8 +69,13 @@ def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
     if not usable:
         what = f"no offer {offer_id}" if offer_id else "no offer"
         raise errors.NotFoundError(f"the partner has {what} for {asset_id}")
-    first = usable[0]
-    return negotiation.message_offer(first, offer_id=str(first.get("@id")), target=asset_id)
+    try:
+        chosen = policy.read_offer({"policy": usable[0]})
+    except errors.InvalidInputError as error:
+        raise errors.PermanentDeliveryError(
+            f"the partner's offer for {asset_id} cannot be read: {error.message}"
+        ) from None
+    return negotiation.message_offer(chosen.terms, offer_id=chosen.id, target=asset_id)
 
 
 async def _begin(
@@ -162,7 +168,7 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "transferId": exchange.transfer_id,
         "transferState": handed.state if handed else None,
         "manifestSha256": exchange.manifest_sha256,
-        "error": exchange.error or (pull.error if pull else ""),
+        "error": _error(exchange, pull),
         "createdAt": exchange.created_at,
     }
     progress = pull or pulls.Pull(transfer_id="", destination="", updated_at=0)
@@ -173,6 +179,12 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "bytesTotal": progress.bytes_total,
     }
     return shown
+
+
+def _error(exchange: Exchange, pull: pulls.Pull | None) -> str:
+    """Return what went wrong: why our own pull failed says more than the end that followed from it."""
+    told = pull.error if pull is not None else ""
+    return told if pull is not None and pull.state == pulls.FAILED and told else exchange.error or told
 
 
 def _stage(exchange: Exchange, transfer_state: str | None, pull: pulls.Pull | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from comity import errors
 from comity.controlplane.connector import Connector
 from comity.db import partners
+from comity.db.database import Transaction
 from comity.db.partners import Partner
 from comity.dsp import binding
 from comity.identity import did
@@ -55,8 +56,12 @@ async def add(  # noqa: PLR0913  a partner has these sides
         attributes={"purpose": list(purpose), "spatial": list(spatial)},
         created_at=connector.now_ms(),
     )
-    await connector.database.write(lambda tx: partners.save(tx, partner))
-    return partner
+
+    async def unit(tx: Transaction) -> Partner:
+        await partners.save(tx, partner)
+        return await partners.load(tx, partner.id)  # one that was changed keeps its time of creation
+
+    return await connector.database.write(unit)
 
 
 async def _keys(connector: Connector, participant_id: str) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ async def publish(  # noqa: PLR0913  what may be said of a package
     scan = await folders.scan(connector.files, folder)
     if not scan.files:
         raise errors.InvalidInputError(f"there is no file in {folder}", path="$.folder")
-    title = title or Path(folder).resolve().name
+    title = title or PurePath(await asyncio.to_thread(connector.files.resolve, folder)).name
     data = manifest.encode(scan.manifest(title))
     digest = manifest.digest(data)
     asset_id = asset_id or f"urn:comity:package:{digest[:32]}"

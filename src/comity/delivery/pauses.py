@@ -1,7 +1,7 @@
 """The pause between two attempts of a message, which ends early when a partner that was away answers again.
 
 Without this a message that failed often would wait up to half a minute although its partner is back and takes others.
-It is kept in memory only: after a restart of our own the times in the outbox hold until an attempt tells more.
+After a restart of our own nothing is known of a partner: the first answer wakes what waits for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Pauses:
     def __init__(self, now_ms: Callable[[], int], pause: Callable[[float], Awaitable[None]]) -> None:
         self._now_ms = now_ms
         self._pause = pause
-        self._away: set[str] = set()
+        self._answering: set[str] = set()
         self._asked: set[int] = set()
         self._woken_ms: dict[int, int] = {}
         self._waiting: dict[str, dict[int, asyncio.Event]] = {}
@@ -35,12 +35,12 @@ class Pauses:
             self._asked.add(row.id)
         else:
             self._asked.discard(row.id)
-            self._away.add(row.counterparty_id)
+            self._answering.discard(row.counterparty_id)
 
     def note_answer(self, partner: str) -> None:
-        """Take that a partner answered; wake what waits for it if it was away."""
-        if partner in self._away:
-            self._away.discard(partner)
+        """Take that a partner answered; wake what waits for it if it did not answer before."""
+        if partner not in self._answering:
+            self._answering.add(partner)
             for woken in self._waiting.get(partner, {}).values():
                 woken.set()
 

@@ -75,7 +75,7 @@ class Worker:
         self._pause = pause
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._pauses = Pauses(now_ms, lambda pause_s: self._pause(pause_s))
+        self._pauses = Pauses(now_ms, self._wait)
         self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
@@ -125,6 +125,9 @@ class Worker:
         finally:
             self._tasks.pop(row.id, None)
             self._pauses.forget(row.id)
+
+    async def _wait(self, pause_s: float) -> None:
+        await self._pause(pause_s)
 
     async def _send_when_due(self, row: Outgoing) -> Outgoing | None:
         """Make the next attempt and return the row if another one is needed."""

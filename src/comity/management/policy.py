@@ -60,9 +60,15 @@ def read_offer(body: Document, *, enforced: bool = False) -> Offer:
         parsed = model.parse(given)
         if enforced:
             model.check(parsed)
-        terms = model.terms(parsed)
-        if _has_plain_names(given):
+        for name, value in (("@id", parsed.id), ("target", parsed.target)):
+            if len(value) > wire.MAX_ID:
+                raise errors.InvalidInputError(
+                    f"{name} has more than {wire.MAX_ID} characters", path=f"$.{name}"
+                )
+        if (parsed.permission or parsed.prohibition) and _has_plain_names(given):
             terms = {name: given[name] for name in TERMS if given.get(name)}
+        else:
+            terms = model.terms(parsed)
         return Offer(parsed.id, parsed.target, parsed.assigner, terms)
 
     return _below(make)

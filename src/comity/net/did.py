@@ -1,9 +1,10 @@
 """Fetches did:web documents and keeps their keys for a while (identity.md, section 1.6).
 
-Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at
-a time for a DID, its keys for 300 s, a document that is wrong for 30 s, one that cannot be reached for 1 s, 2 s, ...
-30 s: a partner that restarts is believed again at once. An unknown kid means that keys may have changed: fetched
-again, at most every 30 s, and a failure then does not take away the keys that are known. Which DIDs may be asked at all, and pinned keys, are the caller's part.
+Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at a
+time for a DID, its keys for 300 s, a document that is wrong for 30 s, one that cannot be reached for 1 s, 2 s, ...
+30 s: a partner that restarts is believed again soon. An unknown kid means that keys may have changed: fetched again, at
+most every 30 s, and a failure then does not take away the keys that are known. Which DIDs may be asked at all, and
+pinned keys, are the caller's part.
 """
 
 from __future__ import annotations

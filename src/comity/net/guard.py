@@ -126,7 +126,9 @@ class Guard:
         if scheme not in {"http", "https"}:
             raise _refused(scheme, "only https is taken")
         if scheme == "http" and not self.insecure:
-            raise _refused(scheme, "http is not encrypted", "use https, or for one machine development.insecure")
+            raise _refused(
+                scheme, "http is not encrypted", "use https, or for one machine development.insecure"
+            )
         if userinfo:
             raise _refused(host, "it has a user name or password in it")
         if not host or (port is not None and not 0 < port <= _MAX_PORT):

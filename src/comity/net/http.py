@@ -11,20 +11,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from comity import errors
 from comity.net.guard import Guard, RefusedAddressError
+from comity.net.resolver import CheckedResolver
 
 __all__ = ["Guard", "HttpClient", "RefusedAddressError", "Response", "StreamResponse"]
 
@@ -50,27 +50,6 @@ class Response(Struct, frozen=True):
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
-
-
-class _CheckedResolver(AbstractResolver):
-    """Refuses a name as soon as one of its addresses is refused; the socket's own check stays the last word."""
-
-    def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
-        self._resolver = resolver
-        self._guard = guard
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Resolve `host` and check every answer."""
-        found = await self._resolver.resolve(host, port, family)
-        for one in found:
-            self._guard.check_address(one["host"])
-        return found
-
-    async def close(self) -> None:
-        """Close the resolver that is asked."""
-        await self._resolver.close()
 
 
 class StreamResponse:
@@ -274,7 +253,7 @@ class HttpClient:
             ssl=self._tls,
             limit=0,
             limit_per_host=_PER_HOST,
-            resolver=_CheckedResolver(resolver, self.guard) if checked else resolver,
+            resolver=CheckedResolver(resolver, self.guard) if checked else resolver,
             socket_factory=self.guard.open_socket if checked else None,
         )
         return aiohttp.ClientSession(

@@ -121,9 +121,7 @@ class Files:
         """Open a real path below a root, following no link, and only if it is a regular file."""
         root = self._root_of(real)
         if root is None or "\0" in real:
-            raise StorageError(
-                f"{real!r} lies outside the folders that may be published", hint=ROOTS_HINT
-            )
+            raise StorageError(f"{real!r} lies outside the folders that may be published", hint=ROOTS_HINT)
         try:
             number = _open_file(root, os.path.relpath(real, root))
         except FileNotFoundError as error:

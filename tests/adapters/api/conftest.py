@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
-from support import asgi
-from support import pair as pairs
 
 from comity import runtime
 from comity.db import migrate
+from support import asgi
+from support import pair as pairs
 
-Pair = namedtuple("Pair", "provider consumer")
+
+class Pair(NamedTuple):
+    provider: pairs.Site
+    consumer: pairs.Site
 
 
 @pytest.fixture(scope="session")

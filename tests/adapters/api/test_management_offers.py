@@ -1,6 +1,7 @@
 """Assets, policy and contract definitions: created, read, changed, queried and deleted as EDC's clients do."""
 
 import pytest
+
 from support import edc
 from support.edc import EDC, SPELLINGS, USE, criterion, query
 

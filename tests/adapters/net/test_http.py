@@ -9,10 +9,10 @@ import time
 import tracemalloc
 
 import pytest
-from support.pair import wait_for
 
 from comity import errors
 from comity.net import http
+from support.pair import wait_for
 
 MIB = 1024 * 1024
 
@@ -165,7 +165,7 @@ async def test_socket_is_checked_even_if_the_resolver_is_not(serve, answer, monk
     async def unchecked(self, host, port=0, family=socket.AF_INET):
         return await self._resolver.resolve(host, port, family)
 
-    monkeypatch.setattr(http._CheckedResolver, "resolve", unchecked)
+    monkeypatch.setattr(http.CheckedResolver, "resolve", unchecked)
     server = await serve(lambda *_: answer())
     strict = http.HttpClient(http.Guard(), resolver=Names({"evil.example": ["127.0.0.1"]}))
     await refused(strict, f"https://evil.example:{server.port}/")

@@ -4,7 +4,7 @@ import asyncio
 
 from comity.db.outbox import Queued
 from comity.delivery import pauses
-from support.delivery import Outcomes, Scene, a_row, transient
+from support.delivery import START_MS, Outcomes, Scene, a_row, transient
 
 
 def waiting_scene(*rows, post):
@@ -80,4 +80,16 @@ async def test_a_message_that_alone_is_not_taken_is_woken_every_10_s_at_most():
     assert len(tries) == 2
     assert len(partner.sent) == 2 + 18
     assert scene.pauses[-1] == pauses.WAKE_EVERY_S
+    await scene.worker.close()
+
+
+async def test_after_a_restart_the_first_answer_of_a_partner_wakes_what_waits_for_it():
+    row = a_row(1, attempts=6, due_at=START_MS + 25_000)
+    partner = Partner()
+    partner.away = False
+    scene = waiting_scene(row, a_row(2), post=partner)
+    running = asyncio.create_task(scene.worker.run())
+    await settle()
+    assert sorted(scene.outcomes.kinds()) == ["acknowledged"] * 2
+    running.cancel()
     await scene.worker.close()

@@ -11,7 +11,12 @@ ADDRESS = {"@type": "DataAddress", "type": "HttpData", "baseUrl": "https://h.exa
 
 def test_an_asset_is_read():
     form = offers.decode_asset(
-        {"@id": "a", "properties": {"edc:name": "n", "id": "b"}, "privateProperties": {"p": 1}, "dataAddress": ADDRESS}
+        {
+            "@id": "a",
+            "properties": {"edc:name": "n", "id": "b"},
+            "privateProperties": {"p": 1},
+            "dataAddress": ADDRESS,
+        }
     )
     assert form == offers.AssetForm(
         "a", {"name": "n"}, {"p": 1}, {"type": "HttpData", "baseUrl": "https://h.example/x"}
@@ -49,13 +54,21 @@ def test_what_would_be_taken_without_effect_is_refused_and_not_repeated(name, va
     assert caught.value.path == f"$.dataAddress.{name}"
 
 
-@pytest.mark.parametrize(("name", "value"), [("proxyPath", "true"), ("proxyMethod", True), ("method", "get"), ("name", "n")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("proxyPath", "true"), ("proxyMethod", True), ("method", "get"), ("name", "n")]
+)
 def test_edcs_switches_are_taken(name, value):
     assert offers.decode_asset({"dataAddress": {**ADDRESS, name: value}}).data_address[name] == value
 
 
 def test_an_address_is_shown_without_what_may_be_a_secret():
-    address = {"type": "HttpData", "baseUrl": "https://h/x?sig=s", "path": "p?t=s", "other": "s", "proxyPath": "true"}
+    address = {
+        "type": "HttpData",
+        "baseUrl": "https://h/x?sig=s",
+        "path": "p?t=s",
+        "other": "s",
+        "proxyPath": "true",
+    }
     assert offers.show_address(address) == {
         "type": "HttpData",
         "baseUrl": "https://h/x",
@@ -92,7 +105,9 @@ def test_a_contract_definition_without_a_selector_is_about_everything():
 
 def test_a_written_contract_definition_can_be_read_again():
     one = {"operandLeft": "id", "operator": "in", "operandRight": ["a", "b"]}
-    form = offers.decode_contract({"@id": "c", "accessPolicyId": "a", "contractPolicyId": "a", "assetsSelector": one})
+    form = offers.decode_contract(
+        {"@id": "c", "accessPolicyId": "a", "contractPolicyId": "a", "assetsSelector": one}
+    )
     assert form.assets_selector == [one]
     assert offers.decode_contract(offers.encode_contract(form, 7)) == form
 

@@ -93,7 +93,9 @@ def test_like_is_what_its_definition_says(value, pattern):
     assert OPERATORS["like"]([value], pattern) is _reference(value, pattern)
 
 
-@given(st.lists(st.integers() | st.text(max_size=3) | st.booleans(), min_size=1, max_size=3), st.text(max_size=3))
+@given(
+    st.lists(st.integers() | st.text(max_size=3) | st.booleans(), min_size=1, max_size=3), st.text(max_size=3)
+)
 def test_denying_operators_are_the_opposite(values, wanted):
     assert OPERATORS["!="](values, wanted) is not OPERATORS["="](values, wanted)
     assert OPERATORS["not in"](values, [wanted]) is not OPERATORS["in"](values, [wanted])

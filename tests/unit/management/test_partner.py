@@ -10,9 +10,13 @@ DID = "did:web:them.example"
 KEY = jose.SigningKey.generate(f"{DID}#key-1").public_jwk()
 
 
-@pytest.mark.parametrize("participant", [DID, "https://them.example", "did:web:h.example%3A8443:a", "TCK_PARTICIPANT"])
+@pytest.mark.parametrize(
+    "participant", [DID, "https://them.example", "did:web:h.example%3A8443:a", "TCK_PARTICIPANT"]
+)
 def test_a_partner_is_named_by_its_did_address_or_any_id(participant):
-    form = partner.decode({"participant": participant, "name": "Them", "pin": True, "purpose": ["a"], "keys": None})
+    form = partner.decode(
+        {"participant": participant, "name": "Them", "pin": True, "purpose": ["a"], "keys": None}
+    )
     assert (form.participant, form.name, form.pin, form.purpose, form.spatial, form.keys) == (
         participant, "Them", True, ["a"], [], None
     )  # fmt: skip
@@ -55,7 +59,13 @@ def test_a_partner_that_cannot_be_is_refused_with_its_place(changes, path):
 
 def test_a_partner_is_written_with_what_is_said_of_it():
     document = partner.encode(
-        DID, name="Them", address="https://a", keys=[KEY], pinned=True, attributes={"purpose": ["a"]}, created_at=7
+        DID,
+        name="Them",
+        address="https://a",
+        keys=[KEY],
+        pinned=True,
+        attributes={"purpose": ["a"]},
+        created_at=7,
     )
     assert (document["@id"], document["@type"], document["name"]) == (DID, "Partner", "Them")
     assert (document["purpose"], document["pinned"], document["keys"]) == (["a"], True, [KEY])

@@ -37,7 +37,10 @@ def test_an_offer_in_other_spellings_becomes_the_protocols():
 
 def test_an_offer_in_the_protocols_names_stays_letter_for_letter():
     right = {"@value": 5, "@type": "xsd:integer"}
-    rule = {"action": "use", "constraint": [{"leftOperand": "count", "operator": "lteq", "rightOperand": right}]}
+    rule = {
+        "action": "use",
+        "constraint": [{"leftOperand": "count", "operator": "lteq", "rightOperand": right}],
+    }
     given = {"@id": "o", "@type": "Offer", "target": "a", "permission": [rule], "other": 1}
     found = policy.read_offer({"policy": given})
     assert found.terms == {"permission": [rule]}
@@ -63,7 +66,10 @@ def test_what_comes_from_a_partner_may_have_terms_that_are_unknown_here():
         ({"permission": [1]}, "$.policy.permission[0]"),
         ({"permission": [{"action": "fly"}]}, "$.policy.permission[0].action"),
         ({"permission": [RULE], "obligation": [{"action": "use"}]}, "$.policy.obligation"),
-        ({"permission": [{"action": "use", "constraint": [{**UNTIL, "operator": "near"}]}]}, "$.policy.permission[0]."),
+        (
+            {"permission": [{"action": "use", "constraint": [{**UNTIL, "operator": "near"}]}]},
+            "$.policy.permission[0].",
+        ),
         ({"permission": [RULE], "permision": []}, "$.policy.permision"),
         ({"permission": [RULE], "odrl:permission": [RULE]}, "$.policy.permission"),
     ],

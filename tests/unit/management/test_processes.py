@@ -5,7 +5,13 @@ import pytest
 from comity.errors import InvalidInputError
 from comity.management import processes
 
-OFFER = {"@id": "o", "@type": "Offer", "target": "a", "assigner": "did:web:them", "permission": [{"action": "use"}]}
+OFFER = {
+    "@id": "o",
+    "@type": "Offer",
+    "target": "a",
+    "assigner": "did:web:them",
+    "permission": [{"action": "use"}],
+}
 TRANSFER = {"contractId": "c", "transferType": "HttpData-PULL"}
 
 
@@ -51,6 +57,8 @@ def test_the_protocol_is_the_one_that_is_spoken(protocol):
         ({"protocol": 5}, "$.protocol"),
         ({"policy": None}, "$.policy"),
         ({"policy": {**OFFER, "@id": None}}, "$.policy.@id"),
+        ({"policy": {**OFFER, "@id": "x" * 1025}}, "$.policy.@id"),
+        ({"policy": {**OFFER, "target": "x" * 1025}}, "$.policy.target"),
         ({"policy": {**OFFER, "target": None}}, "$.policy.target"),
         ({"policy": {**OFFER, "target": {"a": 1}}}, "$.policy.target"),
         ({"policy": {**OFFER, "permission": None}}, "$.policy.permission"),
@@ -85,7 +93,9 @@ def test_an_offer_of_ours_needs_no_id_but_a_partner():
     ],
 )
 def test_a_transfer_goes_into_a_folder_or_nowhere(destination, folder):
-    assert processes.decode_transfer_request({**TRANSFER, "dataDestination": destination}).destination == folder
+    assert (
+        processes.decode_transfer_request({**TRANSFER, "dataDestination": destination}).destination == folder
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,14 @@ def test_a_transfer_request_that_cannot_be_is_refused_with_its_place(changes, pa
     ],
 )
 def test_an_agreement_was_signed_when_its_provider_says(timestamp, signed_s):
-    document = {"@id": "g", "assigner": "p", "consumer": "c", "assignee": "c", "target": "a", "timestamp": timestamp}
+    document = {
+        "@id": "g",
+        "assigner": "p",
+        "consumer": "c",
+        "assignee": "c",
+        "target": "a",
+        "timestamp": timestamp,
+    }
     written = processes.encode_agreement("g", document, negotiation_id="n", created_at=5999)
     assert written["contractSigningDate"] == signed_s
     assert (written["providerId"], written["consumerId"], written["assetId"]) == ("p", "c", "a")

@@ -42,7 +42,11 @@ def test_a_required_member_is_missed():
 
 @pytest.mark.parametrize("value", [1, 0, "true", [], {}])
 def test_only_true_and_false_are_flags(value):
-    assert (wire.flag({"a": True}, "a"), wire.flag({"a": False}, "a"), wire.flag({}, "a")) == (True, False, False)
+    assert (wire.flag({"a": True}, "a"), wire.flag({"a": False}, "a"), wire.flag({}, "a")) == (
+        True,
+        False,
+        False,
+    )
     with pytest.raises(InvalidInputError):
         wire.flag({"a": value}, "a")
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -25,8 +24,6 @@ from comity.controlplane.connector import Connector
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_PARAMETERS = 100
-MAX_NUMBER = 2**63 - 1
-_MANY_DIGITS = re.compile(rb"[0-9]{19}")
 WITH_BODY = frozenset({"POST", "PUT"})
 METHODS = paths.methods_of(ENDPOINTS)
 
@@ -76,23 +73,7 @@ async def _body(request: Request) -> dict[str, Any]:
     if not content.strip():
         return {}
     bodies.check_json(request)
-    document = strict_json.decode_object(content)
-    if _MANY_DIGITS.search(content):
-        _check_numbers(document)
-    return document
-
-
-def _check_numbers(document: dict[str, Any]) -> None:
-    """Refuse a whole number that would come back from the store as another one."""
-    waiting: list[Any] = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, int) and abs(value) > MAX_NUMBER:
-            raise errors.InvalidInputError(
-                f"the number {str(value)[:40]} has more than 64 bits", hint="send it as a text"
-            )
-        if isinstance(value, dict | list):
-            waiting += value.values() if isinstance(value, dict) else value
+    return strict_json.decode_object(content)
 
 
 def _parameters(request: Request) -> dict[str, str]:

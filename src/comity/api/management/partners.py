@@ -100,12 +100,12 @@ async def find_evidence(connector: Connector, call: Call) -> Document:
     """GET evidence?after=&limit=."""
     after = _number(call, "after", "0", MAX_AFTER)
     limit = _number(call, "limit", "100", query.MAX_LIMIT, least=1)
-    return await evidence.find_page(connector, after, limit)
+    return await evidence.find_page(connector, after=after, limit=limit)
 
 
-def _number(call: Call, name: str, default: str, most: int, *, least: int = 0) -> str:
+def _number(call: Call, name: str, default: str, most: int, *, least: int = 0) -> int:
     text = call.parameters.get(name, default)
     plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
     if not plain or not least <= int(text) <= most:
         raise errors.InvalidInputError(f"{name} must be a number from {least} to {most}", path=f"$.{name}")
-    return text
+    return int(text)
