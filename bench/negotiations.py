@@ -47,12 +47,16 @@ class Side:
     def count_finalized(self) -> tuple[int, int]:
         """Return the numbers of finalized negotiations and of open rows in the outbox, read from the store."""
         with closing(sqlite3.connect(self.settings.database)) as store:
-            finalized = store.execute("SELECT count(*) FROM negotiation WHERE state = 'FINALIZED'").fetchone()[0]
+            finalized = store.execute(
+                "SELECT count(*) FROM negotiation WHERE state = 'FINALIZED'"
+            ).fetchone()[0]
             return finalized, store.execute("SELECT count(*) FROM outbox").fetchone()[0]
 
     def cpu_s(self) -> dict[str, float]:
         """Return CPU seconds so far: of the process, its event loop's thread, and the store's writer."""
-        threads = {int(each.name): _cpu(each / "stat") for each in Path(f"/proc/{self.process.pid}/task").iterdir()}
+        threads = {
+            int(each.name): _cpu(each / "stat") for each in Path(f"/proc/{self.process.pid}/task").iterdir()
+        }
         others = [cpu for thread, cpu in threads.items() if thread != self.process.pid]
         return {
             "process": sum(threads.values()),
@@ -87,7 +91,7 @@ def start(folder: Path, name: str, *, unproven: bool) -> Side:
         mock_identity=unproven,
     )
     log = (folder / f"{name}.log").open("wb")
-    process = subprocess.Popen(  # noqa: S603  our own command
+    process = subprocess.Popen(
         [sys.executable, "-m", "comity", "serve", "--data", str(settings.folder)], stdout=log, stderr=log
     )
     return Side(settings, process)
@@ -103,7 +107,9 @@ class Management:
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request and return the decoded answer; anything but 2xx ends the run."""
-        async with self._session.request(method, self._base + path, json=body, headers=self._headers) as answer:
+        async with self._session.request(
+            method, self._base + path, json=body, headers=self._headers
+        ) as answer:
             text = await answer.text()
             if answer.status >= 300:  # noqa: PLR2004  2xx
                 raise SystemExit(f"{method} {path}: {answer.status} {text}")
@@ -170,7 +176,7 @@ async def prepare(provider: Management, consumer: Management, sides: tuple[Side,
 async def negotiate(
     consumer: Management, request: dict[str, Any], count: int, concurrency: int, sides: tuple[Side, Side]
 ) -> float:
-    """Start `count` negotiations, `concurrency` of them unfinished at a time, and return the seconds until all are done."""
+    """Start `count` negotiations, `concurrency` unfinished at a time; return the seconds until all are done."""
     before = [side.count_finalized()[0] for side in sides]
     began = time.perf_counter()
     waiting: set[str] = set()
@@ -225,7 +231,8 @@ async def measure(arguments: argparse.Namespace, sides: tuple[Side, Side]) -> No
         print(
             f"median {statistics.median(rates):.0f} [{min(rates):.0f}-{max(rates):.0f}] negotiations/s,"
             f" {arguments.rounds} rounds of {arguments.count}, concurrency {arguments.concurrency},"
-            f" identity {'unproven' if arguments.unproven else 'ES256 tokens'}; FINALIZED in both stores, outboxes empty"
+            f" identity {'unproven' if arguments.unproven else 'ES256 tokens'};"
+            " FINALIZED in both stores, outboxes empty"
         )
 
 

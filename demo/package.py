@@ -9,6 +9,7 @@ import csv
 import math
 import struct
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 RINGS = 700
@@ -54,7 +55,7 @@ def _write_mesh(path: Path) -> None:
     rings = [[(x * r, y * r, z) for x, y in circle] for z, r in map(_profile, range(RINGS + 1))]
     record = struct.Struct("<12fH").pack
     chunks = bytearray(b"Pump P-100 housing".ljust(80) + struct.pack("<I", count))
-    for below, above in zip(rings, rings[1:], strict=False):
+    for below, above in pairwise(rings):
         for at in range(SEGMENTS):
             a, b, c, d = below[at], below[at + 1], above[at], above[at + 1]
             chunks += record(0.0, 0.0, 0.0, *a, *b, *d, 0)

@@ -19,7 +19,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -206,9 +206,9 @@ def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
         with (
             _bound(settings.listen, "public.listen") as public,
             _bound(settings.management, "management.listen") as own,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, public, own, decisions))
+            runner.run(_serve(settings, public, own, decisions))
     finally:
         os.close(lock)
 

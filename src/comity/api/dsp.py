@@ -124,7 +124,7 @@ def _answer(message: Any, status: int = 200, headers: dict[str, str] | None = No
     return Response(messages.encode(message), status, headers, JSON)
 
 
-async def _take(  # noqa: PLR0913  what a route knows of its message
+async def _take(  # noqa: PLR0913, PLR0917  what a route knows of its message
     connector: Connector, request: Request, kind: str, expected: type[messages.Message], pid: str, role: str
 ) -> Response:
     if request.method != "POST":

@@ -1,4 +1,7 @@
-"""`comity agreements`: what was agreed with whom, about what, under which terms."""
+"""`comity agreements`: what was agreed with whom, about what, under which terms.
+
+A list, or one by its id or the beginning of it. Agreements are never changed, so there are no verbs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`comity catalog`: what a partner offers to us, as a table, or one asset with all its terms."""
+"""`comity catalog`: what a partner offers to us, as a table, or one asset with all its terms.
+
+Terms are shown as sentences by `words`; what a partner may see is decided at the partner's side.
+"""
 
 from __future__ import annotations
 

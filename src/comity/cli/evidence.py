@@ -1,4 +1,8 @@
-"""`comity evidence`: `verify` reads the database file, without a connector; `show` asks the connector."""
+"""`comity evidence`: `verify` reads the database file, without a connector; `show` asks the connector.
+
+The check needs no connector, so that it can be made on a copy and by somebody else. The chain itself is in
+`comity.evidence.entry`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from comity.cli.invocation import AsJson, Data, Invocation
 Document = dict[str, Any]
 Row = tuple[int, bytes, bytes]
 DATABASE = "comity.sqlite"
+_SUCCESS = frozenset({"accepted", "acknowledged", "overtaken"})
 
 app = typer.Typer(
     no_args_is_help=True, help="Evidence: every message in and out, chained so that a change shows."
@@ -115,8 +120,19 @@ def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
         str(entry.get("seq")),
         words.moment(record.get("at")),
         "in" if incoming else "out",
-        str(record.get("message", "")).replace("Message:", " ").removesuffix("Message"),
+        _message(str(record.get("message", ""))),
         names.get(partner, partner),
         ids.tail(str(record.get("processId") or ""))[: ids.SHORTEST],
-        str(record.get("after") or record.get("before") or ""),
+        str(record.get("after") or record.get("before") or _failure(record)),
     )
+
+
+def _message(name: str) -> str:
+    """Return a message's name without what they all begin or end with, so that it fits its column."""
+    return name.partition(":")[0].removesuffix("Message").removeprefix("Contract")
+
+
+def _failure(record: Document) -> str:
+    """Return how it ended where that is no success: such a message changes no state."""
+    outcome = str(record.get("outcome") or "")
+    return "" if outcome in _SUCCESS else outcome

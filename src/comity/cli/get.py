@@ -1,4 +1,7 @@
-"""`comity get`: the connector finds, negotiates, pulls and checks; this command starts it or joins it, and watches."""
+"""`comity get`: the connector finds, negotiates, pulls and checks; this command starts it or joins it, and watches.
+
+What was begun goes on without this command. A failure becomes an error with the exit code that `exits` gives it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Groups of commands: the root, where every error becomes text and an exit code, and a noun that takes an id."""
+"""Groups of commands: the root, where every error becomes text and an exit code, and a noun that takes an id.
+
+Also the place where singular and plural, and a verb before or after the id, are the same to a person.
+"""
 
 from __future__ import annotations
 

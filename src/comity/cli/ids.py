@@ -1,4 +1,7 @@
-"""Identifiers: shown short where that is unambiguous, accepted as any prefix that names one thing only."""
+"""Identifiers: shown short where that is unambiguous, accepted as any prefix that names one thing only.
+
+Pure functions on texts. A short form is found again only among the ids that it was made for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`comity init`: a data folder with settings and keys, made on this machine without a connector."""
+"""`comity init`: a data folder with settings and keys, made on this machine without a connector.
+
+Only options become settings here; `comity.settings` checks them and writes the folder.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from comity import errors
 from comity.cli import output
 from comity.cli.invocation import AsJson, Data, Invocation
 
@@ -69,6 +73,11 @@ def init(
     from comity.db import migrate  # noqa: PLC0415
 
     here = Invocation(ctx)
+    if address.startswith("http://") and not insecure:
+        raise errors.InvalidInputError(
+            "the address is http, and partners are reached by https only",
+            hint="give an https address; --insecure allows http for trying on one machine",
+        )
     made = configuration.initialize(
         here.folder,
         address=address,
@@ -115,7 +124,6 @@ def _document(made: Settings, thumbprint: str) -> dict[str, str]:
 
 def _thumbprint(made: Settings) -> str:
     from comity import settings as configuration  # noqa: PLC0415  start-up time
-    from comity.db import migrate  # noqa: PLC0415
     from comity.identity import jose  # noqa: PLC0415
 
     return jose.thumbprint(configuration.signing_key(made).public_jwk())

@@ -1,4 +1,7 @@
-"""The `comity` command, put together from one module per noun."""
+"""The `comity` command, put together from one module per noun.
+
+The text of `comity --help`, the panels and the options before a command are here; every command is in its own module.
+"""
 
 from __future__ import annotations
 
@@ -74,8 +77,9 @@ def root(_data: RootData = None, _version: Version = False) -> None:
 
     Start with: comity init --address https://connector.example
 
-    Exit codes: 0 done, 1 failed, 2 wrong command or input, 3 connector not reached, 4 refused by partner or
-    policy, 5 not found, 6 a hash or the evidence does not hold, 7 stopped watching (the work goes on).
+    Exit codes: 0 done, 1 failed, 2 wrong command or input,
+    3 connector not reached, 4 refused by partner or policy, 5 not found,
+    6 a hash or the evidence does not hold, 7 stopped watching (the work goes on).
     """
 
 

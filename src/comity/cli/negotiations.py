@@ -1,4 +1,7 @@
-"""`comity negotiations`: what is being agreed or was, and a person's moves."""
+"""`comity negotiations`: what is being agreed or was, and a person's moves.
+
+Which moves are allowed in which state is decided by the connector (`dsp.machine`), not here.
+"""
 
 from __future__ import annotations
 

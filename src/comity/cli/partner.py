@@ -1,4 +1,7 @@
-"""`comity partner`: the list of those who may ask for something, and of whom we may."""
+"""`comity partner`: the list of those who may ask for something, and of whom we may.
+
+The thumbprints of keys are shown (RFC 7638), so that two people can compare them by telephone.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def add(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Put a partner on the list, or change what is said of it."""
+    """Put a partner on the list; again, this replaces all that was said of it."""
     here = Invocation(ctx)
     reply = here.connector.add_partner(
         participant, name=name, address=address, purpose=purpose, spatial=spatial, pin=pin

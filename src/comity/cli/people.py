@@ -1,4 +1,7 @@
-"""Partners as people name them: by name, DID, address, or the unique beginning of one of these."""
+"""Partners as people name them: by name, DID, address, or the unique beginning of one of these.
+
+Nothing is guessed: what could be two partners is an error that names both.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From the options of `comity publish` to a policy: who, until when, for what, where, how often; or a file."""
+"""From the options of `comity publish` to a policy: who, until when, for what, where, how often; or a file.
+
+Dataspace Protocol 2025-1 takes ODRL as JSON; which words can be enforced is checked by `comity.odrl`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What negotiations, agreements and transfers have in common for people: lists, one of them by a short id, moves."""
+"""What negotiations, agreements and transfers have in common for people: lists, one of them by a short id, moves.
+
+Which moves are allowed in which state is decided by the connector, not here.
+"""
 
 from __future__ import annotations
 

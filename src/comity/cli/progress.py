@@ -6,6 +6,7 @@ Every line is told once, in the order of the stages, also when some were too qui
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 _LABEL = 13
 _SUSPENDED = "SUSPENDED"
+_FIGURES = re.compile(r"[0-9]+")
 
 
 class Story:
@@ -79,9 +81,12 @@ class Story:
             trouble = "the transfer is suspended; it goes on when who suspended it resumes it"
         elif status.get("error"):
             trouble = f"{status['error']}; it is tried again"
-        if trouble and trouble != self._trouble:
+        kind = _FIGURES.sub(
+            "", trouble
+        )  # free space and the like change at each attempt, the trouble does not
+        if kind and kind != self._trouble:
             self.line("waiting", trouble)
-        self._trouble = trouble
+        self._trouble = kind
 
     def _move_bar(self, status: Document) -> None:
         if self._bar is None or self._task is None:

@@ -1,4 +1,8 @@
-"""`comity publish`: a folder becomes a technical data package that partners find in the catalog."""
+"""`comity publish`: a folder becomes a technical data package that partners find in the catalog.
+
+The connector reads and hashes the files; names of partners become their DIDs here, options become a policy in
+`policy`.
+"""
 
 from __future__ import annotations
 

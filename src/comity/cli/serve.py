@@ -1,4 +1,7 @@
-"""`comity serve`: the connector itself, in the foreground, until it is told to stop."""
+"""`comity serve`: the connector itself, in the foreground, until it is told to stop.
+
+Only the log is set up here; `comity.runtime` puts the connector together and runs it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`comity transfers`: which data is, or was, handed over under which agreement, and a person's moves."""
+"""`comity transfers`: which data is, or was, handed over under which agreement, and a person's moves.
+
+Which moves are allowed in which state is decided by the connector (`dsp.machine`), not here.
+"""
 
 from __future__ import annotations
 

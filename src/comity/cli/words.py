@@ -1,4 +1,7 @@
-"""Values as people read them: sizes, times, and the terms of a policy (ODRL) as a sentence."""
+"""Values as people read them: sizes, times, and the terms of a policy (ODRL) as a sentence.
+
+Pure functions on values of the management API. A term that has no phrase is shown as it was written.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from comity.dsp import machine, messages, negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 
 Document = dict[str, Any]
+EVENTS = {decide.FINALIZE: terms.FINALIZED, decide.ACCEPT: terms.ACCEPTED}
+OPENINGS = {decide.OFFER: negotiation.offer_message, decide.REQUEST: negotiation.request_message}
 
 
 def new_record(
@@ -50,7 +52,7 @@ def new_record(
     )
 
 
-def agreement_row(  # noqa: PLR0913  an agreement has these parts
+def agreement_row(
     connector: Connector,
     record: Negotiation,
     document: Document,
@@ -183,19 +185,16 @@ async def _put_on_table(
 async def _message(
     connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move
 ) -> messages.Message:
-    message_id, callback = connector.new_id(), connector.dsp_address
+    message_id = connector.new_id()
     if move.kind == decide.AGREE:
         return await _agree(connector, tx, record, message_id)
+    if move.kind in EVENTS:
+        return negotiation.event_message(record, EVENTS[move.kind], message_id=message_id)
+    if move.kind in OPENINGS:
+        opening = OPENINGS[move.kind]
+        return opening(record, callback_address=connector.dsp_address, message_id=message_id)
     if move.kind == decide.VERIFY:
         return negotiation.verification_message(record, message_id=message_id)
-    if move.kind == decide.FINALIZE:
-        return negotiation.event_message(record, terms.FINALIZED, message_id=message_id)
-    if move.kind == decide.ACCEPT:
-        return negotiation.event_message(record, terms.ACCEPTED, message_id=message_id)
-    if move.kind == decide.OFFER:
-        return negotiation.offer_message(record, callback_address=callback, message_id=message_id)
-    if move.kind == decide.REQUEST:
-        return negotiation.request_message(record, callback_address=callback, message_id=message_id)
     if move.kind == decide.TERMINATE:
         return negotiation.termination_message(record, move.reason, code=move.code, message_id=message_id)
     raise errors.LocalProtocolError(f"a negotiation has no move {move.kind!r}")

@@ -50,7 +50,11 @@ class Outcomes:
         async def unit(tx: Transaction) -> None:
             fresh = await outbox.remove(tx, row)
             await process.record_sent(
-                self._connector, tx, row, authorization=authorization, outcome="acknowledged" if fresh else "overtaken"
+                self._connector,
+                tx,
+                row,
+                authorization=authorization,
+                outcome="acknowledged" if fresh else "overtaken",
             )
             await MOVES[row.kind].acknowledged(self._connector, tx, row, fresh, answer)
 

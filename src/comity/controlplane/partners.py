@@ -20,7 +20,7 @@ from comity.identity import did
 WELL_KNOWN = "/.well-known/dspace-version"
 
 
-async def add(  # noqa: PLR0913  a partner has these sides
+async def add(
     connector: Connector,
     did_or_url: str,
     *,

@@ -229,7 +229,7 @@ async def send_ended(
     return await _queue(connector, tx, record, kind, message, path=path, leads_to=record.state or "")
 
 
-async def _queue(  # noqa: PLR0913  a row has these columns
+async def _queue(
     connector: Connector,
     tx: Transaction,
     record: Negotiation | Transfer,

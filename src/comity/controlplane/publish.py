@@ -35,7 +35,7 @@ class Published(Struct, frozen=True, rename="camel"):
     skipped: list[str]
 
 
-async def publish(  # noqa: PLR0913  what may be said of a package
+async def publish(
     connector: Connector,
     folder: str,
     *,

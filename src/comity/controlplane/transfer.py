@@ -131,7 +131,7 @@ async def _receive_next(
     )
     record = await transfers.save(tx, record)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
-    await transfer_moves.after_change(connector, tx, record)
+    await transfer_moves.after_change(tx, record)
     if incoming.key == machine.START and record.role == terms.PROVIDER:
         await transfer_moves.resume(connector, tx, record, partner)
     else:

@@ -88,7 +88,7 @@ async def begin(
         )
 
 
-async def after_change(connector: Connector, tx: Transaction, record: Transfer) -> None:
+async def after_change(tx: Transaction, record: Transfer) -> None:
     """Do what a state brings with it: access ends, a pull can begin, an exchange has failed."""
     if record.role == terms.PROVIDER and record.state != terms.STARTED:
         tx.announce(Revoked(record.id))
@@ -216,7 +216,7 @@ async def _end_here(connector: Connector, tx: Transaction, record: Transfer, rea
         record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason, token_sha256=None
     )
     record = await transfers.save(tx, record)
-    await after_change(connector, tx, record)
+    await after_change(tx, record)
 
 
 async def acknowledged(
@@ -243,7 +243,7 @@ async def acknowledged(
         return
     record = process.stepped(record, fresh.leads_to, now_ms=connector.now_ms())
     record = await transfers.save(tx, record)
-    await after_change(connector, tx, record)
+    await after_change(tx, record)
     await advance(connector, tx, record)
 
 

@@ -28,7 +28,7 @@ class KeyResolver(Protocol):
 class Tokens:
     """Self-issued tokens (DCP 1.0, section 4.3.1), one for each attempt, bound to the body."""
 
-    def __init__(  # noqa: PLR0913  who, with which key, whom it asks, and time and chance
+    def __init__(
         self,
         participant_id: str,
         key: jose.SigningKey,
@@ -97,7 +97,7 @@ class Tokens:
         except errors.DeliveryError as error:
             raise errors.TransientDeliveryError(
                 f"the DID document of {issuer} cannot be fetched now: {error.message}"
-            )
+            ) from None
 
     async def _find_pinned(self, issuer: str) -> dict[str, jose.PublicKey] | None:
         partner = await self._database.read(lambda tx: partners.find(tx, issuer))
@@ -109,7 +109,7 @@ class Tokens:
 
 
 class Unproven:
-    """The identity of EDC's `iam-mock` and the conformance kit: whoever says a name is believed. Never in production."""
+    """The identity of EDC's `iam-mock` and the conformance kit: a name is believed. Never in production."""
 
     def __init__(self, participant_id: str) -> None:
         self._participant_id = participant_id

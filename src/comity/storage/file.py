@@ -33,7 +33,7 @@ _OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Files:
     """The back end for files below `roots`, the folders that the operator allows.
 
-    What lies in `private` (the connector's own data folder: keys, database) is refused, unless a root lies deeper in it.
+    What lies in `private` (the connector's own data folder: keys, database) is refused, but for a root deeper in it.
     """
 
     def __init__(self, roots: Sequence[str], *, private: str = "") -> None:
@@ -134,10 +134,12 @@ class Files:
         return number
 
     def _root_of(self, real: str) -> str | None:
-        return next((root for root in self._roots if _within(real, root) and not self._is_private(real, root)), None)
+        return next(
+            (root for root in self._roots if _within(real, root) and not self._is_private(real, root)), None
+        )
 
     def _is_private(self, real: str, root: str) -> bool:
-        """Say whether a path below `root` is ours alone; so is a folder that holds our own: it would be published with it."""
+        """Say whether a path below `root` is ours alone; so is a folder around our own: both would be published."""
         if not self._private:
             return False
         deeper = root != self._private and _within(root, self._private)

@@ -145,7 +145,7 @@ def test_last_records_are_shown_as_a_table(comity, api, alpha):
         "2027-01-15",
         "08:00",
         "in",
-        "ContractAgreement",
+        "Agreement",
         "Alpha",
         "Works",
         "11111111",

@@ -46,8 +46,9 @@ def test_second_init_changes_nothing(comity, data_folder):
 
 def test_http_without_the_development_flag_is_refused(comity, tmp_path):
     done = comity("init", "--address", "http://alpha.example", "--data", "new")
-    assert done.code == 1
+    assert done.code == 2
     assert "is http" in done.err
+    assert "--insecure" in done.err
     assert not (tmp_path / "new").exists()
 
 
