@@ -128,8 +128,11 @@ def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
 
 
 def _message(name: str) -> str:
-    """Return a message's name without what they all begin or end with, so that it fits its column."""
-    return name.partition(":")[0].removesuffix("Message").removeprefix("Contract")
+    """Return a message's name without what says nothing more, so that it fits its column; the state says the event."""
+    name = name.partition(":")[0].removesuffix("Message")
+    for prefix in ("Contract", "Negotiation"):
+        name = name.removeprefix(prefix)
+    return "Verification" if name == "AgreementVerification" else name
 
 
 def _failure(record: Document) -> str:

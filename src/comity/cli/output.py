@@ -15,7 +15,9 @@ from comity import errors
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NO_BREAK = frozenset({"ID", "State", "Role", "Size", "Row", "Way", "Files", "Signed", "Begun", "Time"})
+_NO_BREAK = frozenset(
+    {"ID", "State", "Role", "Size", "Row", "Way", "Files", "Signed", "Begun", "Time", "Message"}
+)
 _TO_THE_RIGHT = frozenset({"Size", "Files", "Row"})
 
 

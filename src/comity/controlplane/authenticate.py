@@ -48,6 +48,7 @@ async def use(tx: Transaction, caller: Caller) -> partners.Partner:
     partner = await partners.find(tx, caller.participant_id)
     if partner is None:
         raise unknown_partner(caller.participant_id)
+    tx.announce(partners.Heard(partner.id))
     return partner
 
 

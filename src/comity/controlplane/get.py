@@ -71,11 +71,13 @@ def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
         raise errors.NotFoundError(f"the partner has {what} for {asset_id}")
     try:
         chosen = policy.read_offer({"policy": usable[0]})
+        offer = negotiation.message_offer(chosen.terms, offer_id=chosen.id, target=asset_id)
+        negotiation.check_offer(offer)
     except errors.InvalidInputError as error:
         raise errors.PermanentDeliveryError(
             f"the partner's offer for {asset_id} cannot be read: {error.message}"
         ) from None
-    return negotiation.message_offer(chosen.terms, offer_id=chosen.id, target=asset_id)
+    return offer
 
 
 async def _begin(

@@ -149,9 +149,11 @@ async def _make(
         )
     if move.kind == decide.TERMINATE and not record.error:
         record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
-    message = await _message(connector, tx, record, move)
+    message = _message(connector, record, move)
     path = negotiation.path(record, messages.event_key(message))
     await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path, after_s=move.after_s)
+    if isinstance(message, messages.ContractAgreementMessage):
+        record = await _keep_agreement(connector, tx, record, message)
     return record
 
 
@@ -182,12 +184,10 @@ async def _put_on_table(
     return await negotiations.save(tx, changed)
 
 
-async def _message(
-    connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move
-) -> messages.Message:
+def _message(connector: Connector, record: Negotiation, move: decide.Move) -> messages.Message:
     message_id = connector.new_id()
     if move.kind == decide.AGREE:
-        return await _agree(connector, tx, record, message_id)
+        return _agreement_message(connector, record, message_id)
     if move.kind in EVENTS:
         return negotiation.event_message(record, EVENTS[move.kind], message_id=message_id)
     if move.kind in OPENINGS:
@@ -200,9 +200,7 @@ async def _message(
     raise errors.LocalProtocolError(f"a negotiation has no move {move.kind!r}")
 
 
-async def _agree(
-    connector: Connector, tx: Transaction, record: Negotiation, message_id: str
-) -> messages.Message:
+def _agreement_message(connector: Connector, record: Negotiation, message_id: str) -> messages.Message:
     document = negotiation.agreement_document(
         record.offer,
         agreement_id=connector.new_id(),
@@ -210,16 +208,19 @@ async def _agree(
         consumer_id=record.counterparty_id,
         timestamp=_timestamp(connector.now_ms()),
     )
-    message = negotiation.agreement_message(record, document, message_id=message_id)
+    return negotiation.agreement_message(record, document, message_id=message_id)
+
+
+async def _keep_agreement(
+    connector: Connector, tx: Transaction, record: Negotiation, message: messages.ContractAgreementMessage
+) -> Negotiation:
+    """Store the agreement that we send, and the digest of the message that carries it."""
     sha256 = process.sha256_hex(messages.encode(message))
-    await agreements.insert(
-        tx,
-        agreement_row(connector, record, document, connector.participant_id, record.counterparty_id, sha256),
-    )
-    await negotiations.save(
-        tx, msgspec.structs.replace(record, agreement_id=document["@id"], updated_at=connector.now_ms())
-    )
-    return message
+    parties = (connector.participant_id, record.counterparty_id)
+    row = agreement_row(connector, record, message.agreement, *parties, sha256)
+    await agreements.insert(tx, row)
+    changed = msgspec.structs.replace(record, agreement_id=row.id, updated_at=connector.now_ms())
+    return await negotiations.save(tx, changed)
 
 
 def _timestamp(now_ms: int) -> str:

@@ -318,17 +318,8 @@ async def move_negotiation(
         NotFoundError: there is none with this id.
         LocalProtocolError: the protocol does not allow it now.
     """
-    if kind == decide.AGREE:
-        await _check_agreed(connector, name)
     proposed = {**offer.terms, **({"@id": offer.id} if offer.id else {})} if offer else None
     await negotiation_moves.make(connector, name, decide.Move(kind=kind, reason=reason, policy=proposed))
-
-
-async def _check_agreed(connector: Connector, name: str) -> None:
-    """Refuse a second agreement for what it is; the table that takes only one could not say so."""
-    record = await connector.database.read(lambda tx: negotiations.load(tx, name))
-    if record.agreement_id is not None:
-        raise errors.LocalProtocolError(f"negotiation {name} has its agreement already")
 
 
 async def move_transfer(connector: Connector, name: str, kind: str, *, reason: str = "") -> None:

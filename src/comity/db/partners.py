@@ -41,6 +41,12 @@ class PartnersChanged(Struct, frozen=True):
     """Announced after the commit: the list of partners is another one."""
 
 
+class Heard(Struct, frozen=True):
+    """Announced after the commit: this partner has just asked for something, so it is there."""
+
+    partner_id: str
+
+
 def _value(row: Row) -> Partner:
     return Partner(
         id=row[0],

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from comity import errors
 from comity.db.outbox import Outgoing, Queued
+from comity.db.partners import Heard
 from comity.delivery import retry
 from comity.delivery.pauses import Pauses
 
@@ -83,6 +84,8 @@ class Worker:
         for event in announced:
             if isinstance(event, Queued):
                 self._begin(event.row, fresh=True)
+            elif isinstance(event, Heard):
+                self._pauses.note_answer(event.partner_id)
 
     async def run(self) -> None:
         """Look for rows that nobody sends, at the start and then from time to time, until cancelled."""

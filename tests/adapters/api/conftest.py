@@ -6,10 +6,11 @@ import shutil
 from typing import NamedTuple
 
 import pytest
+from aiohttp import web
 
 from comity import runtime
 from comity.db import migrate
-from support import asgi
+from support import asgi, dealing
 from support import pair as pairs
 
 
@@ -80,3 +81,33 @@ def provider(pair, client):
 @pytest.fixture
 def consumer(pair, client):
     return client(pair.consumer)
+
+
+@pytest.fixture
+async def back_end():
+    """A server of the provider's own; returns its address."""
+
+    async def answer(request):
+        return web.Response(body=dealing.CONTENT, headers={"ETag": '"v1"'}, content_type="application/x-step")
+
+    application = web.Application()
+    application.router.add_get("/data/part.step", answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    port = pairs.free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield f"http://127.0.0.1:{port}/data"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def offered(pair, provider):
+    """A File asset offered to everybody on the provider's list; returns what a client says about the provider."""
+    path = pair.provider.folder.parent / "part.step"
+    path.write_bytes(dealing.CONTENT)
+    await dealing.offer(provider, "part", {"type": "File", "path": str(path)})
+    return {
+        "counterPartyId": pair.provider.did,
+        "counterPartyAddress": pair.provider.dsp,
+        "protocol": dealing.PROTOCOL,
+    }

@@ -10,8 +10,9 @@ from support import pair as pairs
 from support.edc import USE, criterion
 
 VALUES = (
-    None, 0, -1, 1.5, True, "", "x", "a\x00b", "x" * 20_000, [], [1], [None], [[]], ["a", "b"], {}, {"@id": 1}, {"@id": []},
-    {"@value": {}}, {"@id": "x"}, [{"@id": "x"}], {"a": {"b": []}}, "http://[::1", "did:web:", "../..", "\u202e", 2**63 - 1,
+    None, 0, -1, 1.5, True, "", "x", "a\x00b", "x" * 20_000, [], [1], [None], [[]], ["a", "b"], {}, {"@id": 1},
+    {"@id": []}, {"@value": {}}, {"@id": "x"}, [{"@id": "x"}], {"a": {"b": []}}, "http://[::1", "did:web:", "../..",
+    "\u202e", 2**63 - 1,
 )  # fmt: skip
 CONSTRAINT = {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2030-01-01"}
 POLICY = {

@@ -3,6 +3,7 @@
 import asyncio
 
 from comity.db.outbox import Queued
+from comity.db.partners import Heard
 from comity.delivery import pauses
 from support.delivery import START_MS, Outcomes, Scene, a_row, transient
 
@@ -92,4 +93,18 @@ async def test_after_a_restart_the_first_answer_of_a_partner_wakes_what_waits_fo
     await settle()
     assert sorted(scene.outcomes.kinds()) == ["acknowledged"] * 2
     running.cancel()
+    await scene.worker.close()
+
+
+async def test_a_partner_that_asks_for_something_gets_what_waited_for_it():
+    row = a_row(1, attempts=6)
+    partner = Partner()
+    scene = waiting_scene(row, post=partner)
+    scene.worker.notice([Queued(row)])
+    await settle()
+    assert len(partner.sent) == 1
+    partner.away = False
+    scene.worker.notice([Heard(row.counterparty_id)])
+    await settle()
+    assert scene.outcomes.kinds() == ["postponed", "acknowledged"]
     await scene.worker.close()
