@@ -171,6 +171,7 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "transferState": handed.state if handed else None,
         "manifestSha256": exchange.manifest_sha256,
         "error": _error(exchange, pull),
+        "errorType": pull.error_code if pull else "",
         "createdAt": exchange.created_at,
     }
     progress = pull or pulls.Pull(transfer_id="", destination="", updated_at=0)

@@ -78,7 +78,7 @@ class Pulling:
         except Exception:
             log.exception("pulling transfer %s", transfer_id)
             with contextlib.suppress(errors.ComityError):
-                await self._give_up(transfer_id, "an internal error; see the log of the connector")
+                await self._give_up(transfer_id, errors.ComityError("an internal error; see the log"))
         finally:
             del self._tasks[transfer_id]
             if transfer_id in self._again:
@@ -106,7 +106,7 @@ class Pulling:
         except errors.ComityError as error:
             tries.count(progress.pull.bytes_done)
             if not tries.may_mend(error):
-                await self._give_up(record.id, error.message)
+                await self._give_up(record.id, error)
                 return False
             await self._note(record.id, error.message)
         return True
@@ -152,12 +152,12 @@ class Pulling:
             decide.Move(kind=decide.COMPLETE),
         )
 
-    async def _give_up(self, transfer_id: str, error: str) -> None:
+    async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
         pull = await self._connector.database.read(lambda tx: pulls.find(tx, transfer_id))
         if pull is not None:
             await self._end(
                 transfer_id,
-                msgspec.structs.replace(pull, state=pulls.FAILED, error=error),
+                msgspec.structs.replace(pull, state=pulls.FAILED, error=error.message, error_code=error.code),
                 decide.Move(
                     kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver"
                 ),

@@ -10,7 +10,7 @@ WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 
 
 class Pull(Struct, frozen=True, kw_only=True):
-    """The fetching of a transfer's data into the folder `destination`; sizes in bytes."""
+    """The fetching of a transfer's data into the folder `destination`; sizes in bytes, `error_code` that of `errors`."""
 
     transfer_id: str
     destination: str
@@ -20,6 +20,7 @@ class Pull(Struct, frozen=True, kw_only=True):
     bytes_done: int = 0
     bytes_total: int = 0
     error: str = ""
+    error_code: str = ""
     updated_at: int
 
 
@@ -33,10 +34,11 @@ _COLUMNS = ", ".join(Pull.__struct_fields__)
 _FIND = f"SELECT {_COLUMNS} FROM pull WHERE transfer_id = ?1"
 _OPEN = f"SELECT {_COLUMNS} FROM pull WHERE state IN ('WAITING', 'RUNNING') ORDER BY updated_at"
 _SAVE = (
-    f"INSERT INTO pull ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (transfer_id)"
+    f"INSERT INTO pull ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (transfer_id)"
     " DO UPDATE SET state = excluded.state,"
     " files_done = excluded.files_done, files_total = excluded.files_total, bytes_done = excluded.bytes_done,"
-    " bytes_total = excluded.bytes_total, error = excluded.error, updated_at = excluded.updated_at"
+    " bytes_total = excluded.bytes_total, error = excluded.error, error_code = excluded.error_code,"
+    " updated_at = excluded.updated_at"
 )
 
 

@@ -160,6 +160,7 @@ TABLES = (
         bytes_done BIGINT NOT NULL DEFAULT 0,
         bytes_total BIGINT NOT NULL DEFAULT 0,
         error TEXT NOT NULL DEFAULT '',
+        error_code TEXT NOT NULL DEFAULT '',
         updated_at BIGINT NOT NULL
     )""",
 )
