@@ -55,7 +55,7 @@ def test_section_shows_the_arguments_of_its_command(name, sections):
     usage = re.search(r"^```\n(comity.*)\n```$", sections[name], re.MULTILINE)
     assert usage is not None
     wanted = [each.metavar for each in COMMANDS[name] if each.param_type_name == "argument"]
-    words = re.sub(r"\[[^\]]*--[^\]]*\]", "", usage[1])
+    words = re.sub(r"--[a-z-]+ [A-Z:]+", "", usage[1])
     assert [word for word in re.findall(r"[A-Z][A-Z-]+", words) if word != "OPTIONS"] == wanted
 
 

@@ -390,24 +390,44 @@ class TestTerminationAndWhatIsOnItsWay:
         await site.reaches(process.theirs, "TERMINATED")
         assert len(peer.of("/start")) == 1
 
-    async def test_a_decision_after_an_acknowledgement_waits_for_our_termination(self, started, peer):
-        class Hasty(decide.ByPolicy):
+    async def test_a_decision_after_an_acknowledgement_gives_way_to_our_termination(self, started, peer):
+        class OfferThenEnd(decide.ByPolicy):
             def negotiation(self, case):
-                state = case.negotiation.state
-                return decide.Move(kind=decide.ACCEPT) if state == "OFFERED" else super().negotiation(case)
+                kinds = {"REQUESTED": decide.OFFER, "OFFERED": decide.TERMINATE}
+                return decide.Move(kind=kinds[case.negotiation.state], reason="the script says so")
 
-        site = await started("site", decisions=Hasty())
+        site = await started("site", decisions=OfferThenEnd())
         await site.befriend(peer)
+        await site.publish()
         gate = asyncio.Event()
-        record = await site.request(peer, OFFER)
-        await site.reaches(record.id, "REQUESTED")
-        peer.script("/events", after(gate))
-        process = awaited(peer, site, record.id)
-        assert (await process.send("ContractOfferMessage", offer=OFFER)).status == 200
-        await wait_for(lambda: peer.of("/events"))
-        await site.move(record.id, decide.TERMINATE, reason="no")
+        peer.script("/offers", after(gate))
+        process = Process(peer, site)
+        assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+        await wait_for(lambda: peer.of("/offers"))
+        await site.move(process.theirs, decide.TERMINATE, reason="the operator says so")
         gate.set()
-        await site.reaches(record.id, "TERMINATED")
+        await site.reaches(process.theirs, "TERMINATED")
+        assert [each.document["reason"] for each in peer.of("/termination")] == [["the operator says so"]]
+
+    async def test_so_does_a_decision_in_a_transfer(self, started, peer):
+        class StartThenComplete(decide.ByPolicy):
+            def transfer(self, case):
+                done = case.transfer.state == "STARTED"
+                return decide.Move(kind=decide.COMPLETE) if done else super().transfer(case)
+
+        site = await started("site", decisions=StartThenComplete())
+        await site.befriend(peer)
+        await site.publish()
+        _, agreement_id = await finalized(peer, site)
+        gate = asyncio.Event()
+        peer.script("/start", after(gate))
+        process = transfer(peer, site)
+        assert (await process.request_data(agreement_id)).status == 201
+        await wait_for(lambda: peer.of("/start"))
+        await site.move(process.theirs, decide.TERMINATE, reason="no")
+        gate.set()
+        await site.reaches(process.theirs, "TERMINATED")
+        assert not peer.of("/completion")
 
 
 async def test_a_first_answer_that_names_no_process_is_asked_for_again(site, peer):

@@ -111,6 +111,15 @@ async def test_resuming_gives_a_new_token_and_the_old_one_stays_dead(site, peer)
     assert (await peer.fetch(again, fresh)).status == 200
 
 
+async def test_a_second_start_replaces_the_token_of_a_running_transfer(site, peer):
+    process, endpoint, token, _ = await running(site, peer)
+    await site.move(process.theirs, decide.START)
+    await site.reaches(process.theirs, "STARTED")
+    assert len(peer.of(f"/{process.pid}/start")) == 2
+    assert (await peer.fetch(endpoint, token)).status == 401
+    assert (await peer.fetch(*access(peer, process))).status == 200
+
+
 async def test_a_consumers_start_is_answered_with_a_start_that_has_a_new_token(site, peer):
     process, endpoint, token, _ = await running(site, peer)
     assert (await process.send("TransferSuspensionMessage", reason=["x"])).status == 200

@@ -1,6 +1,6 @@
 """Policies on the wire: the definition that is stored, and the offer that is asked for or made.
 
-What comes in may have any spelling that `odrl` reads. An offer whose members already have the protocol's names stays
+What comes in may have any spelling that `odrl` reads. An offer that has the protocol's names and form already stays
 as it is, letter for letter, since the partner compares it with its own; any other is written in the protocol's form.
 """
 
@@ -19,6 +19,7 @@ Document = dict[str, Any]
 T = TypeVar("T")
 PATH = "$.policy"
 TERMS = ("profile", "permission", "prohibition", "obligation")
+LOGICAL = ("and", "andSequence", "or", "xone")
 _PREFIXES = ("odrl:", "http://www.w3.org/ns/odrl/2/", "https://www.w3.org/ns/odrl/2/")
 
 
@@ -65,9 +66,9 @@ def read_offer(body: Document, *, enforced: bool = False) -> Offer:
                 raise errors.InvalidInputError(
                     f"{name} has more than {wire.MAX_ID} characters", path=f"$.{name}"
                 )
-        if (parsed.permission or parsed.prohibition) and _has_plain_names(given):
-            terms = {name: given[name] for name in TERMS if given.get(name)}
-        else:
+        terms = {name: given[name] for name in TERMS if given.get(name)}
+        stands = (parsed.permission or parsed.prohibition) and _has_plain_names(given)
+        if not stands or not _has_plain_form(terms):
             terms = model.terms(parsed)
         return Offer(parsed.id, parsed.target, parsed.assigner, terms)
 
@@ -89,3 +90,27 @@ def _has_plain_names(value: Any) -> bool:
             for name, each in value.items()
         )
     return not isinstance(value, list) or all(map(_has_plain_names, value))
+
+
+def _has_plain_form(terms: Document) -> bool:
+    """Return whether rules and constraints are lists and their words texts, as the protocol's schema asks."""
+    rules = [each for name in TERMS[1:] for each in _listed(terms.get(name, []))]
+    return all(
+        isinstance(rule, dict)
+        and isinstance(rule.get("action"), str)
+        and all(map(_is_plain_constraint, _listed(rule.get("constraint", []))))
+        for rule in rules
+    )
+
+
+def _is_plain_constraint(constraint: Any) -> bool:
+    if not isinstance(constraint, dict):
+        return False
+    members = [each for name in LOGICAL if name in constraint for each in _listed(constraint[name])]
+    words = [constraint[name] for name in ("leftOperand", "operator") if name in constraint]
+    return all(isinstance(word, str) for word in words) and all(map(_is_plain_constraint, members))
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a list as it is; what stands alone where a list belongs becomes a member that is none of the wanted."""
+    return value if isinstance(value, list) else [None]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import schemas
 from support.dealing import ENDED, PROTOCOL, agree, dataset_of, reaches, request
 from support.edc import EDC, SPELLINGS, USE, criterion, query
 
@@ -146,3 +147,37 @@ async def test_a_state_on_its_way_is_shown_as_edc_does(pair, consumer, offered):
     assert found["@id"] == name
     pair.provider.release(hold)
     assert await reaches(consumer, f"contractnegotiations/{name}", *ENDED) == "FINALIZED"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"permission": {"action": "use"}},
+        {"permission": [{"action": {"@id": "use"}}]},
+        {"permission": [{"action": "use", "constraint": []}], "prohibition": [], "obligation": []},
+        {"permission": [{"action": "use", "constraint": None}], "prohibition": None},
+        {"odrl:permission": [{"odrl:action": "odrl:use"}]},
+        {
+            "http://www.w3.org/ns/odrl/2/permission": {
+                "http://www.w3.org/ns/odrl/2/action": {"@id": "odrl:use"}
+            }
+        },
+        {
+            "@type": "odrl:Offer",
+            "permission": [{"action": "use"}],
+            "@context": "http://www.w3.org/ns/odrl.jsonld",
+        },
+    ],
+)
+async def test_whatever_the_spelling_the_message_is_valid_and_the_offer_is_met(
+    pair, consumer, offered, rules
+):
+    (policy,) = (await dataset_of(consumer, offered))["hasPolicy"]
+    body = {**offered, "policy": {"@id": policy["@id"], "target": "part", **rules}}
+    name = await consumer.created("contractnegotiations", body)
+    assert await reaches(consumer, f"contractnegotiations/{name}", *ENDED) == "FINALIZED"
+    sent = [each for each in pair.provider.captured if each.path.endswith("/negotiations/request")]
+    assert len(sent) == 1
+    assert schemas.problems(sent[0].document) == []
+    for seen in pair.provider.captured + pair.consumer.captured:
+        assert not seen.body or schemas.problems(seen.document) == []

@@ -78,3 +78,52 @@ def test_a_policy_that_cannot_be_kept_is_refused_with_its_place(given, path):
     with pytest.raises(InvalidInputError) as caught:
         policy.read({"policy": given})
     assert caught.value.path.startswith(path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"permission": {"action": "use"}},
+        {"permission": [{"action": {"@id": "use"}}]},
+        {
+            "permission": [
+                {
+                    "action": "use",
+                    "constraint": {"leftOperand": "count", "operator": "lt", "rightOperand": "5"},
+                }
+            ]
+        },
+        {
+            "permission": [
+                {
+                    "action": "use",
+                    "constraint": [{"leftOperand": {"@id": "count"}, "operator": "lt", "rightOperand": "5"}],
+                }
+            ]
+        },
+        {
+            "permission": [
+                {
+                    "action": "use",
+                    "constraint": [{"or": {"leftOperand": "count", "operator": "lt", "rightOperand": "5"}}],
+                }
+            ]
+        },
+    ],
+)
+def test_an_offer_in_another_form_than_the_protocols_is_written_in_its_form(given):
+    (rule,) = policy.read_offer({"policy": {"@id": "o", **given}}).terms["permission"]
+    assert rule["action"] == "use"
+    for constraint in rule.get("constraint", []):
+        (atom,) = constraint.get("or", [constraint])
+        assert atom == {"leftOperand": "count", "operator": "lt", "rightOperand": "5"}
+
+
+def test_an_offer_in_the_protocols_form_stays_letter_for_letter():
+    constraint = {
+        "leftOperand": "count",
+        "operator": "lt",
+        "rightOperand": {"@value": "5", "@type": "xsd:integer"},
+    }
+    rules = [{"action": "use", "constraint": [{"and": [constraint, constraint]}], "x:note": 1}]
+    assert policy.read_offer({"policy": {"@id": "o", "permission": rules}}).terms == {"permission": rules}
