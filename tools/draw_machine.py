@@ -1,4 +1,4 @@
-"""Writes the two state machines of `comity.dsp.machine` as Mermaid diagrams and tables into the page about the protocol.
+"""Writes the two state machines of `comity.dsp.machine` as diagrams (Mermaid) and tables into the protocol page.
 
 Without an option it prints them; with `--write` it puts them between the marks of docs/reference/protocol.md.
 `tests/docs/test_protocol.py` compares the page with the tables, so a changed table needs a run of this.
@@ -54,7 +54,9 @@ def table(kind: str) -> list[str]:
 
 def drawn(kind: str) -> str:
     """Return what stands between the marks of a kind, the marks included."""
-    return "\n".join([f"<!-- {kind}: begin -->", *diagram(kind), "", *table(kind), f"<!-- {kind}: end -->"])
+    return "\n".join(
+        [f"<!-- {kind}: begin -->", "", *diagram(kind), "", *table(kind), "", f"<!-- {kind}: end -->"]
+    )
 
 
 def updated(page: str) -> str:

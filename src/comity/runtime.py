@@ -174,9 +174,12 @@ def now_ms() -> int:
 
 
 def new_id() -> str:
-    """Return a new IRI that nobody can guess: a random UUID (RFC 9562, version 4)."""
-    text = secrets.token_hex(16)
-    return f"urn:uuid:{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+    """Return a new IRI that nobody can guess: a UUID with the time in front (RFC 9562, version 7).
+
+    Rows of one moment lie side by side in the store, so that a commit writes few pages; 72 bits are chance.
+    """
+    text = f"{now_ms():012x}{secrets.token_hex(10)}"
+    return f"urn:uuid:{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 def _cut(open_flows: flows.Flows, announced: object) -> None:

@@ -74,7 +74,8 @@ def test_documents_use_only_commands_and_options_that_exist(texts):
             continue
         for line in re.findall(r"^(?:\$ )?(comity (?:--data \S+ )?[a-z].*)$", text, re.MULTILINE):
             words = re.sub(r"--data \S+ ?", "", line).split()
-            command = next((" ".join(words[:n]) for n in (3, 2) if " ".join(words[:n]) in known), None)
+            spoken = [words[:3], [*words[:2], *words[3:4]], words[:2]]  # a verb may stand after the id
+            command = next((" ".join(each) for each in spoken if " ".join(each) in known), None)
             options = {word for each in COMMANDS.get(command or "", []) for word in each.opts} | {"--help"}
             unknown = set(OPTION.findall(re.sub(r'"[^"]*"', "", " ".join(words)))) - options
             if command is None or unknown:

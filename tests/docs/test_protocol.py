@@ -54,7 +54,11 @@ def test_page_names_every_endpoint_of_a_process(page):
 
 
 def test_page_names_no_endpoint_that_is_not_there(page):
-    known = {*dsp.FIRST, *(f"/{collection}/{{pid}}{rest}" for collection, rest in dsp.NEXT), "/catalog/request"}
+    known = {
+        *dsp.FIRST,
+        *(f"/{collection}/{{pid}}{rest}" for collection, rest in dsp.NEXT),
+        "/catalog/request",
+    }
     assert set(re.findall(r"`POST (/[^`]*)`", page)) - known == set()
 
 

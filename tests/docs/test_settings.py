@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comity import settings
+from comity import errors, settings
 
 ROW = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 KEYS = {f"{section}.{name}": kind for section, keys in settings._KEYS.items() for name, kind in keys.items()}
@@ -37,18 +37,19 @@ def test_row_tells_the_default_that_holds_when_the_key_is_missing(key, rows, tmp
     settings.initialize(tmp_path, address="https://alpha.example")
     file = tmp_path / settings.FILE
     section, name = key.split(".")
-    text = re.sub(rf"(\[{section}\][^\[]*?)^{name} = .*\n", r"\1", file.read_text(), count=1, flags=re.MULTILINE)
+    text = re.sub(
+        rf"(\[{section}\][^\[]*?)^{name} = .*\n", r"\1", file.read_text(), count=1, flags=re.MULTILINE
+    )
     assert name not in tomllib.loads(text)[section]
     file.write_text(text)
-    try:
-        loaded = settings.load(tmp_path)
-    except settings.errors.SettingsError as error:
-        assert f"{key} is missing" in error.message
-        assert rows[key][1] == REQUIRED
-    else:
-        fields = {field.name for field in dataclasses.fields(loaded)}
-        value = getattr(loaded, name if name in fields else key.replace(".", "_"))
-        assert rows[key][1] == {(): "`[]`", "": '`""`', False: "`false`"}[value]
+    if rows[key][1] == REQUIRED:
+        with pytest.raises(errors.SettingsError, match=rf"{key} is missing"):
+            settings.load(tmp_path)
+        return
+    loaded = settings.load(tmp_path)
+    fields = {field.name for field in dataclasses.fields(loaded)}
+    value = getattr(loaded, name if name in fields else key.replace(".", "_"))
+    assert rows[key][1] == {(): "`[]`", "": '`""`', False: "`false`"}[value]
 
 
 def test_example_on_the_page_is_a_connector_that_can_be_read(root, tmp_path):

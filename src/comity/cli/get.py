@@ -176,9 +176,10 @@ def _failure(final: Document, again: str) -> errors.ComityError:
     message = f"there is no agreement: {why}" if refused else f"it was not received: {why}"
     hint = f"when that is mended, what was received is kept; go on with: {again}"
     error = errors.ComityError(message, hint="ask the partner which terms it would take" if refused else hint)
-    error.code = str(
-        final.get("errorType") or (errors.PermanentDeliveryError.code if refused else error.code)
-    )
+    ended = (
+        refused or final.get("transferState") == "TERMINATED"
+    )  # our own failure would have a code of its own
+    error.code = str(final.get("errorType") or (errors.PermanentDeliveryError.code if ended else error.code))
     return error
 
 

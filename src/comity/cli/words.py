@@ -106,9 +106,10 @@ def _constraint(constraint: model.Constraint, us: str) -> str:
     said = _PHRASES.get((constraint.operand, constraint.operator))
     if said is None or constraint.flaw:
         return f"if {policy.describe(constraint)}"
-    return f"{said} {' or '.join(_values(constraint.right, us))}" + (
-        " times" if constraint.operand == "count" else ""
-    )
+    values = " or ".join(_values(constraint.right, us))
+    if constraint.operand == "count":
+        values += " time" if values == "1" else " times"
+    return f"{said} {values}"
 
 
 _PHRASES = {

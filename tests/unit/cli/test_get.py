@@ -185,6 +185,22 @@ def test_refused_negotiation_is_exit_code_4(comity, api, offered):
     )
 
 
+def test_transfer_that_the_partner_ended_is_exit_code_4(comity, api, offered):
+    goes(
+        api,
+        {
+            **PULLING,
+            "stage": "FAILED",
+            "transferState": "TERMINATED",
+            "error": "count lteq 2",
+            "errorType": "",
+        },
+    )
+    done = comity("get", "alpha", ASSET, "-o", "in")
+    assert done.code == 4
+    assert "error: it was not received: count lteq 2\n" in done.err
+
+
 @pytest.mark.parametrize(
     ("kind", "exit_code"), [("hash-mismatch", 6), ("storage", 1), ("delivery-refused", 4), (None, 1)]
 )

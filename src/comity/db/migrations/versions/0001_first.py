@@ -28,7 +28,6 @@ TABLES = (
         updated_at BIGINT NOT NULL
     )""",
     "CREATE UNIQUE INDEX negotiation_of_party ON negotiation (counterparty_id, role, counterparty_pid)",
-    "CREATE INDEX negotiation_by_age ON negotiation (created_at)",
     """CREATE TABLE agreement (
         id TEXT NOT NULL,
         negotiation_id TEXT NOT NULL PRIMARY KEY REFERENCES negotiation (id),
@@ -63,7 +62,6 @@ TABLES = (
         updated_at BIGINT NOT NULL
     )""",
     "CREATE UNIQUE INDEX transfer_of_party ON transfer (counterparty_id, role, counterparty_pid)",
-    "CREATE INDEX transfer_by_age ON transfer (created_at)",
     "CREATE INDEX transfer_by_agreement ON transfer (agreement_id)",
     """CREATE TABLE outbox (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
