@@ -278,7 +278,8 @@ def check_tampering(folder: Path, side: Side) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode == 0 or f"row {row}" not in done.stderr:
         raise DemoError(f"the altered row {row} was not named: {done.stderr}")
-    says(f"one letter changed in a copy: {done.stderr.partition('\n')[0].removeprefix('error: ')}")
+    named = done.stderr.partition("\n")[0].removeprefix("error: ")
+    says(f"one letter changed in a copy: {named}")
 
 
 def check_suspension(alpha: Side, beta: Side) -> None:

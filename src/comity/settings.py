@@ -175,7 +175,8 @@ def _default_roots(folder: Path) -> list[str]:
 
 def _write(folder: Path, content: bytes) -> None:
     try:
-        (folder / "keys").mkdir(parents=True, mode=0o700, exist_ok=True)
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        (folder / "keys").mkdir(mode=0o700, exist_ok=True)
         (folder / RECEIVED).mkdir(exist_ok=True)
         _put(folder / "keys" / "connector.pem", jose.SigningKey.generate(KID).dump_pem(), mode=0o600)
         _put(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode(), mode=0o600)

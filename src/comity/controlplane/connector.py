@@ -43,6 +43,9 @@ class Resolver(Protocol):
     async def document(self, did: str) -> dict[str, Any]:
         """Return the document of a DID, fetched now."""
 
+    def forget(self, did: str) -> None:
+        """Drop what is cached of a DID."""
+
 
 class Egress(Protocol):
     """Says which addresses may be connected to."""

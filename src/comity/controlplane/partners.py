@@ -61,6 +61,7 @@ async def add(
         await partners.save(tx, partner)
         return await partners.load(tx, partner.id)  # one that was changed keeps its time of creation
 
+    connector.resolver.forget(participant_id)  # what was cached may be the keys of before
     return await connector.database.write(unit)
 
 

@@ -10,7 +10,7 @@ WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 
 
 class Pull(Struct, frozen=True, kw_only=True):
-    """The fetching of a transfer's data into the folder `destination`; sizes in bytes, `error_code` that of `errors`."""
+    """The fetching of a transfer's data into the folder `destination`; sizes in bytes, codes of `errors`."""
 
     transfer_id: str
     destination: str

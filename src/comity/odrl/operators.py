@@ -1,10 +1,10 @@
 """What each ODRL operator says about facts and right operands (ODRL vocabulary 2.2, section 4.7).
 
 A verdict is True, False or None, and None means that it cannot be told: a permission then does not apply
-and a prohibition does. Text facts may be several values at once: `purpose eq research` is True for exactly
-that purpose, False for others, and None for research along with something else. No hierarchy of places or
-classes is known here, so `isA`, `isPartOf` and `hasPart` on text are True for the same name and None
-otherwise.
+and a prohibition does. Text facts may be several values at once: what a party may do or where it may be, of
+which it takes one. `purpose eq research` is then True when research is among them, and `purpose neq research`
+None when something else is too. No hierarchy of places or classes is known here, so `isA`, `isPartOf` and
+`hasPart` on text are True for the same name and None otherwise.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def test(operator: str, kind: vocabulary.Kind) -> Test | None:
 
 
 def _text_eq(left: _Texts, right: _Texts) -> Verdict:
-    if left == right:
+    if right <= left:
         return True
     return False if left.isdisjoint(right) else None
 
 
-def _text_any(left: _Texts, right: _Texts) -> Verdict:
-    if left <= right:
+def _text_none(left: _Texts, right: _Texts) -> Verdict:
+    if left.isdisjoint(right):
         return True
-    return False if left.isdisjoint(right) else None
+    return False if left <= right else None
 
 
 def _text_part(left: _Texts, right: _Texts) -> Verdict:
@@ -71,9 +71,9 @@ def _text_has(left: _Texts, right: _Texts) -> Verdict:
 _TEXT: Final[Mapping[str, Test]] = MappingProxyType(
     {
         "eq": _text_eq,
-        "neq": lambda left, right: negate(_text_eq(left, right)),
-        "isAnyOf": _text_any,
-        "isNoneOf": lambda left, right: negate(_text_any(left, right)),
+        "neq": _text_none,
+        "isAnyOf": lambda left, right: not left.isdisjoint(right),
+        "isNoneOf": _text_none,
         "isAllOf": lambda left, right: bool(left >= right),
         "isA": _text_part,
         "isPartOf": _text_part,

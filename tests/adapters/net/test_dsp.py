@@ -179,9 +179,9 @@ PATHS = [
 @pytest.mark.parametrize(("entries", "path"), PATHS)
 async def test_version_path_is_chosen(serve, talk, answer, entries, path):
     server = await serve(lambda *_: answer(json.dumps({"protocolVersions": entries}).encode()))
-    assert await talk.version(server.url + "/root/") == path
-    assert await talk.version(server.url + "/root/.well-known/dspace-version") == path
-    assert [line for line, _, _ in server.requests] == ["GET /root/.well-known/dspace-version HTTP/1.1"] * 2
+    assert await talk.version(server.url + "/top/") == path
+    assert await talk.version(server.url + "/top/.well-known/dspace-version") == path
+    assert [line for line, _, _ in server.requests] == ["GET /top/.well-known/dspace-version HTTP/1.1"] * 2
 
 
 @pytest.mark.parametrize(
