@@ -12,45 +12,8 @@ PATH = re.compile(r"`([\w./-]*/[\w./-]+)`")
 SHORTEST, LONGEST = 2, 8
 
 #: Modules whose opening is still shorter or longer; take one out when it is mended, add none.
-TO_MEND = {
-    "comity/__init__.py",
-    "comity/__main__.py",
-    "comity/api/__init__.py",
-    "comity/api/body.py",
-    "comity/api/management/call.py",
-    "comity/api/management/offers.py",
-    "comity/api/management/partners.py",
-    "comity/api/management/processes.py",
-    "comity/controlplane/__init__.py",
-    "comity/controlplane/connector.py",
-    "comity/controlplane/evidence.py",
-    "comity/controlplane/processes.py",
-    "comity/controlplane/publish.py",
-    "comity/dataplane/__init__.py",
-    "comity/db/__init__.py",
-    "comity/db/agreements.py",
-    "comity/db/evidence.py",
-    "comity/db/inbox.py",
-    "comity/db/migrations/env.py",
-    "comity/db/negotiations.py",
-    "comity/db/offers.py",
-    "comity/db/partners.py",
-    "comity/db/pulls.py",
-    "comity/db/token_uses.py",
-    "comity/db/transfers.py",
-    "comity/delivery/__init__.py",
-    "comity/dsp/__init__.py",
-    "comity/dsp/machine.py",
-    "comity/errors.py",
-    "comity/evidence/__init__.py",
-    "comity/management/__init__.py",
-    "comity/management/catalog.py",
-    "comity/management/offers.py",
-    "comity/management/partner.py",
-    "comity/net/resolver.py",
-    "comity/storage/__init__.py",
-    "comity/techdata/__init__.py",
-}
+# Longer on purpose: a table's own rules, and the tree of all errors, stand at the head of these two.
+LONGER = {"comity/dsp/machine.py", "comity/errors.py"}
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +48,8 @@ def opening_lines(path: Path) -> int:
 def test_every_module_opens_with_two_to_eight_lines(root):
     lengths = {path.relative_to(root / "src").as_posix(): opening_lines(path) for path in modules(root)}
     wrong = {name: lines for name, lines in lengths.items() if not SHORTEST <= lines <= LONGEST}
-    assert {name: lines for name, lines in wrong.items() if name not in TO_MEND} == {}
+    assert {name: lines for name, lines in wrong.items() if name not in LONGER} == {}
 
 
-def test_modules_that_are_still_to_be_mended_exist(root):
-    assert [name for name in TO_MEND if not (root / "src" / name).exists()] == []
+def test_modules_with_longer_docstrings_exist(root):
+    assert [name for name in LONGER if not (root / "src" / name).exists()] == []

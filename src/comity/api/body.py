@@ -1,4 +1,7 @@
-"""A request's body, read up to a limit: what is longer is refused while it comes, not after it filled the memory."""
+"""A request's body, read up to a limit: what is longer is refused while it comes, not after it filled the memory.
+
+Who calls: the protocol's endpoints and the management API, each with its own limit.
+"""
 
 from __future__ import annotations
 

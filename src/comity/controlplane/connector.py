@@ -1,4 +1,7 @@
-"""What every use case is handed: who we are, the store, the clock, and what may be replaced."""
+"""What every use case is handed: who we are, the store, the clock, and what may be replaced.
+
+Everything in it is a value or a protocol, so that tests hand over what they like; only `runtime` makes a real one.
+"""
 
 from __future__ import annotations
 

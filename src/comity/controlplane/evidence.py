@@ -1,4 +1,7 @@
-"""The evidence, page by page, for whoever reads or keeps a copy of it."""
+"""The evidence, page by page, for whoever reads or keeps a copy of it.
+
+The chain itself is `evidence.entry`, its rows are `db.evidence`; checking a copy offline is the command line's part.
+"""
 
 from __future__ import annotations
 

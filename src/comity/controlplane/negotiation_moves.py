@@ -19,6 +19,7 @@ from comity.db import partners as partner_rows
 from comity.db.database import Transaction
 from comity.dsp import machine, messages, negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
+from comity.management import policy
 
 Document = dict[str, Any]
 EVENTS = {decide.FINALIZE: terms.FINALIZED, decide.ACCEPT: terms.ACCEPTED}
@@ -124,6 +125,8 @@ async def _standing(
     if record.state == terms.ACCEPTED:  # our own offer binds us, also one that is in no catalog
         return offering.standing(record.offer, record.offer, known)
     named = named or await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
+    if named is not None and named.asset.id != record.asset_id:
+        named = None  # a later request may carry the id of an offer for something else
     found = [named] if named else await offering.find_by_asset(tx, partner, record.asset_id, now_ms)
     standing = [offering.standing(each.policy, record.offer, known) for each in found]
     return min(standing, key=lambda each: len(each.differences), default=None)
@@ -201,8 +204,9 @@ def _message(connector: Connector, record: Negotiation, move: decide.Move) -> me
 
 
 def _agreement_message(connector: Connector, record: Negotiation, message_id: str) -> messages.Message:
+    offer = {**policy.read_offer({"policy": record.offer}).terms, "target": record.asset_id}
     document = negotiation.agreement_document(
-        record.offer,
+        offer,
         agreement_id=connector.new_id(),
         provider_id=connector.participant_id,
         consumer_id=record.counterparty_id,

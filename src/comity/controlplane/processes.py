@@ -1,4 +1,8 @@
-"""Negotiations, agreements and transfers for our own people and programs: started, asked about, moved on."""
+"""Negotiations, agreements and transfers for our own people and programs: started, asked about, moved on.
+
+What a partner's messages do is `negotiation` and `transfer`; here is what people and programs ask of the same
+records, shown as EDC's management API shows them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Publishing a folder as a technical data package: hashed, described by a manifest, offered under a policy."""
+"""Publishing a folder as a technical data package: hashed, described by a manifest, offered under a policy.
+
+Asset, policies and contract definition are stored together: nothing is ever offered by halves. Files stay where they
+are; what was hashed is compared again whenever it is read.
+"""
 
 from __future__ import annotations
 

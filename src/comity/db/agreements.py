@@ -1,4 +1,7 @@
-"""Rows of agreements: written once with their step, never changed but for `finalized` and the count of uses."""
+"""Rows of agreements: written once with their step, never changed but for `finalized` and the count of uses.
+
+The document is the provider's, verbatim; a second agreement of one negotiation is refused by the table.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The evidence in the store: appended in the transaction of the step it proves, never changed, never deleted."""
+"""The evidence in the store: appended in the transaction of the step it proves, never changed, never deleted.
+
+Who calls: the control plane, in the unit of the step; the command line reads a file without its connector.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Messages that were received and applied, so that a repeat gets the answer of the first time."""
+"""Messages that were received and applied, so that a repeat gets the answer of the first time.
+
+The answer is kept as the state it named; pids and everything else in it follow from the record.
+"""
 
 from __future__ import annotations
 

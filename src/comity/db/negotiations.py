@@ -1,4 +1,7 @@
-"""Rows of negotiations: loaded as values, changed by compare-and-set on their version."""
+"""Rows of negotiations: loaded as values, changed by compare-and-set on their version.
+
+A lost race is a ConflictError, which a partner sees as 503: try again. What may change is decided in `controlplane`.
+"""
 
 from __future__ import annotations
 

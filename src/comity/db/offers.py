@@ -1,4 +1,7 @@
-"""Rows of what is offered: assets, policy definitions, contract definitions, as EDC's management API names them."""
+"""Rows of what is offered: assets, policy definitions, contract definitions, as EDC's management API names them.
+
+One set of functions serves the three kinds; what is sealed here is opened by `controlplane` only.
+"""
 
 from __future__ import annotations
 

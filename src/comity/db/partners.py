@@ -1,4 +1,7 @@
-"""Rows of partners: the explicit list of who may ask, with keys and what the operator says of each."""
+"""Rows of partners: the explicit list of who may ask, with keys and what the operator says of each.
+
+A participant that is not in this table can ask for nothing: there is no anonymous mode.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rows of pulls: what is being fetched into which folder, and how far it has come."""
+"""Rows of pulls: what is being fetched into which folder, and how far it has come.
+
+What was received lies on the disk; a row says what is wanted and what to show.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tokens that were used: a jti counts once, for one request; the same request again is a retry."""
+"""Tokens that were used: a jti counts once, for one request; the same request again is a retry.
+
+Kept in the store, so that a restart does not let a token in twice; forgotten when the token has expired anyway.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rows of transfers: loaded as values, changed by compare-and-set on their version."""
+"""Rows of transfers: loaded as values, changed by compare-and-set on their version.
+
+A lost race is a ConflictError, which a partner sees as 503: try again. Tokens are kept as digests only.
+"""
 
 from __future__ import annotations
 

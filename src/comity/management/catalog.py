@@ -1,4 +1,7 @@
-"""Catalog requests on the wire (EDC management API v3); the catalog itself stays as the partner wrote it."""
+"""Catalog requests on the wire (EDC management API v3); the catalog itself stays as the partner wrote it.
+
+Here a request is read and a query made ready to travel in the protocol's filter.
+"""
 
 from __future__ import annotations
 

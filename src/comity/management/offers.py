@@ -1,4 +1,7 @@
-"""Assets, policy definitions and contract definitions on the wire (EDC management API v3)."""
+"""Assets, policy definitions and contract definitions on the wire (EDC management API v3).
+
+Reading says what is wrong and where; writing leaves credentials out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Partners on the wire: our own document, since EDC has no list of them."""
+"""Partners on the wire: our own document, since EDC has no list of them.
+
+A pinned key must be a public one with its kid; what a partner may be asked by policies are purpose and spatial.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DNS with the guard's eye on every answer, for the client in `http`."""
+"""DNS with the guard's eye on every answer, for the client in `http`.
+
+A name is refused if any of its addresses is; the socket is checked once more when it connects.
+"""
 
 from __future__ import annotations
 

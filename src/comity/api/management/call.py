@@ -1,4 +1,7 @@
-"""What an endpoint of the management API is given, and what it is."""
+"""What an endpoint of the management API is given, and what it is.
+
+An endpoint gets the id from its path, its body and its query parameters, and returns a document or nothing (204).
+"""
 
 from __future__ import annotations
 

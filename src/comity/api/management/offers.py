@@ -1,4 +1,7 @@
-"""Endpoints of what is offered, by hand or as a package: decode, one use case, encode."""
+"""Endpoints of what is offered, by hand or as a package: decode, one use case, encode.
+
+What is decided is `controlplane.offers` and `controlplane.publish`; the table of all endpoints is `endpoints`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Endpoints of partners, their catalogs, what is got from them, and the evidence: decode, one use case, encode."""
+"""Endpoints of partners, their catalogs, what is got from them, and the evidence: decode, one use case, encode.
+
+What is decided is `controlplane`'s; the table of all endpoints is `endpoints`.
+"""
 
 from __future__ import annotations
 

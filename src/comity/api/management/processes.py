@@ -1,4 +1,7 @@
-"""Endpoints of negotiations, agreements and transfers: decode, one use case, encode."""
+"""Endpoints of negotiations, agreements and transfers: decode, one use case, encode.
+
+What is decided is `controlplane.processes`; the table of all endpoints is `endpoints`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Alembic's entry: runs each migration in its own transaction on the engine that `db.migrate` hands over."""
+"""Alembic's entry: runs each migration in its own transaction on the engine that `db.migrate` hands over.
+
+Alembic calls it by its place; nothing of it is imported by the rest of the connector.
+"""
 
 from alembic import context
 
