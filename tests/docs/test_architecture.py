@@ -11,7 +11,6 @@ import pytest
 PATH = re.compile(r"`([\w./-]*/[\w./-]+)`")
 SHORTEST, LONGEST = 2, 8
 
-#: Modules whose opening is still shorter or longer; take one out when it is mended, add none.
 # Longer on purpose: a table's own rules, and the tree of all errors, stand at the head of these two.
 LONGER = {"comity/dsp/machine.py", "comity/errors.py"}
 

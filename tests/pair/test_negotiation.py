@@ -119,6 +119,31 @@ class TestProvider:
         offer = {**offer_of(await peer.dataset(site)), "target": "other"}
         is_error(await Process(peer, site).ask(offer))
 
+    async def test_never_agrees_to_one_asset_under_the_terms_of_another(self, site, peer):
+        await site.publish("strict", policy=wire.until("2099-12-31"))
+        await site.publish("lax")
+        strict, lax = [offer_of(await peer.dataset(site, name)) for name in ("strict", "lax")]
+        process = Process(peer, site)
+        assert (await process.ask({**strict, "permission": [{"action": "use"}]})).status == 201
+        await site.reaches(process.theirs, "OFFERED")
+        answer = await process.send("ContractRequestMessage", offer={**lax, "target": "strict"})
+        assert answer.status == 200
+        await site.reaches(process.theirs, "TERMINATED")
+        assert peer.of("/agreement") == []
+
+    @pytest.mark.parametrize("prefix", ["odrl:", "http://www.w3.org/ns/odrl/2/"])
+    async def test_agrees_to_every_rule_in_whatever_spelling_it_was_asked_for(self, site, peer, prefix):
+        rules = wire.constrained("dateTime", "gt", "2099-12-31")["permission"]
+        await site.publish(policy={"permission": [{"action": "use"}], "prohibition": rules})
+        offer = offer_of(await peer.dataset(site))
+        offer[f"{prefix}prohibition"] = offer.pop("prohibition")
+        offer["permission"] = offer["permission"][0]
+        process = Process(peer, site)
+        assert (await process.ask(offer)).status == 201
+        await site.reaches(process.theirs, "AGREED")
+        agreed = peer.of(f"/{process.pid}/agreement")[0].document["agreement"]
+        assert (agreed["permission"], agreed["prohibition"]) == ([{"action": "use"}], rules)
+
     @pytest.mark.parametrize("event", ["FINALIZED", "ACCEPTED", "accepted", ""])
     async def test_refuses_an_event_out_of_turn(self, site, peer, event):
         process = await asked(site, peer)
@@ -218,6 +243,9 @@ ALTERED = [
     altered(prohibition=[]),
     altered(prohibition=[{"action": "use"}]),
     altered(obligation=[{"action": "delete"}]),
+    altered(inheritFrom="urn:policy:other"),
+    altered(**{"odrl:conflict": "perm"}),
+    altered(duty=[{"action": "compensate"}]),
 ]
 
 

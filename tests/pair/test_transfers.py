@@ -232,6 +232,19 @@ class TestAgreements:
             await site.reaches(process.theirs, "STARTED")
             assert (await peer.fetch(*access(peer, process))).status == 200
 
+    async def test_a_new_agreement_does_not_begin_a_new_count(self, site, peer):
+        await site.publish(policy=wire.constrained("count", "lteq", "2"), access_policy=wire.USE)
+        agreed = [(await finalized(peer, site))[1] for _ in range(2)]
+        for agreement_id in agreed:
+            await started(peer, site, agreement_id)
+        third = transfer(peer, site)
+        assert (await third.request_data(agreed[1])).status == 201
+        await site.reaches(third.theirs, "TERMINATED")
+        process = Process(peer, site)
+        assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+        await site.reaches(process.theirs, "TERMINATED")
+        assert "count" in peer.of(f"/{process.pid}/termination")[0].document["reason"][0]
+
     async def test_a_count_holds_when_many_ask_at_once(self, site, peer):
         await site.publish(policy=wire.constrained("count", "lteq", "3"), access_policy=wire.USE)
         _, agreement_id = await finalized(peer, site)

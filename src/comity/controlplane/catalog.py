@@ -180,11 +180,11 @@ async def serve_dataset(connector: Connector, caller: Caller, dataset_id: str) -
     """
 
     async def unit(tx: Transaction) -> Document | None:
-        partner = await authenticate.use(tx, caller)
         asset = await offers.find(tx, Asset, dataset_id)
         return _dataset(connector, asset, await offering.load(tx, partner)) if asset else None
 
-    dataset = await connector.database.write(unit)
+    partner = await connector.database.write(lambda tx: authenticate.use(tx, caller))
+    dataset = await connector.database.read(unit)
     if dataset is None:
         raise errors.NotFoundError("there is no such dataset")
     return {"@context": messages.CONTEXT, **dataset}

@@ -23,6 +23,7 @@ from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.process import Step
 
 Document = dict[str, Any]
+MAX_SAID = 1000
 
 
 async def receive(connector: Connector, incoming: Incoming, *, role: str) -> messages.ContractNegotiation:
@@ -176,7 +177,7 @@ def said(reason: Any, code: str | None = None) -> str:
     words = [
         str(each.get("message", each)) if isinstance(each, dict) else str(each) for each in listed if each
     ]
-    return "; ".join(words)[:1000] or (f"code {code}" if code else "")
+    return ("; ".join(words) or (f"code {code}" if code else ""))[:MAX_SAID]
 
 
 async def _take_agreement(

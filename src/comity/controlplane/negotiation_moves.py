@@ -19,7 +19,7 @@ from comity.db import partners as partner_rows
 from comity.db.database import Transaction
 from comity.dsp import machine, messages, negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
-from comity.management import policy
+from comity.management import policy as policies
 
 Document = dict[str, Any]
 EVENTS = {decide.FINALIZE: terms.FINALIZED, decide.ACCEPT: terms.ACCEPTED}
@@ -121,14 +121,21 @@ async def _standing(
     if partner is None:
         return None
     now_ms = connector.now_ms()
-    known = offering.facts(partner, now_ms)
     if record.state == terms.ACCEPTED:  # our own offer binds us, also one that is in no catalog
+        known = await offering.facts_of_use(tx, partner, record.asset_id, record.offer, now_ms)
         return offering.standing(record.offer, record.offer, known)
     named = named or await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
     if named is not None and named.asset.id != record.asset_id:
         named = None  # a later request may carry the id of an offer for something else
     found = [named] if named else await offering.find_by_asset(tx, partner, record.asset_id, now_ms)
-    standing = [offering.standing(each.policy, record.offer, known) for each in found]
+    standing = [
+        offering.standing(
+            each.policy,
+            record.offer,
+            await offering.facts_of_use(tx, partner, record.asset_id, each.policy, now_ms),
+        )
+        for each in found
+    ]
     return min(standing, key=lambda each: len(each.differences), default=None)
 
 
@@ -204,7 +211,8 @@ def _message(connector: Connector, record: Negotiation, move: decide.Move) -> me
 
 
 def _agreement_message(connector: Connector, record: Negotiation, message_id: str) -> messages.Message:
-    offer = {**policy.read_offer({"policy": record.offer}).terms, "target": record.asset_id}
+    # in the protocol's names and form, whatever spelling the offer has: `odrl:prohibition` is agreed as well
+    offer = {**policies.read_offer({"policy": record.offer}).terms, "target": record.asset_id}
     document = negotiation.agreement_document(
         offer,
         agreement_id=connector.new_id(),

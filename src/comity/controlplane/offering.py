@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from comity import strict_json
 from comity.controlplane.decide import Standing
-from comity.db import offers
+from comity.db import agreements, offers
 from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.partners import Partner
@@ -26,6 +26,8 @@ from comity.odrl import compare, evaluate, model
 
 Document = dict[str, Any]
 DIGEST_CHARACTERS = 16
+CACHED_BYTES = 8192
+IDS = frozenset({"@id", "id", query.EDC + "id"})
 
 
 class Offering(Struct, frozen=True):
@@ -42,8 +44,9 @@ def _parse(policy: bytes) -> model.Policy:
 
 
 def parse(policy: Document) -> model.Policy:
-    """Read a policy, or take it as it was read before."""
-    return _parse(strict_json.canonical(policy))
+    """Read a policy, or take it as it was read before; a long one, which a partner may have sent, is not kept."""
+    canonical = strict_json.canonical(policy)
+    return (_parse if len(canonical) <= CACHED_BYTES else _parse.__wrapped__)(canonical)
 
 
 @lru_cache(maxsize=4096)
@@ -62,6 +65,19 @@ def facts(partner: Partner, now_ms: int, *, count: int = 1) -> dict[str, object]
         if values:
             stated[name] = tuple(values)
     return stated
+
+
+async def facts_of_use(
+    tx: Transaction, partner: Partner, asset_id: str, policy: Document, now_ms: int, *, begun: bool = False
+) -> dict[str, object]:
+    """Return the facts about the partner's next use of an asset, or about one that has `begun` and is counted.
+
+    Uses are counted over all its agreements about the asset: a new agreement does not begin a new count.
+    """
+    count = 0 if begun else 1
+    if b"count" in strict_json.canonical(policy):
+        count += await agreements.count_uses(tx, partner.id, asset_id)
+    return facts(partner, now_ms, count=count)
 
 
 def judge(policy: Document, known: Mapping[str, object]) -> evaluate.Decision:
@@ -83,14 +99,19 @@ class Offerings:
         self._definitions = definitions
         self._policies = policies
         self._partner = partner
+        self._places: dict[str, list[int]] = {}
+        """Id of an asset (empty: any) -> places of the definitions that can select it: most name one asset."""
+        for place, each in enumerate(definitions):
+            self._places.setdefault(_named_asset(each), []).append(place)
 
     def of(self, asset: Asset, now_ms: int) -> list[Offering]:
         """Return the offers of an asset that the partner may see."""
         known = facts(self._partner, now_ms)
         described = describe(asset)
+        places = sorted(self._places.get("", []) + self._places.get(asset.id, []))
         return [
             self._offering(each, asset)
-            for each in self._definitions
+            for each in map(self._definitions.__getitem__, places)
             if query.matches_all(each.assets_selector, described)
             and judge(self._policies[each.access_policy_id], known).allowed
         ]
@@ -103,6 +124,15 @@ class Offerings:
             asset,
             model.terms(parse(policy)),
         )
+
+
+def _named_asset(definition: ContractDefinition) -> str:
+    """Return the id of the only asset that a definition can select, or an empty text if there may be others."""
+    for each in definition.assets_selector:
+        wanted = each["operandRight"]
+        if each["operandLeft"] in IDS and each["operator"] == "=" and isinstance(wanted, str):
+            return wanted
+    return ""
 
 
 async def load(tx: Transaction, partner: Partner) -> Offerings:

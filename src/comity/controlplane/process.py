@@ -25,7 +25,7 @@ from comity.dsp.transfer import Transfer
 from comity.evidence.entry import Entry
 
 Record = TypeVar("Record", Negotiation, Transfer)
-FIRST = "first"
+FIRST = ""  # no message has this @id
 
 
 class Incoming(Struct, frozen=True, kw_only=True):

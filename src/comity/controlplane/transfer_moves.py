@@ -128,7 +128,9 @@ async def may_use(
     if partner is None or agreement is None or not agreement.finalized:
         return False, ("there is no agreement in force",)
     begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
-    known = offering.facts(partner, connector.now_ms(), count=agreement.uses + (0 if begun else 1))
+    known = await offering.facts_of_use(
+        tx, partner, agreement.asset_id, agreement.document, connector.now_ms(), begun=begun
+    )
     decision = offering.judge(agreement.document, known)
     return decision.allowed, decision.reasons
 

@@ -49,7 +49,7 @@ class Tokens:
 
     def _forget(self, announced: Any) -> None:
         if any(isinstance(event, partners.PartnersChanged) for event in announced):
-            self._pinned.clear()
+            self._pinned = {}
 
     def authorization(self, audience: str, body: bytes) -> str:
         """Return the header for a request with `body` to the participant `audience`."""
@@ -89,9 +89,10 @@ class Tokens:
     async def _keys(self, claimed: verify.Claimed) -> Mapping[str, jose.PublicKey]:
         """Return the keys that count: pinned ones, or those of the DID document of a partner (of nobody else)."""
         issuer = claimed.issuer
-        if issuer not in self._pinned:
-            self._pinned[issuer] = await self._find_pinned(issuer)
-        pinned = self._pinned[issuer]
+        known = self._pinned  # another one after a change of partners: what was read before must not be kept then
+        if issuer not in known:
+            known[issuer] = await self._find_pinned(issuer)
+        pinned = known[issuer]
         try:
             return pinned if pinned is not None else await self._resolver.keys(issuer, claimed.kid)
         except errors.DeliveryError as error:

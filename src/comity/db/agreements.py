@@ -27,6 +27,7 @@ _ALL = f"SELECT {COLUMNS} FROM agreement ORDER BY created_at, id"
 _INSERT = f"INSERT INTO agreement ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 _FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
 _USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
+_USES = "SELECT coalesce(sum(uses), 0) FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'provider'"
 _EXISTS = "SELECT 1 FROM agreement WHERE id = ?1 AND counterparty_id = ?2"
 
 
@@ -74,6 +75,12 @@ async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Agreement
 async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Agreement]:
     """Return our finalized agreements about a partner's asset, newest first."""
     return [_value(row) for row in await tx.all(_BY_ASSET, counterparty_id, asset_id)]
+
+
+async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> int:
+    """Return how many transfers of an asset this partner was given, under all its agreements with us."""
+    row = await tx.one(_USES, counterparty_id, asset_id)
+    return int(row[0]) if row else 0
 
 
 async def find_all(tx: Transaction) -> list[Agreement]:

@@ -17,6 +17,8 @@ from comity.odrl import compare, model
 
 Document = dict[str, Any]
 TERMS = ("profile", "permission", "prohibition", "obligation")
+KNOWN = {"@id", "@type", "target", "assigner", "assignee", "timestamp", *TERMS}
+CACHED_BYTES = 8192
 
 
 class Negotiation(Struct, frozen=True, kw_only=True):
@@ -90,7 +92,9 @@ def _check_policy(document: Document, path: str) -> None:
         name: value for name, value in document.items() if name not in {"@id", "target", "timestamp"}
     }
     try:
-        _parse(strict_json.canonical(terms_alone))
+        canonical = strict_json.canonical(terms_alone)
+        # a partner chooses how long they are: what is remembered must not fill the memory
+        (_parse if len(canonical) <= CACHED_BYTES else _parse.__wrapped__)(canonical)
     except errors.InvalidInputError as error:
         raise errors.InvalidInputError(
             error.message, path=path + error.path.removeprefix("$"), hint=error.hint
@@ -145,8 +149,17 @@ def check_agreement(agreement: Document, offer: Document, *, provider_id: str, c
     wanted = {"target": offer["target"], "assigner": provider_id, "assignee": consumer_id}
     wrong = [f"{name} must be {value}" for name, value in wanted.items() if agreement[name] != value]
     wrong += [f"{each.path} differs from the offer" for each in compare.differences(offer, agreement)]
+    wrong += [f"$.{name} differs from the offer" for name in _added(agreement, offer)]
     if wrong:
         raise errors.RemoteProtocolError(f"the agreement is not what was offered: {'; '.join(wrong)}")
+
+
+def _added(agreement: Document, offer: Document) -> list[str]:
+    """Return members of the agreement that may limit what is agreed and are not those of the offer."""
+    if agreement.keys() <= KNOWN:
+        return []
+    offered, agreed = model.parse(offer).extra, model.parse(agreement)
+    return [name[:100] for name in agreed.unknown if offered.get(name) != agreed.extra[name]]
 
 
 def request_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:

@@ -43,6 +43,7 @@ TABLES = (
         created_at BIGINT NOT NULL
     )""",
     "CREATE UNIQUE INDEX agreement_of_party ON agreement (id, counterparty_id, role)",
+    "CREATE INDEX agreement_by_asset ON agreement (counterparty_id, asset_id)",
     """CREATE TABLE transfer (
         id TEXT PRIMARY KEY,
         role TEXT NOT NULL CHECK (role IN ('consumer', 'provider')),
