@@ -6,6 +6,7 @@ by id, negotiation), `offering` gives the answer.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ Document = dict[str, Any]
 PAGE_DATASETS = 100
 PAGE_ASSETS = 500
 MAX_PAGES = 1000
+MAX_CATALOG_BYTES = 64 * 1024 * 1024
 BEGINNING = (-1, "")
 CreatedAt = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
@@ -206,8 +208,7 @@ async def request(
 
     Raises:
         NotFoundError: it is no partner.
-        DeliveryError: it cannot be reached, or refuses.
-        InvalidInputError: its answer is not a catalog.
+        DeliveryError: it cannot be reached, refuses, or its answer is no catalog, or one without end.
     """
     partner = await find_partner(connector, counterparty_id)
     message = messages.CatalogRequestMessage(
@@ -217,10 +218,17 @@ async def request(
     url: str | None = binding.join(address or partner.address, "/catalog/request")
     merged: Document | None = None
     seen: set[str] = set()
-    while url is not None and url not in seen and len(seen) < MAX_PAGES:
+    size_bytes = 0
+    while url is not None and url not in seen:
         seen.add(url)
         answer, url = await _ask_page(connector, partner, message, body, url)
-        merged = _merge(merged, _read_catalog(partner, answer))
+        size_bytes += len(answer)
+        if size_bytes > MAX_CATALOG_BYTES or len(seen) > MAX_PAGES:
+            raise errors.PermanentDeliveryError(
+                f"{partner.id} sends a catalog of more than {MAX_CATALOG_BYTES} bytes or {MAX_PAGES} pages",
+                hint="ask for a part of it with a query",
+            )
+        merged = _merge(merged, await asyncio.to_thread(_read_catalog, partner, answer))
     return merged or {}
 
 

@@ -68,29 +68,41 @@ async def publish(
         raise errors.InvalidInputError(f"there is no file in {folder}", path="$.folder")
     title = title or PurePath(await asyncio.to_thread(connector.files.resolve, folder)).name
     data = manifest.encode(scan.manifest(title))
-    digest = manifest.digest(data)
-    asset_id = asset_id or f"urn:comity:package:{digest[:32]}"
-    size_bytes = sum(each.source.size_bytes or 0 for each in scan.files)
-    described = {
-        "dct:title": title,
-        "dct:type": {"@id": "https://w3id.org/comity/TechnicalDataPackage"},
-        "dcat:byteSize": str(size_bytes),
-        "comity:files": str(len(scan.files)),
-        "comity:manifestSha256": digest,
-    }
+    published = Published(
+        asset_id or f"urn:comity:package:{manifest.digest(data)[:32]}",
+        title,
+        len(scan.files),
+        sum(each.source.size_bytes or 0 for each in scan.files),
+        manifest.digest(data),
+        list(scan.skipped),
+    )
     sealed = content.Sealed(data.decode(), {each.path: each.source for each in scan.files})
-    asset = Asset(
-        id=asset_id,
-        properties={**described, **(properties or {})},
+    asset = _asset(connector, published, folder, sealed, properties or {})
+    await connector.database.write(lambda tx: _store(tx, asset, contract, access, replace=replace))
+    return published
+
+
+def _asset(
+    connector: Connector, published: Published, folder: str, sealed: content.Sealed, properties: Document
+) -> Asset:
+    """Return the asset of a package: what was measured stands beside what the operator says of it."""
+    name = published.asset_id
+    measured = {
+        "dct:title": published.title,
+        "dct:type": {"@id": "https://w3id.org/comity/TechnicalDataPackage"},
+        "dcat:byteSize": str(published.size_bytes),
+        "comity:files": str(published.files),
+        "comity:manifestSha256": published.manifest_sha256,
+    }
+    address = msgspec.json.encode({"type": "Package", "folder": folder})
+    return Asset(
+        id=name,
+        properties={**measured, **properties},
         private_properties={"folder": folder},
-        data_address_sealed=connector.seal.close(
-            msgspec.json.encode({"type": "Package", "folder": folder}), content.ADDRESS + asset_id
-        ),
-        content_sealed=content.close(connector, asset_id, sealed),
+        data_address_sealed=connector.seal.close(address, content.ADDRESS + name),
+        content_sealed=content.close(connector, name, sealed),
         created_at=connector.now_ms(),
     )
-    await connector.database.write(lambda tx: _store(tx, asset, contract, access, replace=replace))
-    return Published(asset_id, title, len(scan.files), size_bytes, digest, list(scan.skipped))
 
 
 def _check_properties(properties: Document) -> None:

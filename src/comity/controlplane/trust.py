@@ -89,7 +89,9 @@ class Tokens:
     async def _keys(self, claimed: verify.Claimed) -> Mapping[str, jose.PublicKey]:
         """Return the keys that count: pinned ones, or those of the DID document of a partner (of nobody else)."""
         issuer = claimed.issuer
-        known = self._pinned  # another one after a change of partners: what was read before must not be kept then
+        known = (
+            self._pinned
+        )  # another one after a change of partners: what was read before must not be kept then
         if issuer not in known:
             known[issuer] = await self._find_pinned(issuer)
         pinned = known[issuer]

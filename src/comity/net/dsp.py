@@ -27,6 +27,7 @@ VERSION_PATH: Final = "/.well-known/dspace-version"
 MAX_REASON: Final = 500
 MAX_WAIT_S: Final = 86_400.0
 _MAX_VERSION_BYTES: Final = 64 * 1024
+_MAX_ANSWER_BYTES: Final = 1024 * 1024
 _MAX_LINK: Final = 8192
 _AGAIN: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
@@ -51,7 +52,8 @@ class DspClient:
             TransientDeliveryError: try again; `outcome_unknown` if it may have been taken.
             PermanentDeliveryError: refused, with `status` and the partner's `reason`, or not sent at all.
         """
-        return (await self._send("POST", url, body, authorization)).body
+        answer = await self._send("POST", url, body, authorization, max_bytes=_MAX_ANSWER_BYTES)
+        return answer.body
 
     async def get(self, url: str, authorization: str) -> bytes:
         """Ask for a thing's state and return the answer's body; errors as in `post`."""

@@ -80,12 +80,14 @@ class HttpSource:
             async with self._client.stream("HEAD", address, headers=self._headers) as answer:
                 status, headers = answer.status, answer.headers
         except DeliveryError as error:
-            raise StorageError(f"{address!r} cannot be reached: {error.message}", hint=error.hint) from error
+            raise StorageError(
+                f"{_shown(address)} cannot be reached: {error.message}", hint=error.hint
+            ) from error
         if status in {405, 501}:
             headers = {}
         elif status != _OK:
             raise StorageError(
-                f"{address!r} answers HEAD with status {status}", hint="publish the final address"
+                f"{_shown(address)} answers HEAD with status {status}", hint="publish the final address"
             )
         told = headers.get("Content-Type") or ""
         length = headers.get("Content-Length") or ""
@@ -123,7 +125,7 @@ class HttpSource:
             _check_answer(source, answer, start, part=part)
         except DeliveryError as error:
             await stack.aclose()
-            raise StorageError(f"{source.address!r} cannot be reached: {error.message}") from error
+            raise StorageError(f"{_shown(source.address)} cannot be reached: {error.message}") from error
         except BaseException:
             await stack.aclose()
             raise
@@ -131,7 +133,7 @@ class HttpSource:
 
 
 def _check_answer(source: Source, answer: Response, start: int, *, part: bool) -> None:
-    where = repr(source.address)
+    where = _shown(source.address)
     if answer.status in _CHANGED:
         raise changed(f"{where} answers with status {answer.status}: it is not what was published")
     if answer.status != (_PARTIAL if part else _OK):
@@ -162,9 +164,16 @@ async def _exactly(
                     break
                 yield chunk
         except DeliveryError as error:
-            raise StorageError(f"{source.address!r} broke off after {done} bytes: {error.message}") from error
+            raise StorageError(
+                f"{_shown(source.address)} broke off after {done} bytes: {error.message}"
+            ) from error
     if size is not None and done != size:
-        raise changed(f"{source.address!r} sent {done} bytes where {size} were published")
+        raise changed(f"{_shown(source.address)} sent {done} bytes where {size} were published")
+
+
+def _shown(address: str) -> str:
+    """Return an address for messages and logs, without its query: that may hold the key to it."""
+    return repr(address.partition("?")[0])
 
 
 def _is_number(text: str) -> bool:
