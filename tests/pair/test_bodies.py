@@ -1,10 +1,12 @@
 """Bodies that are no message: a clear error, the right status, nothing stored, nothing held in memory."""
 
 import asyncio
+import contextlib
 import tracemalloc
 
 import pytest
 
+from comity.api import connection
 from support import schemas, wire
 from support.pair import offer_of
 from support.process import Process
@@ -164,8 +166,13 @@ def chunk(size: int) -> bytes:
     return f"{size:x}\r\n".encode() + b" " * size + b"\r\n"
 
 
-async def test_a_body_of_100_mb_is_cut_early_and_held_nowhere(site):
-    head = "POST /dsp/2025-1/negotiations/request HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_body_of_100_mb_is_cut_early_and_held_nowhere(site, peer, known):
+    token = peer.token(site.did, None) if known else "x.y.z"
+    head = (
+        "POST /dsp/2025-1/negotiations/request HTTP/1.1\r\nHost: x\r\n"
+        f"Transfer-Encoding: chunked\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
     piece = chunk(MIB)
     tracemalloc.start()
     try:
@@ -173,8 +180,8 @@ async def test_a_body_of_100_mb_is_cut_early_and_held_nowhere(site):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert " 413 " in line or line == ""
-    assert sent < 50 * MIB
+    assert (" 413 " if known else " 401 ") in line or line == ""
+    assert sent < 50 * MIB or not known
     assert peak < 24 * MIB
 
 
@@ -201,3 +208,72 @@ async def test_a_body_that_is_never_finished_does_not_keep_others_from_being_ans
     await writer.drain()
     assert (await peer.get(site, "/negotiations/urn:x")).status == 404
     writer.transport.abort()
+
+
+async def opened(site):
+    return await asyncio.open_connection("127.0.0.1", int(site.conf.listen.rpartition(":")[2]))
+
+
+async def is_dropped(reader, timeout_s=5):
+    try:
+        async with asyncio.timeout(timeout_s):
+            return not await reader.read()
+    except ConnectionError:
+        return True
+
+
+async def test_a_stranger_is_refused_before_a_long_body_is_read(site):
+    head = f"POST /dsp/2025-1/negotiations/request HTTP/1.1\r\nHost: x\r\nContent-Length: {MIB - 1}\r\n\r\n"
+    reader, writer = await opened(site)
+    writer.write(head.encode() + b" " * 1000)
+    async with asyncio.timeout(5):
+        assert b" 401 " in await reader.readline()
+    writer.transport.abort()
+
+
+async def test_a_partner_may_send_a_long_body_bound_to_its_token_or_not(site, peer):
+    await site.publish()
+    offer = {**offer_of(await peer.dataset(site)), "dct:title": "x" * 200_000}
+    for bound in (True, False):
+        document = wire.encode(
+            Process(peer, site).message("ContractRequestMessage", offer=offer, callbackAddress=peer.dsp)
+        )
+        authorization = "Bearer " + peer.token(site.did, document if bound else None)
+        answer = await peer.send(site, "/negotiations/request", document, authorization=authorization)
+        assert answer.status == 201, answer.body
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nHost: x\r\nA: b"])
+async def test_a_connection_without_a_whole_head_is_dropped_in_time(site, monkeypatch, begun):
+    monkeypatch.setattr(connection, "HEAD_S", 0.05)
+    reader, writer = await opened(site)
+    writer.write(begun)
+    assert await is_dropped(reader)
+    writer.close()
+
+
+async def test_a_second_head_on_a_connection_has_its_own_time(site, monkeypatch):
+    reader, writer = await opened(site)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b" 200 " in await reader.readline()
+    monkeypatch.setattr(connection, "HEAD_S", 0.05)
+    writer.write(b"GET /health HTTP/1.1\r\nHost")
+    async with asyncio.timeout(5):
+        assert await reader.read()  # the rest of the first answer, then the end
+    writer.close()
+
+
+@pytest.mark.parametrize("piece", [b"x" * 4000, b"a: b\r\n" * 500])
+async def test_a_head_without_end_is_dropped(site, piece):
+    reader, writer = await opened(site)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nA: ")
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 8 * MIB and not writer.transport.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+            sent += len(piece)
+    assert sent < 8 * MIB
+    assert await is_dropped(reader)
+    writer.close()

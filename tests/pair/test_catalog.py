@@ -4,7 +4,9 @@ import base64
 import re
 
 import pytest
+from aiohttp import web
 
+from comity import errors
 from comity.controlplane import catalog, offering, partners, publish
 from comity.db.partners import Partner
 from support import schemas, wire
@@ -187,3 +189,20 @@ async def test_our_own_client_gathers_every_page(pair):
         await pair.provider.publish(f"asset-{at}")
     found = await catalog.request(pair.consumer.connector, pair.provider.did)
     assert sorted(dataset["@id"] for dataset in found["dataset"]) == [f"asset-{at}" for at in range(5)]
+
+
+@pytest.mark.parametrize("bound", [{"MAX_CATALOG_BYTES": 5000}, {"MAX_PAGES": 20}])
+async def test_a_catalog_without_end_is_given_up(site, peer, monkeypatch, bound):
+    for name, value in bound.items():
+        monkeypatch.setattr(catalog, name, value)
+
+    async def page(peer, request, seen):
+        at = int(request.query.get("page", 0)) + 1
+        document = wire.message("Catalog", id_="urn:c", dataset=[{"@id": f"urn:d:{at}"}])
+        link = f'<{peer.dsp}/catalog/request?page={at}>; rel="next"'
+        return web.json_response(document, headers={"Link": link})
+
+    peer.script("/catalog/request", *[page] * 200)
+    with pytest.raises(errors.PermanentDeliveryError, match="a catalog of more than"):
+        await catalog.request(site.connector, peer.did)
+    assert len(peer.of("/catalog/request")) < 50

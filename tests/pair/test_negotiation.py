@@ -176,6 +176,12 @@ class TestProvider:
         await site.reaches(process.theirs, "TERMINATED")
         assert "no" in (await site.negotiation(process.theirs)).error
 
+    async def test_keeps_a_part_of_a_long_reason(self, site, peer):
+        process = await asked(site, peer)
+        answer = await process.terminate(reason=None, code={"much": "x" * 100_000})
+        assert answer.status == 200
+        assert 0 < len((await site.negotiation(process.theirs)).error) <= 1000
+
     async def test_refuses_an_offer_whose_callback_is_no_address(self, site, peer):
         await site.publish()
         offer = offer_of(await peer.dataset(site))

@@ -176,3 +176,12 @@ async def test_a_consumer_takes_a_repeated_agreement_once(site, peer):
     await site.reaches(record.id, "VERIFIED")
     assert len(peer.of("/verification")) == 1
     assert len(await site.rows("SELECT 1 FROM agreement")) == 1
+
+
+async def test_no_id_of_a_later_message_is_taken_for_that_of_the_first(site, peer):
+    await site.publish()
+    process = Process(peer, site)
+    assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+    await site.reaches(process.theirs, "AGREED")
+    answer = await process.send("ContractAgreementVerificationMessage", id_="first")
+    assert answer.status == 200, answer.body

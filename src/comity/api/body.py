@@ -5,10 +5,14 @@ Who calls: the protocol's endpoints and the management API, each with its own li
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import ClientDisconnect, Request
 
 from comity import errors
 
+BODY_S = 30.0
+SHORT_BYTES = 64 * 1024
 _LENGTH_DIGITS = 19
 
 
@@ -16,6 +20,12 @@ class TooLargeError(errors.InvalidInputError):
     """The body is longer than is taken."""
 
     code = "too-large"
+
+
+class TooSlowError(errors.InvalidInputError):
+    """The body did not come in time."""
+
+    code = "too-slow"
 
 
 class NotJsonError(errors.InvalidInputError):
@@ -29,26 +39,49 @@ async def read(request: Request, limit: int) -> bytes:
 
     Raises:
         TooLargeError: it says it is longer, or is.
+        TooSlowError: it is not there within 30 s.
         InvalidInputError: it ended before it was whole, or is compressed.
     """
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and (len(told) > _LENGTH_DIGITS or int(told) > limit):
-        raise _too_large(limit)
+    check_length(request, limit)
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise errors.InvalidInputError(
             "a compressed body is not taken", hint="send it without Content-Encoding"
         )
-    chunks: list[bytes] = []
-    size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
+        async with asyncio.timeout(BODY_S):
+            return await _gathered(request, limit)
     except ClientDisconnect:
         raise errors.InvalidInputError("the body ended before it was whole") from None
+    except TimeoutError:
+        raise TooSlowError(f"the body was not whole within {BODY_S:.0f} s") from None
+
+
+async def _gathered(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
     return b"".join(chunks)
+
+
+def check_length(request: Request, limit: int) -> None:
+    """Refuse a request that says its body has more than `limit` bytes.
+
+    Raises:
+        TooLargeError: it does.
+    """
+    told = request.headers.get("content-length", "")
+    if told.isascii() and told.isdigit() and (len(told) > _LENGTH_DIGITS or int(told) > limit):
+        raise _too_large(limit)
+
+
+def is_short(request: Request) -> bool:
+    """Return whether a request says that its body is so short that reading it costs little, whoever sent it."""
+    told = request.headers.get("content-length", "")
+    return told.isascii() and told.isdigit() and len(told) <= _LENGTH_DIGITS and int(told) <= SHORT_BYTES
 
 
 def check_json(request: Request) -> None:

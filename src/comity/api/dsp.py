@@ -35,6 +35,7 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (errors.TransientDeliveryError, 503),
     (errors.ConflictError, 503),
     (bodies.TooLargeError, 413),
+    (bodies.TooSlowError, 408),
     (errors.ComityError, 400),
 )
 """What a partner gets for an error; a lost race (ConflictError) is worth trying again."""
@@ -114,6 +115,14 @@ def _no_endpoint(status: int) -> Response:
     return Response(messages.encode_document(body), status, None, JSON)
 
 
+async def _content(connector: Connector, request: Request) -> bytes:
+    """Return the body; a long one is read from a partner only, so that strangers cannot fill the memory."""
+    bodies.check_length(request, MAX_BODY_BYTES)
+    if not bodies.is_short(request):
+        await connector.identity.admit(request.headers.get("authorization"))
+    return await bodies.read(request, MAX_BODY_BYTES)
+
+
 async def _caller(connector: Connector, request: Request, content: bytes) -> Caller:
     return await connector.identity.caller(
         request.headers.get("authorization"), request.method, request.scope["path"], content
@@ -131,7 +140,7 @@ async def _take(  # noqa: PLR0913, PLR0917  what a route knows of its message
         return _no_endpoint(405)
     document: dict[str, Any] = {}
     try:
-        content = await bodies.read(request, MAX_BODY_BYTES)
+        content = await _content(connector, request)
         caller = await _caller(connector, request, content)
         message, document = codec.decode(content, expected)
         incoming = Incoming(
@@ -179,7 +188,7 @@ def _sentence(error: errors.ComityError) -> str:
 
 def _headers(error: errors.ComityError) -> dict[str, str] | None:
     """Say when to try again, and drop the connection of who would go on sending what is not taken."""
-    if isinstance(error, bodies.TooLargeError):
+    if isinstance(error, bodies.TooLargeError | bodies.TooSlowError):
         return {"Connection": "close"}
     return {"Retry-After": "1"} if status_of(error) == 503 else None  # noqa: PLR2004  the status says it
 
@@ -210,7 +219,7 @@ async def _catalog(connector: Connector, request: Request, path: str) -> Respons
 
 
 async def _catalog_page(connector: Connector, request: Request) -> Response:
-    content = await bodies.read(request, MAX_BODY_BYTES)
+    content = await _content(connector, request)
     caller = await _caller(connector, request, content)
     page = await catalog.serve(connector, caller, content, request.query_params.get("page"))
     headers = {}

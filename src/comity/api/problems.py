@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from comity import errors
-from comity.api.body import NotJsonError, TooLargeError
+from comity.api.body import NotJsonError, TooLargeError, TooSlowError
 
 JSON = "application/json"
 RETRY_S = 2
@@ -38,6 +38,7 @@ class MethodError(errors.NotFoundError):
 
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
+    (TooSlowError, 408),
     (NotJsonError, 415),
     (errors.InvalidInputError, 400),
     (MethodError, 405),

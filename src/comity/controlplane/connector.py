@@ -23,6 +23,9 @@ class Identity(Protocol):
     def authorization(self, audience: str, body: bytes) -> str:
         """Return the value of the Authorization header for a request with `body` to the participant `audience`."""
 
+    async def admit(self, authorization: str | None) -> None:
+        """Raise IdentityError unless the header is a partner's, before the body that it may be bound to is read."""
+
     async def caller(self, authorization: str | None, method: str, path: str, body: bytes) -> Caller:
         """Return who sent a request, or raise IdentityError."""
 

@@ -62,6 +62,16 @@ class Tokens:
             body_sha256=sha256(body).hexdigest(),
         )
 
+    async def admit(self, authorization: str | None) -> None:
+        """Check a request's token without its body.
+
+        Raises:
+            IdentityError: as `caller`.
+        """
+        claimed = verify.peek(verify.read_bearer(authorization))
+        bound = claimed.claims.get("body_sha256")
+        await self._verify(claimed, bound if isinstance(bound, str) else "")
+
     async def caller(self, authorization: str | None, method: str, path: str, body: bytes) -> Caller:
         """Return who sent a request.
 
@@ -69,21 +79,23 @@ class Tokens:
             IdentityError: there is no token, or a check does not hold, or it is no partner's.
         """
         bearer = verify.read_bearer(authorization)
-        claimed = verify.peek(bearer)
-        keys = await self._keys(claimed)
-        verified = verify.verify(
-            claimed,
-            keys=keys,
-            audience=self._participant_id,
-            now_s=self._now_s(),
-            body_sha256=sha256(body).hexdigest(),
-        )
+        verified = await self._verify(verify.peek(bearer), sha256(body).hexdigest())
         return Caller(
             participant_id=verified.issuer,
             token=bearer,
             jti=verified.jti,
             expires_at_s=verified.expires_at_s,
             request=authenticate.request_digest(method, path, body),
+        )
+
+    async def _verify(self, claimed: verify.Claimed, body_sha256: str) -> verify.Verified:
+        keys = await self._keys(claimed)
+        return verify.verify(
+            claimed,
+            keys=keys,
+            audience=self._participant_id,
+            now_s=self._now_s(),
+            body_sha256=body_sha256,
         )
 
     async def _keys(self, claimed: verify.Claimed) -> Mapping[str, jose.PublicKey]:
@@ -120,6 +132,10 @@ class Unproven:
     def authorization(self, audience: str, body: bytes) -> str:  # noqa: ARG002  a name proves nothing of a body
         """Return the header that claims our name."""
         return mock.format(self._participant_id, audience)
+
+    async def admit(self, authorization: str | None) -> None:
+        """Refuse a header that names nobody."""
+        mock.parse(authorization)
 
     async def caller(self, authorization: str | None, method: str, path: str, body: bytes) -> Caller:
         """Return who a request says it is from; that it is a partner is still checked in the step."""

@@ -27,7 +27,10 @@ _ALL = f"SELECT {COLUMNS} FROM agreement ORDER BY created_at, id"
 _INSERT = f"INSERT INTO agreement ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 _FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
 _USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
-_USES = "SELECT coalesce(sum(uses), 0) FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'provider'"
+_USES = (
+    "SELECT coalesce(sum(uses), 0) FROM agreement"
+    " WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'provider'"
+)
 _EXISTS = "SELECT 1 FROM agreement WHERE id = ?1 AND counterparty_id = ?2"
 
 

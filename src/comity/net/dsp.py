@@ -28,6 +28,7 @@ MAX_REASON: Final = 500
 MAX_WAIT_S: Final = 86_400.0
 _MAX_VERSION_BYTES: Final = 64 * 1024
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
+_MAX_THING_BYTES: Final = 4 * 1024 * 1024  # a dataset may have many offers
 _MAX_LINK: Final = 8192
 _AGAIN: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
@@ -57,7 +58,8 @@ class DspClient:
 
     async def get(self, url: str, authorization: str) -> bytes:
         """Ask for a thing's state and return the answer's body; errors as in `post`."""
-        return (await self._send("GET", url, b"", authorization)).body
+        answer = await self._send("GET", url, b"", authorization, max_bytes=_MAX_THING_BYTES)
+        return answer.body
 
     async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
         """Send a catalog request and return a page and the URL to send the same request to for the next one.

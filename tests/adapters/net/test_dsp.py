@@ -29,6 +29,18 @@ async def test_get_may_go_without_authorization(serve, talk, answer):
     assert "Authorization" not in server.requests[0][1]
 
 
+@pytest.mark.parametrize(("size_mib", "taken"), [(1, True), (2, False)])
+async def test_an_answer_to_a_message_may_have_a_mebibyte(serve, talk, answer, size_mib, taken):
+    body = b" " * (size_mib << 20)
+    server = await serve(lambda *_: answer(body))
+    if taken:
+        assert await talk.post(server.url, b"{}", "") == body
+        return
+    with pytest.raises(errors.PermanentDeliveryError, match="1048576 bytes") as caught:
+        await talk.post(server.url, b"{}", "")
+    assert caught.value.status == 200
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 599])
 async def test_status_that_may_change_is_tried_again(serve, talk, answer, status):
     server = await serve(lambda *_: answer(b"busy", f"{status} X", Retry_After="7"))

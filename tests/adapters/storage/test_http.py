@@ -171,3 +171,31 @@ async def test_a_back_end_out_of_reach_is_a_storage_error(error):
         await read(back_end, published)
     with pytest.raises(StorageError, match="cannot be reached"):
         await http.HttpSource(back_end).publish(URL)
+
+
+SECRET = "https://back.end/parts/7?signature=CANARY"
+TAMPERS = {
+    "refused": lambda reply: setattr(reply, "status", 403),
+    "gone": lambda reply: setattr(reply, "status", 404),
+    "another etag": lambda reply: reply.headers.update(etag='"v2"'),
+    "too short": lambda reply: setattr(reply, "body", reply.body[:10]),
+    "broken off": lambda reply: setattr(reply, "error", TransientDeliveryError("cut")),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERS.values(), ids=TAMPERS)
+async def test_no_error_shows_the_query_of_an_address(tamper):
+    back_end = BackEnd()
+    published = await http.HttpSource(back_end).publish(SECRET)
+    back_end.tamper = tamper
+    with pytest.raises(StorageError, match=r"back\.end/parts/7") as caught:
+        await read(back_end, published)
+    assert "CANARY" not in caught.value.message
+
+
+async def test_no_error_of_publishing_shows_the_query_of_an_address():
+    back_end = BackEnd()
+    back_end.tamper = lambda reply: setattr(reply, "status", 403)
+    with pytest.raises(StorageError) as caught:
+        await http.HttpSource(back_end).publish(SECRET)
+    assert "CANARY" not in caught.value.message

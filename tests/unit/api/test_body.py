@@ -1,5 +1,7 @@
 """A body is read up to its limit, and no further."""
 
+import asyncio
+
 import pytest
 from starlette.requests import Request
 
@@ -80,3 +82,22 @@ def test_json_by_any_name_is_taken(kind):
 def test_what_says_it_is_something_else_is_refused(kind):
     with pytest.raises(body.NotJsonError, match="must be JSON"):
         body.check_json(Sender(headers={"content-type": kind}).request)
+
+
+async def test_a_body_that_comes_too_slowly_is_refused(monkeypatch):
+    monkeypatch.setattr(body, "BODY_S", 0.01)
+
+    async def never():
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
+    with pytest.raises(body.TooSlowError):
+        await body.read(Request(scope, never), 4)
+
+
+@pytest.mark.parametrize(
+    ("told", "short"),
+    [("0", True), ("65536", True), ("65537", False), (None, False), ("-1", False), ("x", False)],
+)
+def test_only_a_body_that_says_so_is_short(told, short):
+    assert body.is_short(Sender(headers={"content-length": told} if told else {}).request) is short

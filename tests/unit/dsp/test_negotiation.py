@@ -206,3 +206,12 @@ def test_first_messages_go_to_paths_without_a_pid():
 def test_a_partners_pid_cannot_climb_out_of_its_path():
     record = a_negotiation(counterparty_pid="../../admin?x#")
     assert negotiation.path(record, machine.REQUEST) == "/negotiations/..%2F..%2Fadmin%3Fx%23/request"
+
+
+def test_a_long_offer_is_read_each_time_and_not_kept():
+    kept = negotiation._parse.cache_info().currsize
+    for at in range(3):
+        negotiation.check_offer({**OFFER, "dct:title": f"{at}" * 10_000})
+    assert negotiation._parse.cache_info().currsize == kept
+    with pytest.raises(errors.InvalidInputError, match="object"):
+        negotiation.check_offer({**OFFER, "dct:title": "x" * 10_000, "permission": [1]})

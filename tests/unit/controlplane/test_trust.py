@@ -1,0 +1,71 @@
+"""Whose keys count, while partners change."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from comity import errors
+from comity.controlplane import trust
+from comity.db import partners
+from comity.db.partners import PartnersChanged
+from comity.identity import jose, token
+
+US, THEM = "did:web:us.example", "did:web:them.example"
+NOW_S = 1_800_000_000
+
+
+class SlowStore:
+    """A store whose reads show what was there when they began, and end when they are let go."""
+
+    def __init__(self, partner):
+        self.partner = partner
+        self.go_on = asyncio.Event()
+        self.reading = asyncio.Event()
+
+    def subscribe(self, listener):
+        self.listener = listener
+
+    async def read(self, unit):
+        del unit
+        found = self.partner
+        self.reading.set()
+        await self.go_on.wait()
+        return found
+
+    def change(self, partner):
+        self.partner = partner
+        self.listener([PartnersChanged()])
+
+
+def pinned(key):
+    return partners.Partner(
+        id=THEM, name="", address="", keys=[key.public_jwk()], pinned=True, attributes={}, created_at=0
+    )
+
+
+async def test_a_key_that_was_replaced_while_it_was_looked_up_is_not_kept():
+    old, new = [jose.SigningKey.generate(f"{THEM}#{name}") for name in ("old", "new")]
+    store = SlowStore(pinned(old))
+    tokens = trust.Tokens(
+        US,
+        jose.SigningKey.generate(f"{US}#key"),
+        resolver=None,
+        database=store,
+        now_s=lambda: NOW_S,
+        new_jti=lambda: "x",
+    )
+
+    async def caller(key):
+        issued = token.issue(key, issuer=THEM, audience=US, jti="j", now_s=NOW_S)
+        return await tokens.caller(f"Bearer {issued}", "GET", "/", b"")
+
+    begun = asyncio.create_task(caller(old))
+    await store.reading.wait()
+    store.change(pinned(new))
+    store.go_on.set()
+    with suppress(errors.IdentityError):
+        await begun
+    with pytest.raises(errors.IdentityError, match="not a key"):
+        await caller(old)
+    assert (await caller(new)).participant_id == THEM
