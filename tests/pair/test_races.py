@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from comity import errors
 from comity.controlplane import catalog, decide
 from support import wire
 from support.pair import offer_of, wait_for
@@ -301,7 +302,9 @@ class TestCrossing:
         await pair.consumer.move(ours, decide.SUSPEND, reason="y")
         await crossing.meet()
         assert await settle(pair, ours, theirs) == ("SUSPENDED", "SUSPENDED")
-        await pair.consumer.move(ours, decide.START)
+        with pytest.raises(errors.LocalProtocolError, match="only the provider resumes it"):
+            await pair.consumer.move(ours, decide.START)
+        await pair.provider.move(theirs, decide.START)
         await wait_for(lambda: _both(pair, ours, theirs, "STARTED"))
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from comity.controlplane import partners
+from comity.controlplane import decide, partners
 from comity.identity import jose
 from support import wire
 from support.pair import offer_of
@@ -139,7 +139,18 @@ async def test_a_removed_partner_is_refused_at_once_everywhere(site, peer):
     assert (await peer.get(site, "/catalog/datasets/asset")).status == 401
     assert (await peer.send(site, "/catalog/request", wire.message("CatalogRequestMessage"))).status == 401
     assert (await transfer(peer, site).request_data(agreement_id)).status == 401
-    assert (await peer.fetch(endpoint, data_token)).status == 403
+    assert (await peer.fetch(endpoint, data_token)).status == 401
+
+
+async def test_nothing_more_is_sent_to_a_partner_that_was_removed(site, peer):
+    await site.publish()
+    _, agreement_id = await finalized(peer, site)
+    process, _, _ = await started(peer, site, agreement_id)
+    await peer.disappear()
+    await site.move(process.theirs, decide.SUSPEND, reason="x")
+    await partners.remove(site.connector, peer.did)
+    assert await site.outbox() == []
+    assert await site.state(process.theirs) == "TERMINATED"
 
 
 async def test_a_partner_whose_document_cannot_be_fetched_is_asked_to_try_again(started, peer, monkeypatch):

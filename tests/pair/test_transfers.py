@@ -131,6 +131,20 @@ async def test_a_consumers_start_is_answered_with_a_start_that_has_a_new_token(s
     assert (await peer.fetch(*access(peer, process))).status == 200
 
 
+async def test_a_consumer_does_not_undo_what_the_provider_suspended(site, peer):
+    process, endpoint, token, _ = await running(site, peer)
+    await site.move(process.theirs, decide.SUSPEND, reason="under review")
+    await site.reaches(process.theirs, "SUSPENDED")
+    answer = await process.send("TransferStartMessage")
+    assert answer.status == 400
+    assert "only the provider resumes it" in answer.reason
+    assert (await peer.fetch(endpoint, token)).status == 401
+    assert len(peer.of(f"/{process.pid}/start")) == 1
+    await site.move(process.theirs, decide.START)
+    await site.reaches(process.theirs, "STARTED")
+    assert (await peer.fetch(*access(peer, process))).status == 200
+
+
 async def test_a_suspended_pull_goes_on_after_the_next_start_with_exact_files(pair, tmp_path):
     content = {"big.bin": bytes(range(256)) * (1 << 18)}
     await pair.provider.publish(files=content)
@@ -284,8 +298,7 @@ async def test_an_agreement_that_expires_refuses_requests_and_cuts_open_streams(
         assert b"dateTime" not in answer.body or b"2090" in answer.body
         await cut(stream, pause_s=0.02)
         assert time.monotonic() - begun_s < 5
-    await site.move(process.theirs, decide.SUSPEND, reason="x")
-    await site.reaches(process.theirs, "SUSPENDED")
+    assert (await process.send("TransferSuspensionMessage", reason=["x"])).status == 200
     with pytest.raises(errors.PolicyError):
         await site.move(process.theirs, decide.START)
     assert (await process.send("TransferStartMessage")).status == 200

@@ -124,8 +124,9 @@ async def _content(connector: Connector, request: Request) -> bytes:
 
 
 async def _caller(connector: Connector, request: Request, content: bytes) -> Caller:
+    target = request.scope["path"] + "?" + request.scope["query_string"].decode("latin-1")
     return await connector.identity.caller(
-        request.headers.get("authorization"), request.method, request.scope["path"], content
+        request.headers.get("authorization"), request.method, target, content
     )
 
 

@@ -152,7 +152,7 @@ async def _make(
         LocalProtocolError: the protocol does not allow it now.
     """
     if move.kind == decide.TERMINATE and record.counterparty_pid is None:
-        return await _end_here(connector, tx, record, move.reason)
+        return await end_here(connector, tx, record, move.reason)
     if move.kind in {decide.OFFER, decide.REQUEST}:
         record = await _put_on_table(
             connector, tx, record, move.policy or (standing.policy if standing else None)
@@ -167,7 +167,7 @@ async def _make(
     return record
 
 
-async def _end_here(connector: Connector, tx: Transaction, record: Negotiation, reason: str) -> Negotiation:
+async def end_here(connector: Connector, tx: Transaction, record: Negotiation, reason: str) -> Negotiation:
     """End a negotiation that the partner has not answered yet; if it did get our request, it hears of the end then."""
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
@@ -326,7 +326,7 @@ async def refused(
     if reachable and await process.intent(tx, record.id) is not None:
         return  # our termination waited for this message and goes out now
     if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
-        await _end_here(connector, tx, record, record.error or reason)
+        await end_here(connector, tx, record, record.error or reason)
         return
     record = await negotiations.save(tx, msgspec.structs.replace(record, error=reason))
     await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))

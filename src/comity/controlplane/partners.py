@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from comity import errors
+from comity.controlplane import negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import partners
+from comity.db import negotiations, partners, transfers
 from comity.db.database import Transaction
 from comity.db.partners import Partner
 from comity.dsp import binding
 from comity.identity import did
 
+REMOVED = "the partner was taken off the list"
 WELL_KNOWN = "/.well-known/dspace-version"
 
 
@@ -92,9 +94,19 @@ async def find_all(connector: Connector) -> list[Partner]:
 
 
 async def remove(connector: Connector, partner_id: str) -> None:
-    """Take a participant off the list; it can ask for nothing from then on.
+    """Take a participant off the list: it can ask for nothing from then on, and nothing more is sent to it.
+
+    What is under way with it ends here; agreements stay, but nothing is served under them.
 
     Raises:
         NotFoundError: it is not on the list.
     """
-    await connector.database.write(lambda tx: partners.remove(tx, partner_id))
+
+    async def unit(tx: Transaction) -> None:
+        await partners.remove(tx, partner_id)
+        for handed in await transfers.find_open_with(tx, partner_id):
+            await transfer_moves.end_here(connector, tx, handed, REMOVED)
+        for talk in await negotiations.find_open_with(tx, partner_id):
+            await negotiation_moves.end_here(connector, tx, talk, REMOVED)
+
+    await connector.database.write(unit)

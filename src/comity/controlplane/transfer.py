@@ -150,6 +150,7 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
             negotiation.said(message.reason, message.code) or "ended by the partner without a reason"
         )
     elif isinstance(message, messages.TransferSuspensionMessage):
+        changes["suspended_by"] = transfer.suspender(record, terms.other(record.role))
         changes["error"] = negotiation.said(message.reason, message.code)
     return changes
 
@@ -157,13 +158,16 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
 def _take_address(connector: Connector, record: Transfer, message: messages.TransferStartMessage) -> Document:
     if record.role == terms.CONSUMER and record.data_address_sealed is None and message.data_address is None:
         raise errors.InvalidInputError("the start of a pull must say where the data is", path="$.dataAddress")
+    if record.role == terms.PROVIDER and record.suspended_by == terms.PROVIDER:
+        raise errors.RemoteProtocolError(transfer_moves.SUSPENDED_THERE)
+    changes: Document = {"error": "", "suspended_by": ""}
     if record.role == terms.PROVIDER or message.data_address is None:
-        return {"error": ""}
+        return changes
     transfer.access(message.data_address)
     sealed = connector.seal.close(
         messages.encode_document(message.data_address), transfer_moves.ADDRESS + record.id
     )
-    return {"data_address_sealed": sealed, "error": ""}
+    return {**changes, "data_address_sealed": sealed}
 
 
 async def state(connector: Connector, caller: Caller, process_id: str) -> messages.TransferProcess:

@@ -24,6 +24,7 @@ from comity.dsp.transfer import Transfer
 
 Document = dict[str, Any]
 ADDRESS = "data-address"
+SUSPENDED_THERE = "the provider suspended this transfer, and only the provider resumes it"
 
 
 class Revoked(Struct, frozen=True):
@@ -158,6 +159,8 @@ async def make(connector: Connector, transfer_id: str, move: decide.Move) -> Non
 async def step(connector: Connector, tx: Transaction, transfer_id: str, move: decide.Move) -> None:
     """Make a move inside a transaction of the caller's; it raises what `make` does."""
     record = await transfers.load(tx, transfer_id)
+    if move.kind == decide.START and record.role == terms.CONSUMER and record.suspended_by == terms.PROVIDER:
+        raise errors.LocalProtocolError(SUSPENDED_THERE, hint="ask the provider to resume it")
     if move.kind == decide.START and record.role == terms.PROVIDER:
         allowed, reasons = await may_use(connector, tx, record)
         if not allowed:
@@ -167,7 +170,7 @@ async def step(connector: Connector, tx: Transaction, transfer_id: str, move: de
 
 async def _make(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
     if move.kind == decide.TERMINATE and record.counterparty_pid is None:
-        await _end_here(connector, tx, record, move.reason)
+        await end_here(connector, tx, record, move.reason)
         return
     if move.kind == decide.START and record.role == terms.PROVIDER:
         await _start(connector, tx, record, move)
@@ -176,7 +179,10 @@ async def _make(connector: Connector, tx: Transaction, record: Transfer, move: d
     path = transfer.path(record, messages.event_key(message))
     await process.send(connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s)
     error = record.error or (move.reason if move.kind == decide.TERMINATE else "")
-    record = await transfers.save(tx, msgspec.structs.replace(record, token_sha256=None, error=error))
+    suspending = move.kind == decide.SUSPEND
+    suspended_by = transfer.suspender(record, record.role) if suspending else record.suspended_by
+    changed = msgspec.structs.replace(record, token_sha256=None, error=error, suspended_by=suspended_by)
+    record = await transfers.save(tx, changed)
     if record.role == terms.PROVIDER:
         tx.announce(Revoked(record.id))
 
@@ -206,10 +212,12 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
     )
     if record.state == terms.REQUESTED:
         await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
-    await transfers.save(tx, msgspec.structs.replace(record, token_sha256=tokens.digest(token)))
+    changed = msgspec.structs.replace(record, token_sha256=tokens.digest(token), suspended_by="")
+    await transfers.save(tx, changed)
 
 
-async def _end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
+async def end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
+    """End a transfer without telling the partner: it has not answered yet, or is no partner any more."""
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
         await outbox.remove(tx, row)
@@ -259,7 +267,7 @@ async def refused(
     if reachable and await process.intent(tx, record.id) is not None:
         return  # our termination waited for this message and goes out now
     if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
-        await _end_here(connector, tx, record, record.error or reason)
+        await end_here(connector, tx, record, record.error or reason)
         return
     await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))
 

@@ -20,6 +20,10 @@ _BY_PARTY = (
     f"SELECT {COLUMNS} FROM negotiation WHERE counterparty_id = ?1 AND role = ?2 AND counterparty_pid = ?3"
 )
 _ALL = f"SELECT {COLUMNS} FROM negotiation ORDER BY created_at, id"
+_OPEN_WITH = (
+    f"SELECT {COLUMNS} FROM negotiation WHERE counterparty_id = ?1"
+    " AND (state IS NULL OR state NOT IN ('FINALIZED', 'TERMINATED'))"
+)
 _INSERT = (
     f"INSERT INTO negotiation ({COLUMNS})"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
@@ -79,6 +83,11 @@ async def find_by_party(
 async def find_all(tx: Transaction) -> list[Negotiation]:
     """Return every negotiation, oldest first."""
     return [_value(row) for row in await tx.all(_ALL)]
+
+
+async def find_open_with(tx: Transaction, counterparty_id: str) -> list[Negotiation]:
+    """Return the negotiations with a partner that have not ended."""
+    return [_value(row) for row in await tx.all(_OPEN_WITH, counterparty_id)]
 
 
 async def insert(tx: Transaction, new: Negotiation) -> None:

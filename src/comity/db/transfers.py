@@ -13,7 +13,7 @@ from comity.dsp.transfer import Transfer
 
 COLUMNS = (
     "id, role, counterparty_id, counterparty_address, counterparty_pid, state, version, agreement_id, asset_id, format,"
-    " token_sha256, data_address_sealed, last_received, error, created_at, updated_at"
+    " token_sha256, data_address_sealed, last_received, suspended_by, error, created_at, updated_at"
 )
 _FIELDS = tuple(name.strip() for name in COLUMNS.split(","))
 _BY_ID = f"SELECT {COLUMNS} FROM transfer WHERE id = ?1"
@@ -22,13 +22,18 @@ _BY_PARTY = (
 )
 _ALL = f"SELECT {COLUMNS} FROM transfer ORDER BY created_at, id"
 _BY_AGREEMENT = f"SELECT {COLUMNS} FROM transfer WHERE agreement_id = ?1 ORDER BY created_at, id"
+_OPEN_WITH = (
+    f"SELECT {COLUMNS} FROM transfer WHERE counterparty_id = ?1"
+    " AND (state IS NULL OR state NOT IN ('COMPLETED', 'TERMINATED'))"
+)
 _INSERT = (
     f"INSERT INTO transfer ({COLUMNS})"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
 )
 _UPDATE = (
     "UPDATE transfer SET counterparty_pid = ?3, state = ?4, version = version + 1, token_sha256 = ?5,"
-    " data_address_sealed = ?6, last_received = ?7, error = ?8, updated_at = ?9 WHERE id = ?1 AND version = ?2"
+    " data_address_sealed = ?6, last_received = ?7, error = ?8, updated_at = ?9,"
+    " suspended_by = ?10 WHERE id = ?1 AND version = ?2"
 )
 
 
@@ -72,6 +77,11 @@ async def find_by_agreement(tx: Transaction, agreement_id: str) -> list[Transfer
     return [_value(row) for row in await tx.all(_BY_AGREEMENT, agreement_id)]
 
 
+async def find_open_with(tx: Transaction, counterparty_id: str) -> list[Transfer]:
+    """Return the transfers with a partner that have not ended."""
+    return [_value(row) for row in await tx.all(_OPEN_WITH, counterparty_id)]
+
+
 async def insert(tx: Transaction, new: Transfer) -> None:
     """Store a new transfer."""
     await tx.run(_INSERT, *(getattr(new, name) for name in _FIELDS))
@@ -94,6 +104,7 @@ async def save(tx: Transaction, changed: Transfer) -> Transfer:
         changed.last_received,
         changed.error,
         changed.updated_at,
+        changed.suspended_by,
     )
     if count != 1:
         raise errors.ConflictError(f"transfer {changed.id} was changed by somebody else at the same time")

@@ -16,6 +16,7 @@ from comity.dsp import binding, machine, messages, terms
 from comity.odrl import compare, model
 
 Document = dict[str, Any]
+MAX_OFFER_BYTES = 256 * 1024
 TERMS = ("profile", "permission", "prohibition", "obligation")
 KNOWN = {"@id", "@type", "target", "assigner", "assignee", "timestamp", *TERMS}
 CACHED_BYTES = 8192
@@ -76,6 +77,8 @@ def check_offer(offer: Document, *, path: str = "$.offer") -> None:
     """
     _check_id(offer, "@id", path)
     _check_id(offer, "target", path)
+    if len(strict_json.canonical(offer)) > MAX_OFFER_BYTES:
+        raise errors.InvalidInputError(f"an offer may have {MAX_OFFER_BYTES} bytes at most", path=path)
     _check_policy(offer, path)
 
 

@@ -23,7 +23,10 @@ _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")  # a line end in it would begin anot
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
-    """One transfer as this side knows it; the provider keeps the token's digest, the consumer the sealed address."""
+    """One transfer as this side knows it; the provider keeps the token's digest, the consumer the sealed address.
+
+    `suspended_by` is the role that suspended it last, empty while it runs.
+    """
 
     id: str
     role: str
@@ -38,6 +41,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
     token_sha256: bytes | None = None
     data_address_sealed: bytes | None = None
     last_received: bytes | None = None
+    suspended_by: str = ""
     error: str = ""
     created_at: int
     updated_at: int
@@ -51,6 +55,11 @@ class Transfer(Struct, frozen=True, kw_only=True):
     def provider_pid(self) -> str:
         """The provider's id of this process, empty while unknown."""
         return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
+
+
+def suspender(transfer: Transfer, sender: str) -> str:
+    """Return who holds a transfer that `sender` suspends: the provider, if it is one of the two."""
+    return terms.PROVIDER if transfer.suspended_by == terms.PROVIDER else sender
 
 
 class Access(Struct, frozen=True):

@@ -30,6 +30,7 @@ RECORDS = [
             "token_sha256": b"\x00" * 32,
             "data_address_sealed": b"sealed",
             "last_received": b"\x01",
+            "suspended_by": "provider",
             "error": "why",
             "updated_at": 99,
         },

@@ -58,6 +58,7 @@ TABLES = (
         token_sha256 BLOB,
         data_address_sealed BLOB,
         last_received BLOB,
+        suspended_by TEXT NOT NULL DEFAULT '',
         error TEXT NOT NULL DEFAULT '',
         created_at BIGINT NOT NULL,
         updated_at BIGINT NOT NULL
