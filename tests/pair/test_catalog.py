@@ -23,6 +23,11 @@ def only(partner_did):
     return wire.constrained("recipient", "eq", partner_did)
 
 
+def related(answer, relation):
+    links = [re.fullmatch(rf'<(.+)>; rel="{relation}"', each) for each in answer.headers.getall("Link", [])]
+    return next((each for each in links if each), None)
+
+
 async def pages(site, peer, **fields):
     """Every page as the links lead, with the links' own words."""
     documents, path, links = [], "/catalog/request", []
@@ -31,7 +36,7 @@ async def pages(site, peer, **fields):
         assert answer.status == 200, answer.body
         assert not schemas.problems(answer.document)
         documents.append(answer.document)
-        link = re.fullmatch(r'<(.+)>; rel="next"', answer.headers.get("Link", ""))
+        link = related(answer, "next")
         links += [link[1]] if link else []
         path = link[1].removeprefix(site.dsp) if link else None
     return documents, links
@@ -57,6 +62,24 @@ async def test_pages_hold_what_may_be_seen_each_once_and_in_order(mixed, peer):
     assert ids(documents) == ["asset-0-shown", "asset-2-shown", "asset-4-shown", "asset-6-shown"]
     assert len(documents) == 2
     assert len(links) == 1
+
+
+async def test_previous_leads_back_over_the_same_pages(mixed, peer):
+    fields = {"filter": [{"limit": 1}]}
+    forth, _ = await pages(mixed, peer, **fields)
+    assert [ids([each]) for each in forth] == [[f"asset-{at}-shown"] for at in (0, 2, 4, 6)]
+    path, back = "/catalog/request", []
+    while link := related(
+        await peer.send(mixed, path, wire.message("CatalogRequestMessage", **fields)), "next"
+    ):
+        path = link[1].removeprefix(mixed.dsp)
+    while path:
+        answer = await peer.send(mixed, path, wire.message("CatalogRequestMessage", **fields))
+        back.append(answer.document)
+        link = related(answer, "previous")
+        path = link[1].removeprefix(mixed.dsp) if link else None
+    assert ids(back) == list(reversed(ids(forth)))
+    assert not related(answer, "previous")
 
 
 async def test_a_link_does_not_name_what_is_hidden(mixed, peer):

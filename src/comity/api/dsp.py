@@ -223,11 +223,12 @@ async def _catalog_page(connector: Connector, request: Request) -> Response:
     content = await _content(connector, request)
     caller = await _caller(connector, request, content)
     page = await catalog.serve(connector, caller, content, request.query_params.get("page"))
-    headers = {}
-    if page.next_token is not None:
-        target = f"{connector.dsp_address}/catalog/request?page={quote(page.next_token)}"
-        headers["Link"] = f'<{target}>; rel="next"'
-    return Response(messages.encode_document(page.document), 200, headers, JSON)
+    response = Response(messages.encode_document(page.document), 200, None, JSON)
+    for relation, token in (("next", page.next_token), ("previous", page.previous_token)):
+        if token is not None:
+            target = f"{connector.dsp_address}/catalog/request" + (f"?page={quote(token)}" if token else "")
+            response.headers.append("Link", f'<{target}>; rel="{relation}"')
+    return response
 
 
 def _catalog_error(error: errors.ComityError) -> Response:

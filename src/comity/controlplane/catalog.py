@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import msgspec
@@ -31,15 +32,17 @@ PAGE_DATASETS = 100
 PAGE_ASSETS = 500
 MAX_PAGES = 1000
 MAX_CATALOG_BYTES = 64 * 1024 * 1024
+Place = tuple[int, str]
 BEGINNING = (-1, "")
 CreatedAt = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
 
 class Page(Struct, frozen=True):
-    """A page of our catalog and the token of the next one, if there is one."""
+    """A page of our catalog and the tokens of its neighbours; None where there is none, empty for the first page."""
 
     document: Document
     next_token: str | None
+    previous_token: str | None
 
 
 async def serve(connector: Connector, caller: Caller, body: bytes, token: str | None) -> Page:
@@ -115,32 +118,61 @@ async def _page(
     tx: Transaction,
     partner: partners.Partner,
     spec: query.Spec,
-    after: tuple[int, str],
+    after: Place,
 ) -> Page:
     """Return a page; an offset counts from the first page on, where `after` is its beginning.
 
-    The next page's token names the last asset that was shown, never one that is hidden from this partner.
+    A token names the last asset before its page that is shown, never one that is hidden from this partner.
     """
-    offerings = await offering.load(tx, partner)
+    sight = Sight(connector, tx, await offering.load(tx, partner), spec)
     datasets: list[Document] = []
-    shown = after
-    skipped = spec.offset if after == BEGINNING else 0
-    size = min(spec.limit, PAGE_DATASETS)
-    while True:
-        assets = await offers.find_assets_after(tx, after, limit=PAGE_ASSETS)
-        for asset in assets:
-            if query.matches_all(spec.criteria, offering.describe(asset)):
-                dataset = _dataset(connector, asset, offerings)
-                if dataset is not None and len(datasets) == size:
-                    return Page(_catalog(connector, datasets), _write_token(shown))
-                if dataset is not None and skipped:
-                    skipped -= 1
-                elif dataset is not None:
-                    datasets.append(dataset)
-                    shown = (asset.created_at, asset.id)
-            after = (asset.created_at, asset.id)
-        if len(assets) < PAGE_ASSETS:
-            return Page(_catalog(connector, datasets), None)
+    previous = None if after == BEGINNING else await _previous_token(sight, after)
+    shown, skipped = after, spec.offset if after == BEGINNING else 0
+    async for place, dataset in sight.visible(after):
+        if skipped:
+            skipped -= 1
+        elif len(datasets) == sight.size:
+            return Page(_catalog(connector, datasets), _write_token(shown), previous)
+        else:
+            datasets.append(dataset)
+            shown = place
+    return Page(_catalog(connector, datasets), None, previous)
+
+
+async def _previous_token(sight: Sight, after: Place) -> str:
+    """Return the token of the page that ends with the asset at `after`; the first page's is empty."""
+    seen = 1
+    async for place, _ in sight.visible(after, backwards=True):
+        seen += 1
+        if seen > sight.size:
+            return _write_token(place)
+    return ""
+
+
+class Sight:
+    """What a partner sees of our assets through its filter, in one snapshot."""
+
+    def __init__(
+        self, connector: Connector, tx: Transaction, offerings: offering.Offerings, spec: query.Spec
+    ) -> None:
+        self._connector = connector
+        self._tx = tx
+        self._offerings = offerings
+        self._spec = spec
+        self.size = min(spec.limit, PAGE_DATASETS)
+
+    async def visible(
+        self, at: Place, *, backwards: bool = False
+    ) -> AsyncGenerator[tuple[Place, Document], None]:
+        """Yield datasets with their places: those after `at`, or backwards those before it."""
+        find = offers.find_assets_before if backwards else offers.find_assets_after
+        while assets := await find(self._tx, at, limit=PAGE_ASSETS):
+            for asset in assets:
+                if query.matches_all(self._spec.criteria, offering.describe(asset)):
+                    dataset = _dataset(self._connector, asset, self._offerings)
+                    if dataset is not None:
+                        yield (asset.created_at, asset.id), dataset
+            at = (assets[-1].created_at, assets[-1].id)
 
 
 def _catalog(connector: Connector, datasets: list[Document]) -> Document:
@@ -156,11 +188,11 @@ def _dataset(connector: Connector, asset: Asset, offerings: offering.Offerings) 
     return catalog.dataset(asset.id, asset.properties, listed, connector.dsp_address)
 
 
-def _write_token(after: tuple[int, str]) -> str:
+def _write_token(after: Place) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(after)).rstrip(b"=").decode()
 
 
-def _read_token(token: str | None) -> tuple[int, str]:
+def _read_token(token: str | None) -> Place:
     if token is None:
         return BEGINNING
     try:

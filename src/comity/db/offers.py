@@ -190,6 +190,17 @@ _AFTER = (
 )
 
 
+_BEFORE = (
+    f"SELECT {', '.join(Asset.__struct_fields__)} FROM asset WHERE (created_at, id) < (?1, ?2)"
+    " ORDER BY created_at DESC, id DESC LIMIT ?3"
+)
+
+
 async def find_assets_after(tx: Transaction, after: tuple[int, str], *, limit: int) -> list[Asset]:
     """Return assets in order of (created_at, id), beginning after a place."""
     return [_value(Asset, row) for row in await tx.all(_AFTER, *after, limit)]
+
+
+async def find_assets_before(tx: Transaction, before: tuple[int, str], *, limit: int) -> list[Asset]:
+    """Return assets backwards in order of (created_at, id), beginning before a place."""
+    return [_value(Asset, row) for row in await tx.all(_BEFORE, *before, limit)]

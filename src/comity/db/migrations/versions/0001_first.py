@@ -123,6 +123,7 @@ TABLES = (
         content_sealed BLOB,
         created_at BIGINT NOT NULL
     )""",
+    "CREATE INDEX asset_by_age ON asset (created_at, id)",
     """CREATE TABLE policy_definition (
         id TEXT PRIMARY KEY,
         policy BLOB NOT NULL,
