@@ -57,7 +57,7 @@ def _table(here: Invocation, found: list[Document]) -> None:
                 short[each["@id"]],
                 names.get(_partner(each, us), _partner(each, us)),
                 assets[str(each.get("assetId") or "")],
-                words.terms(each.get("policy"), us=us),
+                words.terms(each.get("policy"), us=us, names=names),
                 _signed(each)[: len("2026-11-24")],
             )
             for each in found

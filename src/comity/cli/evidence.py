@@ -7,6 +7,7 @@ The check needs no connector, so that it can be made on a copy and by somebody e
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from comity.cli.invocation import AsJson, Data, Invocation
 Document = dict[str, Any]
 Row = tuple[int, bytes, bytes]
 DATABASE = "comity.sqlite"
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
 _SUCCESS = frozenset({"accepted", "acknowledged", "overtaken"})
 
 app = typer.Typer(
@@ -52,6 +54,11 @@ def verify(
     from comity.evidence import entry  # noqa: PLC0415
 
     here = Invocation(ctx)
+    if head and not _HASH.fullmatch(head):
+        raise errors.InvalidInputError(
+            f"--head {head} is no head",
+            hint="it is the line head of an earlier check: 64 figures and letters a to f",
+        )
     path = file or here.folder / DATABASE
     if not path.is_file():
         raise errors.NotFoundError(
@@ -104,6 +111,9 @@ def show(ctx: typer.Context, *, last: Last = 20, _data: Data = None, _json: AsJs
     if here.as_json:
         output.document(found)
         return
+    if not found.get("entries"):
+        output.line("no records yet; each message in or out makes one")
+        return
     names = processes.partner_names(here)
     output.table(
         ("Row", "Time", "Way", "Message", "Partner", "Process", "State"),
@@ -122,7 +132,7 @@ def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
         "in" if incoming else "out",
         _message(str(record.get("message", ""))),
         names.get(partner, partner),
-        ids.tail(str(record.get("processId") or ""))[: ids.SHORTEST],
+        ids.short(str(record.get("processId") or "")),
         str(record.get("after") or record.get("before") or _failure(record)),
     )
 

@@ -16,7 +16,7 @@ from comity import errors
 from comity.cli import catalog, ids, output, people, progress, words
 from comity.cli.invocation import AsJson, Data, Invocation
 from comity.client import connector as client
-from comity.client import watch
+from comity.client import problems, watch
 
 Document = dict[str, Any]
 
@@ -157,6 +157,9 @@ def _follow(
         raise watch.UnfinishedError("stopped watching", hint=watching) from None
     except watch.UnfinishedError as error:
         error.hint = watching
+        raise
+    except problems.UnreachableError as error:
+        error.hint += f"; it then goes on, and you watch again with: {again}"
         raise
     return status
 

@@ -1,6 +1,7 @@
-"""Identifiers: shown short where that is unambiguous, accepted as any prefix that names one thing only.
+"""Identifiers: shown short where that is unambiguous, accepted as any beginning or end that names one thing only.
 
-Pure functions on texts. A short form is found again only among the ids that it was made for.
+Pure functions on texts. The ids of processes begin with the time, so those of one hour look alike and of one second
+are alike: their short form is how they end. A short form is found again only among the ids that it was made for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Collection
 from comity import errors
 
 SHORTEST = 8
-_SHORTENED = ("urn:uuid:", "urn:comity:package:")
+_TIMED = "urn:uuid:"
+_SHORTENED = (_TIMED, "urn:comity:package:")
 _SHOWN = 5
 
 
@@ -23,22 +25,35 @@ def tail(name: str) -> str:
 
 
 def shorten(names: Collection[str]) -> dict[str, str]:
-    """Return for each id its shortest form of 8 or more characters that no other of them begins with."""
-    tails = {name: tail(name) for name in names}
-    return {
-        name: _shortest(text, set(tails.values())) if text != name else name for name, text in tails.items()
-    }
+    """Return for each id its shortest form of 8 or more characters that tells it apart from the others."""
+    distinct = set(names)
+    return {name: _shortest(name, distinct) if tail(name) != name else name for name in distinct}
 
 
-def _shortest(text: str, others: set[str]) -> str:
+def short(name: str, length: int = SHORTEST) -> str:
+    """Return how an id ends if it begins with the time, else how it begins; ids that a person made up whole."""
+    text = tail(name)
+    if text == name:
+        return name
+    return text[-length:] if name.startswith(_TIMED) else text[:length]
+
+
+def _shortest(name: str, others: set[str]) -> str:
+    text = tail(name)
     for length in range(SHORTEST, len(text)):
-        if sum(other.startswith(text[:length]) for other in others) == 1:
-            return text[:length]
+        said = short(name, length)
+        if sum(_means(said, other) for other in others) == 1:
+            return said
     return text
 
 
+def _means(text: str, name: str) -> bool:
+    ends = name.startswith(_TIMED) and name.endswith(text)
+    return ends or name.startswith(text) or tail(name).startswith(text)
+
+
 def find(text: str, names: Collection[str], what: str, *, hint: str = "") -> str:
-    """Return the id that `text` is, or is the unique beginning of; `what` is its noun and `hint` where ids stand.
+    """Return the id that `text` is, or is the one beginning or end of; `what` is its noun, `hint` where ids stand.
 
     Raises:
         NotFoundError: none of them is.
@@ -46,15 +61,13 @@ def find(text: str, names: Collection[str], what: str, *, hint: str = "") -> str
     """
     if text in names:
         return text
-    found = sorted(
-        {name for name in names if text and (name.startswith(text) or tail(name).startswith(text))}
-    )
+    found = sorted({name for name in names if text and _means(text, name)})
     if not found:
         raise errors.NotFoundError(f"there is no {what} {text}", hint=hint)
     if len(found) > 1:
         shown = ", ".join(tail(name) for name in found[:_SHOWN])
         more = ", ..." if len(found) > _SHOWN else ""
         raise errors.InvalidInputError(
-            f"{text} is the beginning of {len(found)} {what}s", hint=f"give more of it: {shown}{more}"
+            f"{text} could be {len(found)} {what}s", hint=f"give more of it: {shown}{more}"
         )
     return found[0]

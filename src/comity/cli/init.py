@@ -78,6 +78,11 @@ def init(
             "the address is http, and partners are reached by https only",
             hint="give an https address; --insecure allows http for trying on one machine",
         )
+    if (here.folder / configuration.FILE).exists():
+        raise errors.SettingsError(
+            f"{here.folder.absolute()} holds a connector already",
+            hint=f"start it with: {here.command('serve')}",
+        )
     made = configuration.initialize(
         here.folder,
         address=address,

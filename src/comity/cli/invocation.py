@@ -42,9 +42,14 @@ class Invocation:
     @cached_property
     def settings(self) -> Settings:
         """The settings of the data folder."""
-        from comity import settings  # noqa: PLC0415  start-up time: brings the cryptography along
+        from comity import errors, settings  # noqa: PLC0415  start-up time: brings the cryptography along
 
-        return settings.load(self.folder)
+        try:
+            return settings.load(self.folder)
+        except errors.SettingsError as error:
+            if not (self.folder / settings.FILE).exists():
+                error.hint += "; or name its folder with --data or COMITY_DATA"
+            raise
 
     @cached_property
     def connector(self) -> Connector:

@@ -58,6 +58,11 @@ def add(
 ) -> None:
     """Put a partner on the list; again, this replaces all that was said of it."""
     here = Invocation(ctx)
+    if not address and not participant.startswith(("did:", "http://", "https://")):
+        raise errors.InvalidInputError(
+            f"{participant} is neither a DID nor an address",
+            hint="give did:web:connector.example or https://connector.example; another id needs --address",
+        )
     reply = here.connector.add_partner(
         participant, name=name, address=address, purpose=purpose, spatial=spatial, pin=pin
     )
@@ -86,12 +91,11 @@ def list_(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) -> N
         output.line("no partners yet; put one on the list with: comity partner add <did or url>")
     else:
         output.table(
-            ("Name", "Participant", "Address", "Keys"),
+            ("Name", "Participant", "Keys"),
             [
                 (
                     str(each.get("name") or ""),
                     people.identity(each),
-                    str(each.get("address") or ""),
                     _keys(each),
                 )
                 for each in partners

@@ -6,6 +6,7 @@ Dataspace Protocol 2025-1 takes ODRL as JSON; which words can be enforced is che
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,26 @@ Document = dict[str, Any]
 
 
 def build(
-    *, recipients: Sequence[str], until: str, purposes: Sequence[str], places: Sequence[str], count: int
+    *,
+    recipients: Sequence[str],
+    until: str | None,
+    purposes: Sequence[str],
+    places: Sequence[str],
+    count: int | None,
 ) -> Document | None:
     """Return a policy that permits use where all of these hold, or None when nothing is asked for.
 
     Raises:
         InvalidInputError: `until` is no date or time.
     """
-    if until:
+    if until is not None:
         _check_time(until)
     constraints = [
         *_any_of("recipient", recipients),
-        *([_atom("dateTime", "lteq", until)] if until else []),
+        *([_atom("dateTime", "lteq", until)] if until is not None else []),
         *_any_of("purpose", purposes),
         *_any_of("spatial", places),
-        *([_atom("count", "lteq", str(count))] if count else []),
+        *([_atom("count", "lteq", str(count))] if count is not None else []),
     ]
     if not constraints:
         return None
@@ -58,6 +64,14 @@ def read(path: Path) -> Document:
     return policy
 
 
+def is_past(until: str) -> bool:
+    """Tell whether a day or time has ended, so that nobody may use what is offered until then."""
+    from comity.odrl import values  # noqa: PLC0415  start-up time
+
+    read = values.read_time(until)
+    return read is not None and read[1] < values.microseconds(datetime.now(UTC))
+
+
 def _atom(operand: str, operator: str, right: str | list[str]) -> Document:
     return {"leftOperand": operand, "operator": operator, "rightOperand": right}
 
@@ -73,6 +87,6 @@ def _check_time(until: str) -> None:
 
     if values.read_time(until) is None:
         raise errors.InvalidInputError(
-            f"--until {until} is no date",
+            f"--until {until or repr(until)} is no date",
             hint="write 2027-12-31 (that whole day, UTC) or 2027-12-31T12:00:00Z",
         )

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+from comity import errors
 from comity.cli import ids, output, people
 from comity.cli.invocation import Invocation
 
 Document = dict[str, Any]
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="Its id, or how it begins.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Its id, or how it begins or ends.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Show the newest N.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="What the partner is told.", show_default=False)]
 
@@ -39,7 +40,12 @@ def find(here: Invocation, noun: str, text: str) -> str:
 def move(here: Invocation, noun: str, text: str, verb: str, reason: str = "") -> None:
     """Make a person's move and say what became of it."""
     process_id = find(here, noun, text)
-    here.connector.move(noun, process_id, verb, reason=reason)
+    try:
+        here.connector.move(noun, process_id, verb, reason=reason)
+    except errors.LocalProtocolError as error:
+        state = here.connector.load(noun, process_id).get("state")
+        said = f"{verb} is not possible: {_WORDS[noun]} {ids.short(process_id)} is {state}"
+        raise errors.LocalProtocolError(said, hint=error.message) from None
     now = here.connector.load(noun, process_id)
     if here.as_json:
         output.document(now)

@@ -78,7 +78,8 @@ class Story:
         if status.get("stage") in watch.ENDED:
             return
         if status.get("transferState") == _SUSPENDED:
-            trouble = "the transfer is suspended; it goes on when who suspended it resumes it"
+            why = f"comity transfers {ids.short(str(status.get('transferId') or ''))}"
+            trouble = f"the transfer is suspended ({why} says why); it goes on when it is resumed"
         elif status.get("error"):
             trouble = f"{status['error']}; it is tried again"
         kind = _FIGURES.sub(

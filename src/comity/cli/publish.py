@@ -30,12 +30,14 @@ Title = Annotated[str, typer.Option(help="What partners read; else the folder's 
 To = Annotated[
     list[str] | None, typer.Option("--to", metavar="PARTNER", help="Only for it; may be repeated.")
 ]
-Until = Annotated[str, typer.Option(metavar="DATE", help="Not after this day or time.", show_default=False)]
+Until = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Not after this day or time.", show_default=False)
+]
 Purpose = Annotated[
     list[str] | None, typer.Option(metavar="WORD", help="Only for this purpose; may be repeated.")
 ]
 Spatial = Annotated[list[str] | None, typer.Option(metavar="PLACE", help="Only there; may be repeated.")]
-Count = Annotated[int, typer.Option(min=0, metavar="N", help="At most so many times.", show_default=False)]
+Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many transfers.")]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
@@ -52,10 +54,10 @@ def publish(
     asset_id: AssetId = "",
     title: Title = "",
     to: To = None,
-    until: Until = "",
+    until: Until = None,
     purpose: Purpose = None,
     spatial: Spatial = None,
-    count: Count = 0,
+    count: Count = None,
     policy_file: PolicyFile = None,
     replace: Replace = False,
     _data: Data = None,
@@ -63,14 +65,16 @@ def publish(
 ) -> None:
     """Offer a folder to partners: hashed, described by a manifest, under terms."""
     here = Invocation(ctx)
-    if policy_file and (to or until or purpose or spatial or count):
+    if policy_file and any((to, until is not None, purpose, spatial, count is not None)):
         raise errors.InvalidInputError(
             "--policy stands alone",
             hint="write what --to, --until, --purpose, --spatial and --count say into the file",
         )
     if not folder.is_dir():
+        is_file = folder.exists()
         raise errors.InvalidInputError(
-            f"there is no folder {folder}", hint="comity publish takes a folder of files"
+            f"{folder} is no folder" if is_file else f"there is no folder {folder}",
+            hint="comity publish takes a folder of files",
         )
     terms = policy.read(policy_file) if policy_file else None
     terms = terms or policy.build(
@@ -83,6 +87,8 @@ def publish(
     with _waiting("hashing the files", quiet=here.as_json):
         done = _publish(here.connector, folder, assetId=asset_id, title=title, policy=terms, replace=replace)
     _show(here, done, terms)
+    if until and policy.is_past(until):
+        output.note(f"nobody may see or use it: {until} is past")
 
 
 def _recipients(here: Invocation, named: list[str]) -> list[str]:

@@ -52,8 +52,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def terms(policy: Any, *, us: str = "") -> str:
-    """Return a policy as a sentence such as `use by you until 2027-12-31`; `us` is our participant id."""
+def terms(policy: Any, *, us: str = "", names: Mapping[str, str] | None = None) -> str:
+    """Return a policy as a sentence such as `use by you until 2027-12-31`.
+
+    `us` is our participant id, `names` what we call others.
+    """
     from comity.odrl import model  # noqa: PLC0415  start-up time
 
     if not isinstance(policy, Mapping):
@@ -62,10 +65,11 @@ def terms(policy: Any, *, us: str = "") -> str:
         parsed = model.parse(policy)
     except errors.InvalidInputError as error:
         return f"terms that cannot be read: {error.message}"
-    said = [_rule(rule, us) for rule in parsed.permission] or ["nothing is permitted"]
+    called = {**(names or {}), us: "you"} if us else names or {}
+    said = [_rule(rule, called) for rule in parsed.permission] or ["nothing is permitted"]
     sentence = " or ".join(said)
-    sentence += "".join(f"; never {_rule(rule, us)}" for rule in parsed.prohibition)
-    return sentence + "".join(f"; must {_rule(rule, us)}" for rule in parsed.obligation)
+    sentence += "".join(f"; never {_rule(rule, called)}" for rule in parsed.prohibition)
+    return sentence + "".join(f"; must {_rule(rule, called)}" for rule in parsed.obligation)
 
 
 def offers(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -90,23 +94,23 @@ def title(described: Mapping[str, Any]) -> str:
     return ""
 
 
-def _rule(rule: model.Rule, us: str) -> str:
+def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:
     if not rule.constraints:
         return f"{rule.action}, no conditions" if rule.path.startswith("$.permission") else rule.action
-    return f"{rule.action} {', '.join(_constraint(each, us) for each in rule.constraints)}"
+    return f"{rule.action} {', '.join(_constraint(each, called) for each in rule.constraints)}"
 
 
-def _constraint(constraint: model.Constraint, us: str) -> str:
+def _constraint(constraint: model.Constraint, called: Mapping[str, str]) -> str:
     from comity.odrl import model, policy  # noqa: PLC0415  start-up time
 
     if isinstance(constraint, model.Logical):
-        members = [_constraint(each, us) for each in constraint.members]
+        members = [_constraint(each, called) for each in constraint.members]
         word = {"and": " and ", "andSequence": " and then ", "or": " or "}.get(constraint.operator)
         return f"({word.join(members)})" if word else f"exactly one of ({', '.join(members)})"
     said = _PHRASES.get((constraint.operand, constraint.operator))
     if said is None or constraint.flaw:
         return f"if {policy.describe(constraint)}"
-    values = " or ".join(_values(constraint.right, us))
+    values = " or ".join(_values(constraint.right, called))
     if constraint.operand == "count":
         values += " time" if values == "1" else " times"
     return f"{said} {values}"
@@ -133,9 +137,9 @@ _PHRASES = {
 }
 
 
-def _values(right: object, us: str) -> Sequence[str]:
+def _values(right: object, called: Mapping[str, str]) -> Sequence[str]:
     if isinstance(right, list):
-        return [each for value in right for each in _values(value, us)]
+        return [each for value in right for each in _values(value, called)]
     if isinstance(right, Mapping):
         right = right.get("@value", right.get("@id", "..."))
-    return ["you" if us and right == us else str(right)]
+    return [called.get(str(right), str(right))]

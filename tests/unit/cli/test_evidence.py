@@ -148,7 +148,18 @@ def test_last_records_are_shown_as_a_table(comity, api, alpha):
         "Agreement",
         "Alpha",
         "Works",
-        "11111111",
+        "00000001",
         "AGREED",
     ]
     assert "VERIFIED" in done.out
+
+
+def test_head_that_is_none_is_a_wrong_input_and_no_broken_chain(comity):
+    done = comity("evidence", "verify", "--head", "abc")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: --head abc is no head")
+
+
+def test_no_records_are_said_in_words(comity, api):
+    api.says("GET", "evidence?after=0&limit=1", {"entries": [], "head": {"size": 0, "hash": "00"}})
+    api.says("GET", "evidence?after=0&limit=20", {"entries": [], "head": {"size": 0, "hash": "00"}})
+    assert comity("evidence", "show").out == "no records yet; each message in or out makes one\n"

@@ -224,12 +224,16 @@ def test_failure_for_programs_prints_the_end_too(comity, api, offered):
 
 
 def test_suspension_and_trouble_are_told_once_each(comity, api, offered):
-    held = {**PULLING, "transferState": "SUSPENDED"}
+    held = {
+        **PULLING,
+        "transferState": "SUSPENDED",
+        "transferId": "urn:uuid:01a20ebc-ee0b-7768-afb9-eed1c1497874",
+    }
     cut = {**PULLING, "error": "the connection was cut"}
     goes(api, held, held, PULLING, cut, cut, COMPLETED)
     told = [line for line in comity("get", "alpha", ASSET, "-o", "in").out.splitlines() if "waiting" in line]
     assert told == [
-        "waiting      the transfer is suspended; it goes on when who suspended it resumes it",
+        "waiting      the transfer is suspended (comity transfers c1497874 says why); it goes on when it is resumed",
         "waiting      the connection was cut; it is tried again",
     ]
 

@@ -9,7 +9,7 @@ C = "urn:uuid:22222222-cccc-4ccc-8ccc-000000000003"
 
 
 def test_ids_are_shortened_only_as_far_as_they_stay_apart():
-    assert ids.shorten([A, B, C]) == {A: "11111111-a", B: "11111111-b", C: "22222222"}
+    assert ids.shorten([A, B, C]) == {A: "00000001", B: "00000002", C: "00000003"}
 
 
 def test_ids_that_a_person_made_up_are_not_shortened():
@@ -18,11 +18,18 @@ def test_ids_that_a_person_made_up_are_not_shortened():
 
 
 def test_one_id_twice_is_still_shortened():
-    assert ids.shorten([A, A]) == {A: "11111111"}
+    assert ids.shorten([A, A]) == {A: "00000001"}
 
 
-@pytest.mark.parametrize("text", [A, "urn:uuid:11111111-a", "11111111-a"])
-def test_unique_beginning_is_enough(text):
+def test_ids_of_one_moment_are_told_apart_by_their_ends():
+    one = "urn:uuid:01a20ebc-ee0b-7768-afb9-eed1c1497874"
+    two = "urn:uuid:01a20ebc-ee0b-7ee1-a0aa-0dd1c1497874"
+    assert ids.shorten([one, two, C]) == {one: "ed1c1497874", two: "dd1c1497874", C: "00000003"}
+    assert ids.find("ed1c1497874", [one, two, C], "transfer") == one
+
+
+@pytest.mark.parametrize("text", [A, "urn:uuid:11111111-a", "11111111-a", "00000001", "01"])
+def test_unique_beginning_or_end_is_enough(text):
     assert ids.find(text, [A, B, C], "transfer") == A
 
 
@@ -30,8 +37,8 @@ def test_exact_id_wins_over_longer_ones_that_begin_with_it():
     assert ids.find("a", ["a", "ab"], "asset") == "a"
 
 
-def test_beginning_of_several_is_refused_and_names_them():
-    with pytest.raises(errors.InvalidInputError, match="beginning of 2 transfers") as caught:
+def test_what_fits_several_is_refused_and_names_them():
+    with pytest.raises(errors.InvalidInputError, match="could be 2 transfers") as caught:
         ids.find("1111", [A, B, C], "transfer")
     assert "11111111-aaaa" in caught.value.hint
     assert "11111111-bbbb" in caught.value.hint

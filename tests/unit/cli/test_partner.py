@@ -23,8 +23,7 @@ def test_partner_add_sends_what_was_said_and_shows_the_partner(comity, api, alph
 def test_partner_list_is_a_table(comity, api, alpha):
     done = comity("partner", "list")
     assert done.out == (
-        "Name         Participant            Address                           Keys\n"
-        "Alpha Works  did:web:alpha.example  https://alpha.example/dsp/2025-1  of its DID\n"
+        "Name         Participant            Keys\nAlpha Works  did:web:alpha.example  of its DID\n"
     )
 
 
@@ -61,3 +60,9 @@ def test_partner_with_control_characters_in_its_name_is_shown_without_them(comit
     api.replies.clear()
     api.says("GET", "partners", [{**alpha, "name": "\x1b[31mred[/red]"}])
     assert comity("partner", "list").out.splitlines()[1].startswith("?[31mred[/red]  did:web:alpha.example")
+
+
+def test_word_that_can_be_no_partner_is_refused_before_the_connector_is_asked(comity, api):
+    done = comity("partner", "add", "alpha")
+    assert (done.code, api.asked) == (2, [])
+    assert "error: alpha is neither a DID nor an address\nhint: give did:web:" in done.err

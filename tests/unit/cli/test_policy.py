@@ -4,7 +4,7 @@ from comity import errors
 from comity.cli import policy
 from comity.odrl import model
 
-NOTHING = {"recipients": [], "until": "", "purposes": [], "places": [], "count": 0}
+NOTHING = {"recipients": [], "until": None, "purposes": [], "places": [], "count": None}
 
 
 def test_nothing_asked_for_is_no_policy():

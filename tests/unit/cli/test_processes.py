@@ -64,8 +64,8 @@ def test_negotiations_are_a_table_within_80_columns(comity, processes):
     done = comity("negotiations")
     assert done.out == (
         "ID        Partner               Asset     Role      State       Begun\n"
-        "11111111  Alpha Works           01234567  consumer  FINALIZED   2027-01-15 08:00\n"
-        "22222222  did:web:gamma.exampl  manual    consumer  TERMINATED  2027-01-15 08:00\n"
+        "00000001  Alpha Works           01234567  consumer  FINALIZED   2027-01-15 08:00\n"
+        "00000002  did:web:gamma.exampl  manual    consumer  TERMINATED  2027-01-15 08:00\n"
         "          e\n"
     )
 
@@ -73,15 +73,15 @@ def test_negotiations_are_a_table_within_80_columns(comity, processes):
 def test_transfers_are_a_table(comity, processes):
     assert comity("transfers").out == (
         "ID        Asset     Agreement  Role      State      Begun\n"
-        "11111111  01234567  aaaaaaaa   provider  STARTED    2027-01-15 08:00\n"
-        "22222222  01234567  aaaaaaaa   provider  SUSPENDED  2027-01-15 08:00\n"
+        "00000001  01234567  0000000a   provider  STARTED    2027-01-15 08:00\n"
+        "00000002  01234567  0000000a   provider  SUSPENDED  2027-01-15 08:00\n"
     )
 
 
 def test_agreements_are_a_table(comity, processes):
     assert comity("agreements").out == (
         "ID        Partner      Asset     Terms               Signed\n"
-        "aaaaaaaa  Alpha Works  01234567  use, no conditions  2027-01-15\n"
+        "0000000a  Alpha Works  01234567  use, no conditions  2027-01-15\n"
     )
 
 
@@ -162,8 +162,18 @@ def test_every_move_goes_to_its_path(comity, api, alpha, command, noun, verb):
 
 def test_move_that_the_protocol_does_not_allow_is_exit_code_1(comity, api, alpha):
     api.fails("POST", at("transferprocesses", ONE, "/resume"), 409, "illegal-move", "it is not suspended")
+    api.says("GET", at("transferprocesses", ONE), transfer(ONE, state="COMPLETED"))
     done = comity("transfers", "resume", ONE)
-    assert (done.code, done.err) == (1, "error: it is not suspended\n")
+    assert (done.code, done.err) == (
+        1,
+        "error: resume is not possible: transfer 00000001 is COMPLETED\nhint: it is not suspended\n",
+    )
+
+
+def test_word_that_is_no_move_is_named_with_the_moves_there_are(comity):
+    done = comity("transfers", ONE, "stop")
+    assert done.code == 2
+    assert "There is no stop here; there is: show, suspend, resume" in done.err
 
 
 def test_unknown_beginning_is_not_found(comity, processes):

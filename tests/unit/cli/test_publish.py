@@ -67,10 +67,23 @@ def test_something_that_is_no_folder_is_refused_before_the_connector_is_asked(co
     (tmp_path / "file").touch()
     done = comity("publish", name)
     assert (done.code, api.asked) == (2, [])
-    assert f"there is no folder {name}" in done.err
+    assert {"none": "there is no folder none", "file": "file is no folder"}[name] in done.err
 
 
 def test_unknown_recipient_is_not_found(comity, api, alpha, folder):
     done = comity("publish", "housing", "--to", "gamma")
     assert done.code == 5
     assert api.bodies("POST", "packages") == []
+
+
+@pytest.mark.parametrize("option", ["--until=", "--count=0", "--to="])
+def test_restriction_that_is_empty_is_never_left_out(comity, api, alpha, tmp_path, option):
+    (tmp_path / "housing").mkdir()
+    assert comity("publish", "housing", option).code != 0
+    assert ("POST", "packages") not in [each[:2] for each in api.asked]
+
+
+def test_day_that_is_past_is_told(comity, api, folder):
+    api.says("POST", "packages", PUBLISHED)
+    done = comity("publish", "housing", "--until", "2020-01-01")
+    assert (done.code, done.err) == (0, "nobody may see or use it: 2020-01-01 is past\n")
