@@ -325,13 +325,16 @@ def fetch(access: dict[str, Any]) -> int:
 
 def look_around(sides: list[Side]) -> None:
     """Say how to go on with the connectors that are left running."""
-    out.print("\nBoth connectors are still running. Look around:")
+    out.print("\nBoth connectors are still running. Look around:\n")
+    out.print(f"  export PATH={Path(sys.executable).parent}:$PATH")
     for side in sides:
-        out.print(f"\n  [bold]{side.name}[/bold]  export COMITY_DATA={side.folder}")
-        out.print("    comity negotiations · comity agreements · comity transfers · comity evidence show")
-        pid = side.process.pid if side.process else 0
-        out.print(f"    log {side.folder}.log · stop it with: kill {pid}")
-    out.print(f"\n  (comity is {Path(sys.executable).with_name('comity')})")
+        out.print(f"\n  [bold]# {side.name}[/bold]")
+        out.print(f"  export COMITY_DATA={side.folder}")
+        for command in ("partner list", "negotiations", "agreements", "transfers", "evidence show"):
+            out.print(f"  comity {command}")
+        out.print(f"  tail {side.folder}.log")
+    pids = " ".join(str(side.process.pid) for side in sides if side.process)
+    out.print(f"\n  [bold]# stop both and clean up[/bold]\n  kill {pids} && rm -r {sides[0].folder.parent}")
 
 
 if __name__ == "__main__":

@@ -244,6 +244,8 @@ def _announce(settings: Settings) -> None:
     if settings.insecure:
         log.warning("development.insecure is on: http and loopback are allowed. Never between two sites.")
     log.info("%s (%s) serves partners at %s", settings.name, settings.participant_id, settings.address)
+    if settings.address.startswith("https:") and not settings.tls_certificate:
+        log.info("it speaks plain HTTP at %s: a proxy in front of it must end TLS", settings.listen)
     log.info("its management API is at %s", settings.management_address)
 
 

@@ -39,8 +39,9 @@ async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Receiv
         ) from error
     attempt.tally.bytes_total = sum(file.size_bytes for file in files)
     await attempt.where.run(lambda: _check_room(attempt, files))
+    known = await attempt.where.run(lambda: _received_before(attempt.where))
     for file in files:
-        await _receive_file(attempt, file)
+        await _receive_file(attempt, file, known.get(file.path, ""))
     await attempt.where.run(lambda: _keep_manifest(attempt.where, data))
     received = tuple(ReceivedFile(file.path, file.size_bytes, file.sha256) for file in files)
     return Received(received, sha256, attempt.tally.fetched_bytes, data)
@@ -59,12 +60,27 @@ def _keep_manifest(where: target.Target, data: bytes) -> None:
         place.close()
 
 
-async def _receive_file(attempt: Attempt, file: manifest.File) -> None:
+def _received_before(where: target.Target) -> dict[str, str]:
+    """Return the SHA-256 of each path that an earlier package left in the folder."""
+    place = where.place(MANIFEST_NAME)
+    try:
+        return {
+            file.path: file.sha256
+            for file in manifest.decode(place.get(MANIFEST_NAME, manifest.MAX_BYTES)).files
+        }
+    except InvalidInputError:
+        return {}
+    finally:
+        place.close()
+
+
+async def _receive_file(attempt: Attempt, file: manifest.File, known_sha256: str) -> None:
     place = await attempt.where.run(lambda: attempt.where.place(file.path))
     try:
         if await attempt.where.run(lambda: place.digest_of_whole(file.size_bytes)) == file.sha256:
             attempt.tally.add(file.size_bytes, fetched=False)
         else:
+            await attempt.where.run(lambda: place.check_free(known_sha256))
             await _receive_part(attempt, file, place)
     finally:
         place.close()

@@ -119,6 +119,22 @@ class Place:
         finally:
             os.close(number)
 
+    def check_free(self, known_sha256: str, name: str | None = None) -> None:
+        """Refuse to replace a file that we did not put there: its SHA-256 must be `known_sha256` (hex).
+
+        Raises:
+            StorageError: there is a file of somebody else's, or something that is no file.
+        """
+        try:
+            status = os.stat(name or self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if self.digest_of_whole(status.st_size, name) != known_sha256 or not known_sha256:
+            raise StorageError(
+                f"{self._shown!r} is there already and was not received here; it is not replaced",
+                hint="move it away, or receive into another folder",
+            )
+
     def open_part(self, *, keep: bool = True) -> Part:
         """Open the part, with what an earlier attempt left in it hashed again, or thrown away.
 

@@ -359,6 +359,13 @@ def _translated(error: Exception, target: URL | str) -> errors.TransientDelivery
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer ended before it was whole"
+    tls = isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError)
+    if isinstance(error, aiohttp.ClientConnectorError) and not tls and error.os_error.strerror:
+        return error.os_error.strerror.partition("[")[0].strip() or "connection refused"
     text = str(error) or type(error).__name__
     return "".join(char if char.isprintable() else " " for char in text)[:200]
 

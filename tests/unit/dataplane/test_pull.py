@@ -140,12 +140,29 @@ async def test_a_package_lies_whole_in_the_folder(tmp_path):
 async def test_what_lies_there_whole_is_not_fetched_again(tmp_path):
     provider = Provider({"a": noise(5000), "b": noise(6000, 2)})
     await provider.get(tmp_path)
-    (tmp_path / "b").write_bytes(noise(6000, 3))
+    (tmp_path / "b").unlink()
     provider.requests.clear()
     received = await provider.get(tmp_path)
     assert provider.requests == [("", None), ("/files/b", None)]
     assert received.fetched_bytes == 6000
     assert (tmp_path / "b").read_bytes() == noise(6000, 2)
+
+
+async def test_an_earlier_revision_is_replaced_but_never_what_somebody_else_put_there(tmp_path):
+    await Provider({"a": noise(5000), "b": noise(6000, 2)}).get(tmp_path)
+    newer = Provider({"a": noise(5000), "b": noise(7000, 3), "c": noise(10)})
+    await newer.get(tmp_path)
+    assert (tmp_path / "b").read_bytes() == noise(7000, 3)
+    (tmp_path / "b").write_bytes(b"my own notes")
+    (tmp_path / "d").write_bytes(b"mine too")
+    newest = Provider({"a": noise(5000), "b": noise(8000, 4), "d": noise(20)})
+    for kept, name in ((b"my own notes", "b"), (b"mine too", "d")):
+        with pytest.raises(StorageError, match=f"{name}' is there already and was not received here"):
+            await newest.get(tmp_path)
+        assert (tmp_path / name).read_bytes() == kept
+        (tmp_path / name).unlink()
+    await newest.get(tmp_path)
+    assert (tmp_path / "b").read_bytes() == noise(8000, 4)
 
 
 async def test_progress_ends_at_everything_and_never_claims_more(tmp_path):
@@ -429,12 +446,11 @@ async def test_a_planted_link_to_a_folder_is_not_followed(tmp_path, where):
     assert listing(tmp_path / "outside") == []
 
 
-async def test_a_planted_link_in_the_place_of_a_file_is_replaced_not_followed(tmp_path):
+async def test_a_planted_link_in_the_place_of_a_part_is_replaced_not_followed(tmp_path):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     inside = tmp_path / "in"
     inside.mkdir()
-    (inside / "a").symlink_to(victim)
     (inside / ".a.part").symlink_to(victim)
     other = tmp_path / "other"
     other.write_bytes(b"precious")
@@ -444,6 +460,17 @@ async def test_a_planted_link_in_the_place_of_a_file_is_replaced_not_followed(tm
     assert victim.read_bytes() == other.read_bytes() == b"precious"
     assert [(inside / name).read_bytes() for name in "abc"] == [noise(100), noise(200), noise(300)]
     assert not (inside / "a").is_symlink()
+
+
+async def test_a_planted_link_in_the_place_of_a_file_is_refused_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").symlink_to(victim)
+    for contents in ({"a": noise(100)}, {"a": b"precious"}):
+        with pytest.raises(StorageError, match="is there already"):
+            await Provider(contents).get(tmp_path / "in")
+    assert victim.read_bytes() == b"precious"
 
 
 async def test_a_folder_in_the_place_of_a_file_is_a_clear_error(tmp_path):
@@ -530,7 +557,11 @@ async def test_a_resource_received_before_is_only_hashed_again(tmp_path):
     assert len(provider.requests) == 1
     assert (again.sha256, again.fetched_bytes) == (first.sha256, 0)
     (tmp_path / "part.bin").write_bytes(b"damaged")
-    assert (await provider.get(tmp_path)).fetched_bytes == 9000
+    with pytest.raises(StorageError, match="is there already"):
+        await provider.get(tmp_path)
+    (tmp_path / "part.bin").unlink()
+    again = await provider.get(tmp_path)
+    assert (again.sha256, again.fetched_bytes) == (first.sha256, 0)
 
 
 async def test_a_resource_whose_last_byte_came_before_the_crash_needs_no_request(tmp_path):
