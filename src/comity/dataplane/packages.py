@@ -6,8 +6,11 @@ by name.
 
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
-from typing import Final
+from typing import Final, TypeAlias
+
+import msgspec
 
 from comity.dataplane import attempt as attempts
 from comity.dataplane import fetch, serve, target
@@ -16,6 +19,8 @@ from comity.errors import InvalidInputError, TransientDeliveryError
 from comity.techdata import manifest
 
 MANIFEST_NAME: Final = ".comity-manifest.json"
+RECEIVING_NAME: Final = ".comity-receiving.json"
+Known: TypeAlias = dict[str, set[str]]
 _OK: Final = 200
 _PARTIAL: Final = 206
 
@@ -39,10 +44,10 @@ async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Receiv
         ) from error
     attempt.tally.bytes_total = sum(file.size_bytes for file in files)
     await attempt.where.run(lambda: _check_room(attempt, files))
-    known = await attempt.where.run(lambda: _received_before(attempt.where))
+    known = await attempt.where.run(lambda: _begin(attempt.where, files))
     for file in files:
-        await _receive_file(attempt, file, known.get(file.path, ""))
-    await attempt.where.run(lambda: _keep_manifest(attempt.where, data))
+        await _receive_file(attempt, file, known[file.path])
+    await attempt.where.run(lambda: _end(attempt.where, data))
     received = tuple(ReceivedFile(file.path, file.size_bytes, file.sha256) for file in files)
     return Received(received, sha256, attempt.tally.fetched_bytes, data)
 
@@ -52,42 +57,56 @@ def _check_room(attempt: Attempt, files: tuple[manifest.File, ...]) -> None:
     attempt.check_room(sum(max(0, file.size_bytes - there(file.path)) for file in files))
 
 
-def _keep_manifest(where: target.Target, data: bytes) -> None:
+def _begin(where: target.Target, files: tuple[manifest.File, ...]) -> Known:
+    """Return what earlier attempts and packages may have left at each path, after adding what this one will put there.
+
+    It is on the disk before the first file is, so that after a crash, and a new revision since, ours are still known.
+    """
+    place = where.place(MANIFEST_NAME)
+    try:
+        known = _written_down(place)
+        for file in files:
+            known.setdefault(file.path, set()).add(file.sha256)
+        place.put(RECEIVING_NAME, msgspec.json.encode(known))
+        return known
+    finally:
+        place.close()
+
+
+def _written_down(place: target.Place) -> Known:
+    known: Known = {}
+    with contextlib.suppress(msgspec.MsgspecError):
+        known = msgspec.json.decode(place.get(RECEIVING_NAME, manifest.MAX_BYTES), type=dict[str, set[str]])
+    with contextlib.suppress(InvalidInputError):
+        for file in manifest.decode(place.get(MANIFEST_NAME, manifest.MAX_BYTES)).files:
+            known.setdefault(file.path, set()).add(file.sha256)
+    return known
+
+
+def _end(where: target.Target, data: bytes) -> None:
+    """Keep the manifest: from now on it alone says what was received here."""
     place = where.place(MANIFEST_NAME)
     try:
         place.put(MANIFEST_NAME, data)
+        place.drop(RECEIVING_NAME)
     finally:
         place.close()
 
 
-def _received_before(where: target.Target) -> dict[str, str]:
-    """Return the SHA-256 of each path that an earlier package left in the folder."""
-    place = where.place(MANIFEST_NAME)
-    try:
-        return {
-            file.path: file.sha256
-            for file in manifest.decode(place.get(MANIFEST_NAME, manifest.MAX_BYTES)).files
-        }
-    except InvalidInputError:
-        return {}
-    finally:
-        place.close()
-
-
-async def _receive_file(attempt: Attempt, file: manifest.File, known_sha256: str) -> None:
+async def _receive_file(attempt: Attempt, file: manifest.File, known: set[str]) -> None:
     place = await attempt.where.run(lambda: attempt.where.place(file.path))
     try:
         if await attempt.where.run(lambda: place.digest_of_whole(file.size_bytes)) == file.sha256:
             attempt.tally.add(file.size_bytes, fetched=False)
         else:
-            await attempt.where.run(lambda: place.check_free(known_sha256))
-            await _receive_part(attempt, file, place)
+            await attempt.where.run(lambda: place.check_free(known))
+            await _receive_part(attempt, file, place, known)
     finally:
         place.close()
     attempt.tally.finish_file()
 
 
-async def _receive_part(attempt: Attempt, file: manifest.File, place: target.Place) -> None:
+async def _receive_part(attempt: Attempt, file: manifest.File, place: target.Place, known: set[str]) -> None:
     part = await attempt.where.run(place.open_part)
     try:
         attempt.tally.add(part.size, fetched=False)
@@ -97,6 +116,7 @@ async def _receive_part(attempt: Attempt, file: manifest.File, place: target.Pla
             if part.size < file.size_bytes:
                 await _fetch_rest(attempt, file, part)
             if await attempt.where.run(part.finish) == file.sha256:
+                await attempt.where.run(lambda: place.check_free(known))  # the fetching may have taken hours
                 await attempt.where.run(place.keep)
                 return
             await attempt.start_over(part)

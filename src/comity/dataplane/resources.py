@@ -104,7 +104,7 @@ class Resource:
             await self._attempt.start_over(part)
             return None
         done = msgspec.structs.replace(state, size_bytes=part.size, sha256=sha256, done=True)
-        await where.run(lambda: self._place.check_free(sha256, state.name))
+        await where.run(lambda: self._place.check_free({sha256}, state.name))
         await where.run(lambda: self._place.keep(state.name))
         await where.run(lambda: self._place.put(STATE_NAME, msgspec.json.encode(done)))
         self._attempt.tally.bytes_total = part.size

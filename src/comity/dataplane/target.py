@@ -15,7 +15,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -119,8 +119,8 @@ class Place:
         finally:
             os.close(number)
 
-    def check_free(self, known_sha256: str, name: str | None = None) -> None:
-        """Refuse to replace a file that we did not put there: its SHA-256 must be `known_sha256` (hex).
+    def check_free(self, known: Collection[str], name: str | None = None) -> None:
+        """Refuse to replace a file that we did not put there: its SHA-256 (hex) must be a known one.
 
         Raises:
             StorageError: there is a file of somebody else's, or something that is no file.
@@ -129,7 +129,7 @@ class Place:
             status = os.stat(name or self._name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             return
-        if self.digest_of_whole(status.st_size, name) != known_sha256 or not known_sha256:
+        if self.digest_of_whole(status.st_size, name) not in known:
             raise StorageError(
                 f"{self._shown!r} is there already and was not received here; it is not replaced",
                 hint="move it away, or receive into another folder",
@@ -176,8 +176,12 @@ class Place:
 
     def drop_part(self) -> None:
         """Remove the part, if it is there."""
+        self.drop(part_name(self._name))
+
+    def drop(self, name: str) -> None:
+        """Remove a file beside the part, if it is there."""
         with failures(self._shown), contextlib.suppress(FileNotFoundError):
-            os.unlink(part_name(self._name), dir_fd=self._folder)
+            os.unlink(name, dir_fd=self._folder)
 
     def keep(self, as_name: str | None = None) -> None:
         """Give the part, already synced, its final name, and make that durable."""

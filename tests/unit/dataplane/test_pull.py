@@ -59,6 +59,28 @@ async def test_an_earlier_revision_is_replaced_but_never_what_somebody_else_put_
     assert (tmp_path / "b").read_bytes() == noise(8000, 4)
 
 
+async def test_a_new_revision_goes_on_from_what_an_interrupted_older_one_left(tmp_path):
+    older = Provider({"a": noise(5000), "b": noise(400_000, 2)})
+    older.tamper = lambda path, reply: setattr(reply, "cut_after", 9000) if path.endswith("/b") else None
+    with pytest.raises(TransientDeliveryError):
+        await older.get(tmp_path)
+    assert (tmp_path / "a").read_bytes() == noise(5000)
+    await Provider({"a": noise(5100, 3), "b": noise(400_000, 4)}).get(tmp_path)
+    assert (tmp_path / "a").read_bytes() == noise(5100, 3)
+    assert (tmp_path / "b").read_bytes() == noise(400_000, 4)
+    assert listing(tmp_path) == [".comity-manifest.json", "a", "b"]
+
+
+async def test_what_appears_at_a_files_place_while_it_is_fetched_is_not_replaced(tmp_path):
+    provider = Provider({"a": noise(5000)})
+    provider.tamper = lambda path, _reply: (
+        (tmp_path / "a").write_bytes(b"mine") if path.endswith("/a") else None
+    )
+    with pytest.raises(StorageError, match="is there already"):
+        await provider.get(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"mine"
+
+
 async def test_progress_ends_at_everything_and_never_claims_more(tmp_path):
     seen = []
     provider = Provider({"a": noise(50_000), "b": noise(60_000)})
