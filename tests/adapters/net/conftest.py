@@ -36,6 +36,7 @@ class Server:
 
     async def _serve(self, reader, writer) -> None:
         self.connections += 1
+        writer.transport.set_write_buffer_limits(high=0)  # what is drained is sent: the end is an abort
         self._tasks.add(asyncio.current_task())
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
