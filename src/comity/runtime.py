@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import functools
 import gc
-import hashlib
-import hmac
 import logging
 import os
 import random
@@ -20,8 +18,9 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -30,31 +29,39 @@ from comity import errors
 from comity import settings as configuration
 from comity.api import app, connection
 from comity.api import dataplane as data_api
-from comity.controlplane import trust
+from comity.api import inbox as inbox_api
+from comity.controlplane import events, keyring, repeats, trust, webhooks
+from comity.controlplane.apikeys import Keys
 from comity.controlplane.connector import Connector
 from comity.controlplane.content import Contents
 from comity.controlplane.decide import ByPolicy, Decisions
 from comity.controlplane.outcome import Outcomes
 from comity.controlplane.pulling import Pulling
+from comity.controlplane.pushing import Pushing
+from comity.controlplane.receiving import Receiving
 from comity.controlplane.transfer_moves import Revoked
-from comity.dataplane import flows, tokens
+from comity.dataplane import flows, push, tokens
 from comity.dataplane.pull import Pull
-from comity.db import database, migrate, token_uses
+from comity.db import database, migrate, repeatable, token_uses
 from comity.db.seal import Seal
-from comity.delivery.worker import Worker
+from comity.delivery.webhooks import Webhooks
+from comity.delivery.worker import Post, Worker
 from comity.dsp import terms
 from comity.identity import did
 from comity.net import did as did_net
 from comity.net import dsp as dsp_net
 from comity.net.guard import Guard
 from comity.net.http import HttpClient
+from comity.net.webhook import Receivers
 from comity.settings import Settings
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
+from comity.storage.keys import KeyFiles
 from comity.storage.source import Storage
 
 BACKLOG = 2048
 PURGE_S = 60.0
+DAY_MS = 24 * 3600 * 1000
 TOKEN_KEPT_S = 600
 GRACE_S = 5
 
@@ -73,8 +80,12 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def connector(settings: Settings, *, decisions: Decisions | None = None) -> AsyncIterator[Parts]:
+async def connector(
+    settings: Settings, *, decisions: Decisions | None = None, wrap_post: Callable[[Post], Post] | None = None
+) -> AsyncIterator[Parts]:
     """Run a connector without listeners for as long as the block runs.
+
+    `wrap_post` takes the function that sends a message and returns the one to use in its place.
 
     Raises:
         SettingsError, DatabaseError: it cannot run.
@@ -85,7 +96,8 @@ async def connector(settings: Settings, *, decisions: Decisions | None = None) -
     client = HttpClient(guard, tls_ca_file=settings.ca_file or None)
     try:
         made = _connector(settings, store, guard, client, decisions or ByPolicy())
-        async with _running(settings, made, client) as parts:
+        post = dsp_net.DspClient(client).post
+        async with _running(settings, made, client, wrap_post(post) if wrap_post else post) as parts:
             yield parts
     finally:
         await client.close()
@@ -93,40 +105,55 @@ async def connector(settings: Settings, *, decisions: Decisions | None = None) -
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: Settings, made: Connector, client: HttpClient) -> AsyncIterator[Parts]:
+async def _running(
+    settings: Settings, made: Connector, client: HttpClient, post: Post
+) -> AsyncIterator[Parts]:
     store = made.database
-    worker = Worker(Outcomes(made), dsp_net.DspClient(client).post, now_ms=now_ms, chance=random.random)
+    worker = Worker(Outcomes(made), post, now_ms=now_ms, chance=random.random)
     pulling = Pulling(made, Pull(functools.partial(client.stream, "GET")), chance=random.random)
-    open_flows = flows.Flows()
-    for listener in (worker.notice, pulling.notice, functools.partial(_cut, open_flows)):
+    contents, open_flows, pushes = Contents(made), flows.Flows(), flows.Flows(stall_s=push.ANSWER_S)
+    sender = push.Push(client.stream, _storages(made), pushes)
+    pushing = Pushing(made, contents, sender, chance=random.random)
+    cuts = (functools.partial(_cut, open_flows), functools.partial(_cut, pushes))
+    telling = Webhooks(webhooks.Queue(made), Receivers(client).post, now_ms=now_ms, chance=random.random)
+    told = (worker.notice, pulling.notice, pushing.notice, made.news.notice, telling.notice)
+    for listener in (*told, *cuts):
         store.subscribe(listener)
-    tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(store))]
+    tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(made, settings))]
+    await keyring.keep(made)
     await pulling.resume()
+    await pushing.resume()
+    await telling.resume()
     try:
-        yield Parts(made, *_applications(settings, made, open_flows), worker, open_flows)
+        yield Parts(made, *_applications(settings, made, contents, open_flows), worker, open_flows)
     finally:
         open_flows.cut_all()
+        made.news.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await worker.close()
         await pulling.close()
+        await pushing.close()
+        await telling.close()
 
 
 def _connector(
     settings: Settings, store: database.Database, guard: Guard, client: HttpClient, decisions: Decisions
 ) -> Connector:
     resolver = did_net.Resolver(client, clock_s=time.monotonic, insecure=settings.insecure)
+    keys = KeyFiles(settings.folder / "keys", settings.participant_id, now_ms=now_ms)
     return Connector(
         participant_id=settings.participant_id,
         dsp_address=settings.address + terms.VERSION_PATH,
         data_address=settings.address + "/data",
         database=store,
         seal=Seal(configuration.seal_key(settings)),
-        identity=_identity(settings, store, resolver),
+        identity=_identity(settings, store, resolver, keys),
         peers=dsp_net.DspClient(client),
         resolver=resolver,
         egress=guard,
+        signing_keys=keys,
         files=Files(settings.roots, private=str(settings.folder)),
         back_end=HttpSource(client),
         decisions=decisions,
@@ -137,13 +164,13 @@ def _connector(
 
 
 def _identity(
-    settings: Settings, store: database.Database, resolver: did_net.Resolver
+    settings: Settings, store: database.Database, resolver: did_net.Resolver, keys: KeyFiles
 ) -> trust.Tokens | trust.Unproven:
     if settings.mock_identity:
         return trust.Unproven(settings.participant_id)
     return trust.Tokens(
         settings.participant_id,
-        configuration.signing_key(settings),
+        keys.signing_key,
         resolver=resolver,
         database=store,
         now_s=lambda: int(time.time()),
@@ -151,22 +178,28 @@ def _identity(
     )
 
 
-def _applications(settings: Settings, made: Connector, open_flows: flows.Flows) -> tuple[ASGIApp, ASGIApp]:
-    storages: dict[str, Storage] = {"file": made.files, "http": made.back_end}
-    data = data_api.application(Contents(made).lookup, storages=storages, open_flows=open_flows)
+def _storages(made: Connector) -> dict[str, Storage]:
+    return {"file": made.files, "http": made.back_end}
+
+
+def _applications(
+    settings: Settings, made: Connector, contents: Contents, open_flows: flows.Flows
+) -> tuple[ASGIApp, ASGIApp]:
+    data = data_api.application(contents.lookup, storages=_storages(made), open_flows=open_flows)
+    inbox = inbox_api.application(Receiving(made), open_flows=open_flows)
     document = None
     if settings.participant_id.startswith("did:web:"):
-        key = configuration.signing_key(settings).public_jwk()
-        document = did.document(settings.participant_id, [key], address=settings.address)
-    digest = hashlib.sha256(settings.management_key.encode()).digest()
-
-    def accepts(key: str) -> bool:
-        return hmac.compare_digest(hashlib.sha256(key.encode()).digest(), digest)
-
+        document = functools.partial(_did_document, settings, made.signing_keys)
+    keys = Keys(made.database, settings.management_key, now_ms=now_ms)
+    made.database.subscribe(keys.notice)
     return (
-        app.public(made, data, address=settings.address, did_document=document),
-        app.internal(made, accepts),
+        app.public(made, data, inbox, address=settings.address, did_document=document),
+        app.internal(made, keys.find),
     )
+
+
+def _did_document(settings: Settings, keys: KeyFiles) -> dict[str, Any]:
+    return did.document(settings.participant_id, keys.published(), address=settings.address)
 
 
 def now_ms() -> int:
@@ -189,11 +222,15 @@ def _cut(open_flows: flows.Flows, announced: object) -> None:
             open_flows.cut(event.transfer_id)
 
 
-async def _purge(store: database.Database) -> None:
+async def _purge(made: Connector, settings: Settings) -> None:
+    store = made.database
     while True:
         await asyncio.sleep(PURGE_S)
         with contextlib.suppress(errors.DatabaseError):
             await store.write(lambda tx: token_uses.purge(tx, before_s=int(time.time()) - TOKEN_KEPT_S))
+            await store.write(lambda tx: repeatable.purge(tx, before_ms=now_ms() - repeats.KEPT_MS))
+            await events.purge(made, settings.events_keep_days * DAY_MS)
+        await asyncio.to_thread(made.signing_keys.tidy)
 
 
 def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
@@ -224,7 +261,7 @@ async def _serve(
         servers = [_server(parts.public, settings), _server(parts.internal, None)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, functools.partial(_stop, servers, parts.open_flows))
+            loop.add_signal_handler(number, functools.partial(_stop, servers, parts))
         _announce(settings)
         _tend_memory()
         await asyncio.gather(servers[0].serve([public]), servers[1].serve([own]))
@@ -281,11 +318,12 @@ def _server(application: ASGIApp, settings: Settings | None) -> _Server:
     return _Server(config)
 
 
-def _stop(servers: list[_Server], open_flows: flows.Flows) -> None:
+def _stop(servers: list[_Server], parts: Parts) -> None:
     """Let requests finish, but not streams: they may be long, and their receivers go on where they were cut."""
     for server in servers:
         server.should_exit = True
-    open_flows.cut_all()
+    parts.open_flows.cut_all()
+    parts.connector.news.close()
 
 
 @contextlib.contextmanager

@@ -20,12 +20,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from comity import errors
 from comity.db.seal import KEY_BYTES
-from comity.identity import did, jose
+from comity.identity import did, jose, keyring
+from comity.storage import keys as key_files
 
 FILE = "comity.toml"
 DATABASE = "comity.sqlite"
 RECEIVED = "received"
-KID = "key-1"
+MAX_DAYS = 36_500
 
 TEMPLATE = """\
 # Comity: settings of {name}. Documented in docs/reference/settings.md; restart after a change.
@@ -50,6 +51,10 @@ roots = [{roots}]
 [outgoing]
 # Private networks or hosts that may be connected to, such as "10.1.0.0/16"; all others are refused.
 allow = []
+
+[events]
+# For how many days events are kept for those who read them later.
+keep_days = 30
 
 [development]
 # true allows http and loopback addresses: for one machine, never between two sites.
@@ -76,6 +81,7 @@ class Settings:
     ca_file: str = ""
     insecure: bool = False
     mock_identity: bool = False
+    events_keep_days: int = 30
     management_key: str = field(default="", repr=False)
 
     @property
@@ -178,7 +184,8 @@ def _write(folder: Path, content: bytes) -> None:
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         (folder / "keys").mkdir(mode=0o700, exist_ok=True)
         (folder / RECEIVED).mkdir(exist_ok=True)
-        _put(folder / "keys" / "connector.pem", jose.SigningKey.generate(KID).dump_pem(), mode=0o600)
+        first = jose.SigningKey.generate(keyring.FIRST).dump_pem()
+        _put(folder / "keys" / key_files.FIRST_FILE, first, mode=0o600)
         _put(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode(), mode=0o600)
         _put(folder / "keys" / "management.key", secrets.token_urlsafe(32).encode(), mode=0o600)
         _put(folder / FILE, content, mode=0o644)
@@ -256,6 +263,7 @@ _KEYS: dict[str, dict[str, type]] = {
     "management": {"listen": str},
     "storage": {"roots": list},
     "outgoing": {"allow": list, "ca_file": str},
+    "events": {"keep_days": int},
     "development": {"insecure": bool, "mock_identity": bool},
 }
 
@@ -285,6 +293,7 @@ def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> 
         ca_file=values.get("outgoing", {}).get("ca_file", ""),
         tls_certificate=values["public"].get("tls_certificate", ""),
         tls_key=values["public"].get("tls_key", ""),
+        events_keep_days=values.get("events", {}).get("keep_days", 30),
         management_key=management_key,
         **values.get("development", {}),
     )
@@ -301,7 +310,7 @@ def _is_unicode(text: str) -> bool:
     return not any(0xD800 <= ord(character) <= 0xDFFF for character in text)  # noqa: PLR2004  Unicode
 
 
-_NAMES = {str: "a text", list: "a list of texts", bool: "true or false"}
+_NAMES = {str: "a text", int: "a whole number", list: "a list of texts", bool: "true or false"}
 
 
 def _require(place: Path, values: dict[str, Any], section: str, name: str) -> str:
@@ -325,6 +334,8 @@ def _check(place: Path, settings: Settings) -> None:
         split_listen(value, f"{place}: {name}")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise errors.SettingsError(f"{place}: public.tls_certificate and public.tls_key go together")
+    if not 1 <= settings.events_keep_days <= MAX_DAYS:
+        raise errors.SettingsError(f"{place}: events.keep_days must be 1 to {MAX_DAYS}")
     if not all(Path(root).is_absolute() for root in settings.roots):
         raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
 
@@ -343,19 +354,14 @@ def split_listen(listen: str, name: str) -> tuple[str, int]:
 
 
 def signing_key(settings: Settings) -> jose.SigningKey:
-    """Return the key that signs our tokens.
+    """Return the key that `initialize` made; which one signs after rotations is `storage.keys`.
 
     Raises:
         SettingsError: it cannot be read.
     """
-    pem = _read_key(settings, "connector.pem")
-    try:
-        return jose.SigningKey.load_pem(f"{settings.participant_id}#{KID}", pem)
-    except errors.SettingsError:
-        raise errors.SettingsError(
-            f"{settings.folder / 'keys' / 'connector.pem'} is not a private P-256 key in PEM form",
-            hint="put back the key that partners know from a backup",
-        ) from None
+    return key_files.read(
+        settings.folder / "keys" / key_files.FIRST_FILE, f"{settings.participant_id}#{keyring.FIRST}"
+    )
 
 
 def seal_key(settings: Settings) -> bytes:

@@ -1,8 +1,10 @@
 """What a partner sees of the catalog: one answer for the list, its pages, a dataset by id and a negotiation."""
 
 import base64
+import gzip
 import re
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -214,6 +216,20 @@ async def test_our_own_client_gathers_every_page(pair):
     assert sorted(dataset["@id"] for dataset in found["dataset"]) == [f"asset-{at}" for at in range(5)]
 
 
+async def test_a_filter_travels_with_the_context_that_gives_its_words_a_meaning(site, peer):
+    async def page(peer, request, seen):
+        return web.json_response(wire.message("Catalog", id_="urn:c"))
+
+    peer.script("/catalog/request", page, page)
+    criterion = {"operandLeft": "id", "operator": "=", "operandRight": "a"}
+    await catalog.request(site.connector, peer.did, query={"filterExpression": [criterion]})
+    await catalog.request(site.connector, peer.did)
+    filtered, whole = (each.document for each in peer.of("/catalog/request"))
+    assert filtered["@context"] == [*whole["@context"], "https://w3id.org/edc/dspace/v0.0.1"]
+    assert filtered["filter"] == [{"filterExpression": [criterion]}]
+    assert "filter" not in whole
+
+
 @pytest.mark.parametrize("bound", [{"MAX_CATALOG_BYTES": 5000}, {"MAX_PAGES": 20}])
 async def test_a_catalog_without_end_is_given_up(site, peer, monkeypatch, bound):
     for name, value in bound.items():
@@ -229,3 +245,47 @@ async def test_a_catalog_without_end_is_given_up(site, peer, monkeypatch, bound)
     with pytest.raises(errors.PermanentDeliveryError, match="a catalog of more than"):
         await catalog.request(site.connector, peer.did)
     assert len(peer.of("/catalog/request")) < 50
+
+
+async def raw(peer, site, path, *, accept=None, document=None, **more):
+    """Send a request as `peer` does, and return the answer with its body as it came over the wire."""
+    body = b"" if document is None else wire.encode(document)
+    headers = {"Authorization": "Bearer " + peer.token(site.did, body), "Accept-Encoding": accept or "identity", **more}
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        method = "GET" if document is None else "POST"
+        async with session.request(method, site.dsp + path, data=body or None, headers=headers) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
+async def test_catalog_and_dataset_come_packed_for_who_takes_that(site, peer, monkeypatch):
+    monkeypatch.setattr(catalog, "PAGE_DATASETS", 100)
+    for at in range(10):
+        await site.publish(f"asset-{at}", policy=wire.USE, properties={"dct:description": "a part " * 200})
+    for path, document in (
+        ("/catalog/request", wire.message("CatalogRequestMessage")),
+        ("/catalog/datasets/asset-1", None),
+    ):
+        status, headers, plain = await raw(peer, site, path, document=document)
+        assert (status, "Content-Encoding" in headers, headers["Vary"]) == (200, False, "Accept-Encoding")
+        status, headers, packed = await raw(peer, site, path, document=document, accept="gzip, deflate")
+        assert (status, headers["Content-Encoding"]) == (200, "gzip")
+        assert gzip.decompress(packed) == plain
+        assert len(packed) < len(plain)
+
+
+async def test_our_own_client_takes_a_packed_catalog_and_its_links(pair):
+    for at in range(5):
+        await pair.provider.publish(f"asset-{at}", policy=wire.until("2099-12-31"))
+    found = await catalog.request(pair.consumer.connector, pair.provider.did)
+    assert len(found["dataset"]) == 5
+    asked = [each for each in pair.provider.captured if each.path.endswith("/catalog/request")]
+    assert {each.headers["accept-encoding"] for each in asked} == {"gzip"}
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("path", ["/catalog/request", "/negotiations/request", "/transfers/request"])
+async def test_a_packed_request_is_refused_without_being_unpacked(site, peer, path):
+    body = gzip.compress(wire.encode(wire.message("CatalogRequestMessage")))
+    status, headers, answer = await raw(peer, site, path, document=body, **{"Content-Encoding": "gzip"})
+    assert (status, headers["Accept-Encoding"]) == (415, "identity")
+    assert b"compressed" in answer

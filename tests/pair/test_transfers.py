@@ -220,7 +220,7 @@ class TestAgreements:
         assert (await process.event("FINALIZED")).status == 200
         assert (await transfer(peer, site).request_data("urn:agreement:theirs")).status == 400
 
-    @pytest.mark.parametrize("wrong", ["HttpData-PUSH", "AmazonS3-PULL", "", None, 3])
+    @pytest.mark.parametrize("wrong", ["HttpData-PUSHED", "AmazonS3-PULL", "", None, 3])
     async def test_a_wrong_format_is_refused(self, site, peer, wrong):
         await site.publish()
         _, agreement_id = await finalized(peer, site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from comity.controlplane.decide import ByPolicy
 from comity.db import outbox, partners
 from comity.db.database import Database
 from comity.db.seal import Seal
-from comity.dsp import messages
 from comity.storage.file import Files
 
 US = "did:web:us.example"
@@ -49,7 +49,7 @@ class Peers:
         self.asked.append((url, body))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return messages.encode_document(self.answer)
+        return json.dumps(self.answer).encode()
 
 
 class Egress:
@@ -78,6 +78,7 @@ class Workbench:
                 "identity": Identity(),
                 "peers": self.peers,
                 "resolver": None,
+                "signing_keys": None,
                 "egress": Egress(),
                 "files": Files([str(root)]),
                 "back_end": None,
@@ -106,7 +107,7 @@ class Workbench:
     async def acknowledge(self, process_id: str) -> None:
         """The partner takes our oldest message of a process."""
         row = (await self.outbox(process_id))[0]
-        reply = messages.encode_document({"consumerPid": process_id, "providerPid": "urn:theirs"})
+        reply = json.dumps({"consumerPid": process_id, "providerPid": "urn:theirs"}).encode()
         if row.before is not None:
             reply = b"{}"
         await outcome.Outcomes(self.connector).acknowledged(row, reply, "Bearer token")

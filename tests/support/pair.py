@@ -49,27 +49,17 @@ async def wait_for(check, what: str = "", timeout_s: float = 10.0):
 
 @dataclass
 class Captured:
-    """A request to a protocol endpoint and its answer."""
+    """A request to a protocol endpoint and the status of its answer."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes = b""
     status: int = 0
-    answer: bytes = b""
 
     @property
     def document(self) -> dict[str, Any]:
         return json.loads(self.body)
-
-    @property
-    def reply(self) -> dict[str, Any]:
-        return json.loads(self.answer)
-
-    @property
-    def ours(self) -> bool:
-        """Whether a connector of ours sent it (a scripted peer says who it is)."""
-        return self.headers.get("user-agent") == "comity"
 
 
 class Hold:
@@ -121,8 +111,6 @@ class Wire:
                 await asyncio.sleep(self.site.answer_after_s)
                 if hold is not None and hold.answers:
                     await hold.wait()
-            elif len(seen.answer) < KEPT_BYTES:
-                seen.answer += event.get("body", b"")
             await send(event)
 
         await self.application(scope, listen, speak)

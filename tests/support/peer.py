@@ -78,6 +78,10 @@ class Peer:
         self.received: list[Received] = []
         self.states: dict[str, str] = {}
         self.did_status = 200
+        self.versions: dict[str, Any] = {
+            "": {"protocolVersions": [{"version": "2025-1", "path": BASE, "binding": "HTTPS"}]}
+        }
+        """Path of a root -> what its version endpoint answers, a document or bytes."""
         self._scripts: dict[str, list[Any]] = defaultdict(list)
         self._gone = asyncio.Event()
 
@@ -119,9 +123,8 @@ class Peer:
         if request.path == "/.well-known/did.json":
             document = did.document(self.did, [self.key.public_jwk()], address=self.address)
             return web.json_response(document, status=self.did_status)
-        if request.path == "/.well-known/dspace-version":
-            entry = {"version": "2025-1", "path": BASE, "binding": "HTTPS"}
-            return web.json_response({"protocolVersions": [entry]})
+        if request.path.endswith("/.well-known/dspace-version"):
+            return self._tell_versions(request.path.removesuffix("/.well-known/dspace-version"))
         body = await request.read()
         seen = Received(request.method, request.path, body, request.headers.get("Authorization", ""))
         self.received.append(seen)
@@ -130,6 +133,11 @@ class Peer:
                 answer = answers.pop(0)
                 return await answer(self, request, seen)
         return self.polite(request, seen)
+
+    def _tell_versions(self, root: str) -> web.Response:
+        if root not in self.versions:
+            return web.json_response({}, status=404)
+        return web.Response(body=wire.encode(self.versions[root]), content_type="application/json")
 
     def polite(self, request: web.Request, seen: Received) -> web.Response:
         path = request.path.removeprefix(BASE)

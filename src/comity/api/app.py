@@ -29,16 +29,25 @@ JSON = "application/json"
 
 
 def public(
-    connector: Connector, data: ASGIApp, *, address: str, did_document: dict[str, Any] | None
+    connector: Connector,
+    data: ASGIApp,
+    inbox: ASGIApp,
+    *,
+    address: str,
+    did_document: Callable[[], dict[str, Any]] | None,
 ) -> ASGIApp:
-    """Return the application for partners: protocol, data, DID document; below the path of the public address."""
+    """Return the application for partners: protocol, data, inbox, DID document; below the public address's path."""
     path = urlsplit(address).path.rstrip("/")
-    routes: list[BaseRoute] = [_health(), dsp.version_route(connector)]
+    routes: list[BaseRoute] = [_health(), dsp.version_route(connector), dsp.elsewhere_route()]
     if did_document is not None:
         place = "/did.json" if path else "/.well-known/did.json"
-        routes.append(Route(place, _fixed(did_document), methods=["GET"]))
+        routes.append(Route(place, _fresh(did_document), methods=["GET"]))
     others = _application([Mount(path, routes=routes)] if path else routes)
-    busy = {path + terms.VERSION_PATH: dsp.application(connector), path + "/data": data}
+    busy = {
+        path + terms.VERSION_PATH: dsp.application(connector),
+        path + "/data": data,
+        path + "/inbox": inbox,
+    }
     return _guarded(_Prefixes(busy, others))
 
 
@@ -79,12 +88,12 @@ def _guarded(application: ASGIApp) -> ASGIApp:
     return app
 
 
-def internal(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp:
-    """Return the application for the connector's own people and programs; `accepts` checks an API key.
+def internal(connector: Connector, find_holder: management.FindHolder) -> ASGIApp:
+    """Return the application for the connector's own people and programs; `find_holder` knows the API keys.
 
     The management API answers every path but that of the health check: its problems have one form, also a wrong path.
     """
-    health, others = _application([_health()]), management.application(connector, accepts)
+    health, others = _application([_health()]), management.application(connector, find_holder)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (health if scope["path"] == "/health" else others)(scope, receive, send)
@@ -115,6 +124,17 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
     return Response(msgspec.json.encode(document), status, None, JSON)
+
+
+def _fresh(document: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Serve a document that changes, past every cache on the way: a key that was taken out must not live on in one."""
+
+    async def endpoint(request: Request) -> Response:  # noqa: ARG001  the answer is one for all
+        answer = _json(document())
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return endpoint
 
 
 def _fixed(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:

@@ -34,19 +34,25 @@ class NotJsonError(errors.InvalidInputError):
     code = "not-json"
 
 
+class EncodedError(errors.InvalidInputError):
+    """The body is compressed, or says so."""
+
+    code = "encoded"
+
+
 async def read(request: Request, limit: int) -> bytes:
     """Return the body of a request of at most `limit` bytes.
 
     Raises:
         TooLargeError: it says it is longer, or is.
         TooSlowError: it is not there within 30 s.
-        InvalidInputError: it ended before it was whole, or is compressed.
+        EncodedError: it is compressed.
+        InvalidInputError: it ended before it was whole.
     """
     check_length(request, limit)
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise errors.InvalidInputError(
-            "a compressed body is not taken", hint="send it without Content-Encoding"
-        )
+    encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    if any(each.strip() not in {"", "identity"} for each in encodings):
+        raise EncodedError("a compressed body is not taken", hint="send it without Content-Encoding")
     try:
         async with asyncio.timeout(BODY_S):
             return await _gathered(request, limit)

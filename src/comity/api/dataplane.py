@@ -64,7 +64,7 @@ def application(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        transfer_id, path = _split(scope, prefix)
+        transfer_id, path = parts_of(scope, prefix)
         started = _Started(send)
         try:
             async with open_flows.open(transfer_id) as flow:
@@ -81,7 +81,7 @@ def application(
 
 
 async def _answer(door: _Door, flow: flows.Flow, scope: Scope, path: str) -> serve.Answer:
-    headers = _headers(scope)
+    headers = headers_of(scope)
     token = tokens.read(headers.pop("authorization", None))
     grant = await door.lookup(flow.transfer_id, tokens.digest(token))
     if door.open_flows.crowded(flow.transfer_id):
@@ -169,14 +169,22 @@ def problem(error: ComityError) -> serve.Answer:
     return serve.problem(status, error.code, message or error.message, extra)
 
 
-def _split(scope: Scope, prefix: str) -> tuple[str, str]:
+async def send_whole(reply: serve.Answer, send: Send) -> None:
+    """Send an answer whose body is there already."""
+    started = _Started(send)
+    await started.start(reply)
+    await started.end(reply.body if isinstance(reply.body, bytes) else b"")
+
+
+def parts_of(scope: Scope, prefix: str) -> tuple[str, str]:
+    """Return the transfer id of a path and what follows it."""
     path: str = scope["path"]
     path = path.removeprefix(scope.get("root_path", "")).removeprefix(prefix).removeprefix("/")
     transfer_id, _, rest = path.partition("/")
     return transfer_id, rest
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def headers_of(scope: Scope) -> dict[str, str]:
     """Collect headers by lower-case name; a repeated one becomes a list, as RFC 9110 5.3 says."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

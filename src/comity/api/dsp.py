@@ -7,6 +7,7 @@ ours, and says by its record which role we have. Missing and not yours are one 4
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comity import errors
 from comity.api import body as bodies
+from comity.api import packing
 from comity.controlplane import catalog, negotiation, transfer
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
@@ -36,6 +38,7 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (errors.ConflictError, 503),
     (bodies.TooLargeError, 413),
     (bodies.TooSlowError, 408),
+    (bodies.EncodedError, 415),
     (errors.ComityError, 400),
 )
 """What a partner gets for an error; a lost race (ConflictError) is worth trying again."""
@@ -124,10 +127,18 @@ async def _content(connector: Connector, request: Request) -> bytes:
 
 
 async def _caller(connector: Connector, request: Request, content: bytes) -> Caller:
+    """Return who is asking; one whose message is of an earlier version of the protocol learns that first.
+
+    Whoever speaks another version has another kind of token too, and its operator would look for the fault there.
+    """
     target = request.scope["path"] + "?" + request.scope["query_string"].decode("latin-1")
-    return await connector.identity.caller(
-        request.headers.get("authorization"), request.method, target, content
-    )
+    try:
+        return await connector.identity.caller(
+            request.headers.get("authorization"), request.method, target, content
+        )
+    except errors.IdentityError:
+        codec.refuse_earlier(content)
+        raise
 
 
 def _answer(message: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -191,7 +202,11 @@ def _headers(error: errors.ComityError) -> dict[str, str] | None:
     """Say when to try again, and drop the connection of who would go on sending what is not taken."""
     if isinstance(error, bodies.TooLargeError | bodies.TooSlowError):
         return {"Connection": "close"}
-    return {"Retry-After": "1"} if status_of(error) == 503 else None  # noqa: PLR2004  the status says it
+    if isinstance(error, bodies.EncodedError):
+        return {"Accept-Encoding": "identity", "Connection": "close"}
+    if status_of(error) != 503:  # noqa: PLR2004  the status says it
+        return None
+    return {"Retry-After": str(math.ceil(getattr(error, "retry_after_s", None) or 1))}
 
 
 async def _state(connector: Connector, request: Request, kind: str, pid: str) -> Response:
@@ -213,7 +228,7 @@ async def _catalog(connector: Connector, request: Request, path: str) -> Respons
         if request.method == "GET" and dataset_id != path:
             caller = await _caller(connector, request, b"")
             dataset = await catalog.serve_dataset(connector, caller, dataset_id)
-            return Response(messages.encode_document(dataset), 200, None, JSON)
+            return await packing.answer(request, messages.encode_document(dataset), JSON)
     except errors.ComityError as error:
         return _catalog_error(error)
     return _no_endpoint(405 if path == "/catalog/request" or dataset_id != path else 404)
@@ -223,7 +238,7 @@ async def _catalog_page(connector: Connector, request: Request) -> Response:
     content = await _content(connector, request)
     caller = await _caller(connector, request, content)
     page = await catalog.serve(connector, caller, content, request.query_params.get("page"))
-    response = Response(messages.encode_document(page.document), 200, None, JSON)
+    response = await packing.answer(request, messages.encode_document(page.document), JSON)
     for relation, token in (("next", page.next_token), ("previous", page.previous_token)):
         if token is not None:
             target = f"{connector.dsp_address}/catalog/request" + (f"?page={quote(token)}" if token else "")
@@ -243,3 +258,13 @@ def version_route(connector: Connector) -> Route:
         return Response(messages.encode_document(version.document(connector.participant_id)), 200, None, JSON)
 
     return Route("/.well-known/dspace-version", endpoint, methods=["GET"])
+
+
+def elsewhere_route() -> Route:
+    """Return the route below `/dsp`, where other versions have their endpoints: callers learn which is ours."""
+
+    async def endpoint(request: Request) -> Response:  # noqa: ARG001  the answer is one for all
+        sentence = f"this connector speaks the Dataspace Protocol {terms.VERSION} only, below {terms.VERSION_PATH}"
+        return Response(messages.encode_document({"code": "not-found", "message": sentence}), 404, None, JSON)
+
+    return Route("/dsp/{rest:path}", endpoint, methods=["GET", "POST"])

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from comity import errors
-from comity.api.body import NotJsonError, TooLargeError, TooSlowError
+from comity.api.body import EncodedError, NotJsonError, TooLargeError, TooSlowError
+from comity.controlplane.repeats import KeyReusedError
 
 JSON = "application/json"
 RETRY_S = 2
@@ -36,13 +37,28 @@ class MethodError(errors.NotFoundError):
         super().__init__(f"{method[:20]} is not possible here; there is: {self.allowed}")
 
 
+class RoleError(errors.ComityError):
+    """The API key is a good one, but its role does not suffice."""
+
+    code = "role-too-low"
+
+    def __init__(self, role: str, needed: str) -> None:
+        super().__init__(
+            f"this needs the role {needed}; this API key has the role {role}",
+            hint="ask an admin for another key",
+        )
+
+
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
     (TooSlowError, 408),
     (NotJsonError, 415),
+    (EncodedError, 415),
     (errors.InvalidInputError, 400),
+    (RoleError, 403),
     (MethodError, 405),
     (errors.NotFoundError, 404),
+    (KeyReusedError, 422),
     (errors.ConflictError, 409),
     (errors.RemoteProtocolError, 502),
     (errors.ProtocolError, 409),

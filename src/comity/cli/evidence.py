@@ -37,6 +37,12 @@ KeptHead = Annotated[
         "--head", metavar="HASH", help="A head noted earlier: it must be in the chain, so nothing was cut."
     ),
 ]
+Signatures = Annotated[
+    bool,
+    typer.Option(
+        "--signatures", metavar="", help="Also check the token of every record with the key of its time."
+    ),
+]
 Last = Annotated[int, typer.Option("--last", min=1, max=1000, metavar="N", help="Show the last N records.")]
 
 
@@ -46,6 +52,7 @@ def verify(
     *,
     file: File = None,
     head: KeptHead = "",
+    signatures: Signatures = False,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
@@ -59,28 +66,82 @@ def verify(
             f"--head {head} is no head",
             hint="it is the line head of an earlier check: 64 figures and letters a to f",
         )
-    path = file or here.folder / DATABASE
-    if not path.is_file():
-        raise errors.NotFoundError(
-            f"there is no database file {path}", hint="--data names the data folder, or give the file itself"
-        )
+    path = _database(here, file)
     seen = _Seen(head.lower())
     found = entry.verify(seen.watch(evidence.read_all(path)))
     if head and not seen.met:
         raise entry.BrokenChainError(
             found.size + 1, f"or later is missing: the head {head} is not in the chain"
         )
+    counts = _check_tokens(path) if signatures else None
     if here.as_json:
-        output.document({"file": str(path), "size": found.size, "head": found.hash})
+        document = {"file": str(path), "size": found.size, "head": found.hash}
+        output.document({**document, **({"signatures": counts} if counts else {})})
         return
     output.line(
         f"the evidence holds: {words.count(found.size, 'record')}, each follows from the one before it"
     )
+    if counts:
+        output.line(_said(counts))
     output.line(f"head  {found.hash}")
     if not head:
         output.note(
             "keep the head elsewhere: `comity evidence verify --head HASH` then shows that nothing was cut off"
         )
+
+
+def _database(here: Invocation, file: Path | None) -> Path:
+    path = file or here.folder / DATABASE
+    if not path.is_file():
+        raise errors.NotFoundError(
+            f"there is no database file {path}", hint="--data names the data folder, or give the file itself"
+        )
+    return path
+
+
+def _check_tokens(path: Path) -> dict[str, int]:
+    from comity.db import evidence, public_keys  # noqa: PLC0415  start-up time
+    from comity.evidence import tokens  # noqa: PLC0415
+
+    checked = tokens.Tokens((each.kid, each.jwk) for each in public_keys.read_all(path))
+    for seq, record, _ in evidence.read_all(path):
+        checked.check(seq, json.loads(record))
+    counts = checked.counts
+    return {
+        "held": counts.held,
+        "bound": counts.bound,
+        "withoutKey": counts.without_key,
+        "withoutToken": counts.without_token,
+    }
+
+
+def _said(counts: dict[str, int]) -> str:
+    return (
+        f"signatures hold on {words.count(counts['held'], 'record')}, on {counts['bound']:,} with the body;"
+        f" {counts['withoutToken']:,} have none, the key of {counts['withoutKey']:,} was not kept"
+    )
+
+
+@app.command()
+def keys(ctx: typer.Context, *, file: File = None, _data: Data = None, _json: AsJson = False) -> None:
+    """Show every public key that signed what is in the evidence, ours and partners', also those that are gone."""
+    from comity.db import public_keys  # noqa: PLC0415  start-up time
+    from comity.identity import jose  # noqa: PLC0415
+
+    here = Invocation(ctx)
+    found = public_keys.read_all(_database(here, file))
+    if here.as_json:
+        output.document(
+            [
+                {"participant": each.participant_id, "kid": each.kid, "publicKeyJwk": each.jwk, "seenAt": each.seen_at}
+                for each in found
+            ]
+        )
+        return
+    output.table(
+        ("Key", "Seen first", "Thumbprint"),
+        [(each.kid, words.moment(each.seen_at), jose.thumbprint(each.jwk)) for each in found],
+    )
 
 
 class _Seen:

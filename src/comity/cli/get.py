@@ -106,7 +106,11 @@ def _begin(
     if len(offers) > 1 and not offer:
         story.line("", f"the first of {len(offers)} offers; --offer chooses")
     return here.connector.start_exchange(
-        people.identity(party), str(dataset["@id"]), destination, offer_id=str(chosen.get("@id") or "")
+        people.identity(party),
+        str(dataset["@id"]),
+        destination,
+        offer_id=str(chosen.get("@id") or ""),
+        offer=chosen,
     )
 
 

@@ -12,10 +12,13 @@ import typer
 
 from comity.cli import (
     agreements,
+    apikey,
     catalog,
+    events,
     evidence,
     get,
     groups,
+    identity,
     init,
     negotiations,
     output,
@@ -38,12 +41,15 @@ START, EXCHANGE, LOOK = "To begin", "To exchange", "To look and decide"
 app.command(rich_help_panel=START)(init.init)
 app.command(rich_help_panel=START)(serve.serve)
 app.add_typer(partner.app, name="partner", rich_help_panel=START)
+app.add_typer(apikey.app, name="apikey", rich_help_panel=START)
 app.command(rich_help_panel=EXCHANGE)(publish.publish)
 app.command(rich_help_panel=EXCHANGE)(catalog.catalog)
 app.command(rich_help_panel=EXCHANGE)(get.get)
 app.add_typer(negotiations.app, name="negotiations", rich_help_panel=LOOK)
 app.add_typer(agreements.app, name="agreements", rich_help_panel=LOOK)
 app.add_typer(transfers.app, name="transfers", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(events.events)
+app.add_typer(identity.app, name="identity", rich_help_panel=LOOK)
 app.add_typer(evidence.app, name="evidence", rich_help_panel=LOOK)
 
 

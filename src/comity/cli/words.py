@@ -86,7 +86,7 @@ def datasets(catalog: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def title(described: Mapping[str, Any]) -> str:
     """Return the title of a dataset or asset, or its name, or nothing."""
-    for name in ("dct:title", "title", "dcterms:title", "http://purl.org/dc/terms/title", "name"):
+    for name in ("dct:title", "title", "dcterms:title", "http://purl.org/dc/terms/title", "name", "edc:name"):
         value = described.get(name)
         value = value.get("@value") if isinstance(value, Mapping) else value
         if isinstance(value, str) and value:

@@ -6,10 +6,11 @@ the environment, no repeats. What a document holds is the API's business (`/mana
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -86,6 +87,29 @@ class Connector:
         finally:
             connection.close()
 
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, headers: dict[str, str], *, timeout_s: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a GET below `/management/v3/` and hand over the answer while it comes; `timeout_s` limits each wait.
+
+        Raises:
+            UnreachableError: nobody answers there, or the connection broke.
+            ComityError: what the connector answered.
+        """
+        connection = self._connection(timeout_s)
+        sent = {"X-Api-Key": self._api_key, **headers}
+        try:
+            connection.request("GET", f"{self._parts.path.rstrip('/')}/management/v3/{path}", None, sent)
+            response = connection.getresponse()
+            if response.status >= _REDIRECT:
+                raise problems.read(response.status, response.read(), address=self.address)
+            yield response
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        finally:
+            connection.close()
+
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         host = self._parts.hostname or ""
         if self._parts.scheme == "https":
@@ -119,6 +143,24 @@ class Connector:
         """Take a participant off the list."""
         self.request("DELETE", f"partners/{_segment(participant_id)}")
 
+    # API keys
+
+    def api_keys(self) -> list[Document]:
+        """Return every API key but that of the data folder."""
+        listed: list[Document] = self.request("GET", "apikeys")
+        return listed
+
+    def add_api_key(self, name: str, role: str, *, expires_at: int | None = None) -> Document:
+        """Make an API key (viewer, operator, admin), for good or until `expires_at` (ms); `key` is in the answer."""
+        made: Document = self.request(
+            "POST", "apikeys", {"name": name, "role": role, "expiresAt": expires_at}
+        )
+        return made
+
+    def remove_api_key(self, name: str) -> None:
+        """Remove an API key."""
+        self.request("DELETE", f"apikeys/{_segment(name)}")
+
     # Offering and finding
 
     def publish(self, folder: str, *, timeout_s: float, **said: Any) -> Document:
@@ -142,11 +184,25 @@ class Connector:
     # Getting
 
     def start_exchange(
-        self, counterparty_id: str, asset_id: str, destination: str, *, offer_id: str = ""
+        self,
+        counterparty_id: str,
+        asset_id: str,
+        destination: str,
+        *,
+        offer_id: str = "",
+        offer: Document | None = None,
     ) -> Document:
-        """Have the connector get an asset into a folder, an absolute path; one that does so already is returned."""
-        body = {"counterPartyId": counterparty_id, "assetId": asset_id, "destination": destination}
+        """Have the connector get an asset into a folder, an absolute path; one that does so already is returned.
+
+        `offer` is the one that was shown: it is taken by its terms where the partner has given it another id.
+        """
+        body: Document = {
+            "counterPartyId": counterparty_id,
+            "assetId": asset_id,
+            "destination": destination,
+        }
         body |= {"offerId": offer_id} if offer_id else {}
+        body |= {"policy": offer} if offer else {}
         started: Document = self.request("POST", "exchanges", body, timeout_s=PARTNER_TIMEOUT_S)
         return started
 
@@ -193,6 +249,32 @@ class Connector:
     def move(self, noun: str, process_id: str, move: str, *, reason: str = "") -> None:
         """Make a person's move: accept, agree, verify, finalize, terminate; suspend, resume, complete."""
         self.request("POST", f"{noun}/{_segment(process_id)}/{move}", {"reason": reason} if reason else {})
+
+    # Events
+
+    def events(self, *, after: int, limit: int, process_id: str = "", types: Sequence[str] = ()) -> Document:
+        """Return events after a place, the oldest first, with what to ask for next; see `client.events` to follow."""
+        wanted = {"after": after, "limit": limit, "processId": process_id, "types": ",".join(types)}
+        asked = urlencode({name: value for name, value in wanted.items() if value != ""})
+        found: Document = self.request("GET", f"events?{asked}")
+        return found
+
+    # Identity
+
+    def identity(self) -> Document:
+        """Return who the connector is, and every key that proves or proved it."""
+        found: Document = self.request("GET", "identity")
+        return found
+
+    def rotate_key(self, *, lead_s: int, grace_s: int) -> Document:
+        """Have a new signing key published; it signs after `lead_s`, the old one stays `grace_s` longer."""
+        body = {"leadSeconds": lead_s, "graceSeconds": grace_s}
+        found: Document = self.request("POST", "identity/rotate", body)
+        return found
+
+    def retire_key(self, kid: str) -> None:
+        """Take a key out of the DID document at once."""
+        self.request("DELETE", f"identity/{_segment(kid)}")
 
     # Evidence
 

@@ -11,14 +11,15 @@ from hashlib import sha256
 from msgspec import Struct
 
 from comity import errors
-from comity.db import partners, token_uses
+from comity.db import partners, public_keys, token_uses
 from comity.db.database import Transaction
 
 
 class Caller(Struct, frozen=True, kw_only=True):
     """An authenticated participant and the request that its token was used for.
 
-    `request` is the digest of method, path and body; `jti` is empty for an identity without tokens (test mode).
+    `request` is the digest of method, path and body; `jti` is empty for an identity without tokens (test mode); `key`
+    is the key that proved it, where the store does not have it yet.
     """
 
     participant_id: str
@@ -26,6 +27,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     jti: str
     expires_at_s: int
     request: bytes
+    key: public_keys.PublicKey | None = None
 
 
 def request_digest(method: str, path: str, body: bytes) -> bytes:
@@ -48,6 +50,8 @@ async def use(tx: Transaction, caller: Caller) -> partners.Partner:
     partner = await partners.find(tx, caller.participant_id)
     if partner is None:
         raise unknown_partner(caller.participant_id)
+    if caller.key is not None:
+        await public_keys.keep(tx, caller.key)
     tx.announce(partners.Heard(partner.id))
     return partner
 

@@ -23,7 +23,7 @@ from comity.controlplane.process import sha256_hex
 from comity.db import evidence, offers, partners
 from comity.db.database import Transaction
 from comity.db.offers import Asset
-from comity.dsp import binding, catalog, codec, messages
+from comity.dsp import binding, catalog, codec, messages, terms
 from comity.evidence.entry import Entry
 from comity.management import query
 
@@ -244,7 +244,9 @@ async def request(
     """
     partner = await find_partner(connector, counterparty_id)
     message = messages.CatalogRequestMessage(
-        context=messages.CONTEXT, id=connector.new_id(), filter=[query] if query else None
+        context=[*messages.CONTEXT, terms.EDC_CONTEXT] if query else messages.CONTEXT,
+        id=connector.new_id(),
+        filter=[query] if query else None,
     )
     body = messages.encode(message)
     url: str | None = binding.join(address or partner.address, "/catalog/request")

@@ -6,22 +6,28 @@ Everything in it is a value or a protocol, so that tests hand over what they lik
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.decide import Decisions
-from comity.db.database import Database
+from comity.controlplane.news import News
+from comity.db.database import Store
 from comity.db.seal import Seal
+from comity.dsp.version import Entry
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
+from comity.storage.keys import KeyFiles
 
 
 class Identity(Protocol):
     """Proves who we are to a partner, and who a partner is; see `trust`."""
 
-    def authorization(self, audience: str, body: bytes) -> str:
-        """Return the value of the Authorization header for a request with `body` to the participant `audience`."""
+    def authorization(self, audience: str, body: bytes, *, token: str | None = None) -> str:
+        """Return the value of the Authorization header for a request with `body` to the participant `audience`.
+
+        `token` is another one that it is to speak for: the data token that is to be replaced.
+        """
 
     async def admit(self, authorization: str | None) -> None:
         """Raise IdentityError unless the header is a partner's, before the body that it may be bound to is read."""
@@ -39,8 +45,14 @@ class Peers(Protocol):
     async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
         """Return the body of a 2xx answer and the address of the next page, if any."""
 
+    async def post_form(self, url: str, body: bytes, authorization: str) -> bytes:
+        """Send a form (`application/x-www-form-urlencoded`) and return the body of a 2xx answer."""
+
     async def version(self, root: str) -> str:
         """Return the path, below `root`, of the version that both sides speak."""
+
+    async def versions(self, root: str) -> list[Entry]:
+        """Return the versions that the connector at `root` says it speaks."""
 
 
 class Resolver(Protocol):
@@ -70,15 +82,22 @@ class Connector:
     participant_id: str
     dsp_address: str
     data_address: str
-    database: Database
+    database: Store
     seal: Seal
     identity: Identity
     peers: Peers
     resolver: Resolver
     egress: Egress
+    signing_keys: KeyFiles
     files: Files
     back_end: HttpSource
     decisions: Decisions
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_token: Callable[[], str]
+    news: News = field(default_factory=News)
+
+    @property
+    def inbox_address(self) -> str:
+        """The address below which pushes to us are received."""
+        return self.data_address.removesuffix("/data") + "/inbox"

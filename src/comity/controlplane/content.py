@@ -13,14 +13,15 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import transfer_moves
+from comity.controlplane import process, secrets, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.dataplane import serve
 from comity.db import offers, transfers
-from comity.db.database import Transaction
+from comity.db.database import Transaction, Unit
 from comity.db.offers import Asset
 from comity.dsp import terms
 from comity.dsp.transfer import Transfer
+from comity.management import offers as forms
 from comity.odrl import model
 from comity.storage.source import Source
 
@@ -67,7 +68,31 @@ class Contents:
 
         _, asset = await self._connector.database.read(unit)
         return serve.Grant(
-            transfer_id, await self._content(asset), lambda: self._still_allowed(transfer_id, token_digest)
+            transfer_id,
+            await self._content(asset),
+            lambda: self._holds(lambda tx: self._check(tx, transfer_id, token_digest)),
+        )
+
+    async def to_push(self, transfer_id: str) -> serve.Grant:
+        """Return the right to push a transfer's data to its consumer now.
+
+        Raises:
+            PolicyError: the agreement does not allow it now, or the transfer does not run.
+            NotFoundError: the asset is gone.
+        """
+
+        async def unit(tx: Transaction) -> Asset:
+            record = await self._check_push(tx, transfer_id)
+            asset = await offers.find(tx, Asset, record.asset_id)
+            if asset is None:
+                raise errors.NotFoundError("the data is not there any more")
+            return asset
+
+        asset = await self._connector.database.read(unit)
+        return serve.Grant(
+            transfer_id,
+            await self._content(asset),
+            lambda: self._holds(lambda tx: self._check_push(tx, transfer_id)),
         )
 
     async def _check(self, tx: Transaction, transfer_id: str, token_digest: bytes) -> Transfer:
@@ -75,14 +100,25 @@ class Contents:
         held = record.token_sha256 if record is not None and record.role == terms.PROVIDER else None
         if record is None or held is None or not hmac.compare_digest(held, token_digest):
             raise errors.IdentityError("this token opens nothing here (any more)", step="token")
+        return await self._check_use(tx, record)
+
+    async def _check_push(self, tx: Transaction, transfer_id: str) -> Transfer:
+        record = await transfers.load(tx, transfer_id)
+        ending = await process.intent(tx, transfer_id)
+        running = record.state == terms.STARTED and (ending is None or ending.leads_to == terms.STARTED)
+        if record.role != terms.PROVIDER or not running:
+            raise errors.PolicyError("the transfer does not run (any more)")
+        return await self._check_use(tx, record)
+
+    async def _check_use(self, tx: Transaction, record: Transfer) -> Transfer:
         allowed, reasons = await transfer_moves.may_use(self._connector, tx, record)
         if not allowed:
             raise errors.PolicyError("the agreement does not allow it now", reasons=reasons)
         return record
 
-    async def _still_allowed(self, transfer_id: str, token_digest: bytes) -> bool:
+    async def _holds(self, check: Unit[Transfer]) -> bool:
         try:
-            await self._connector.database.read(lambda tx: self._check(tx, transfer_id, token_digest))
+            await self._connector.database.read(check)
         except errors.ComityError:
             return False
         return True
@@ -138,7 +174,28 @@ async def publish_address(connector: Connector, address: dict[str, Any]) -> Sour
     url = address["baseUrl"]
     if isinstance(path, str) and path:
         url = f"{url.rstrip('/')}/{path.lstrip('/')}"
-    return await connector.back_end.publish(url, name=str(address.get("name") or ""))
+    credentials = await _credentials(connector, address)
+    return await connector.back_end.publish(
+        url, name=str(address.get("name") or ""), credentials=credentials
+    )
+
+
+async def _credentials(connector: Connector, address: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the header that a back end asks for, its value as it is today where the address names a secret."""
+    name = address.get(forms.AUTH_KEY)
+    if name is None:
+        return ()
+    secret = address.get(forms.SECRET_NAME)
+    if secret is None:
+        return ((name, address[forms.AUTH_CODE]),)
+    value = await connector.database.read(lambda tx: secrets.find_value(connector, tx, secret))
+    if value is None:
+        raise errors.StorageError(
+            f"the data address names the secret {secret!r}, and there is none", hint="create it with POST secrets"
+        )
+    if not forms.is_header_text(value):
+        raise errors.StorageError(f"the secret {secret!r} cannot be sent as a header: it is not visible ASCII")
+    return ((name, value),)
 
 
 def check_policy(policy: dict[str, Any], *, path: str = "$.policy") -> None:

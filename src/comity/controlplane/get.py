@@ -13,11 +13,12 @@ import msgspec
 from comity import errors
 from comity.controlplane import catalog, negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import agreements, exchanges, negotiations, partners, pulls, transfers
+from comity.db import agreements, exchanges, negotiations, partners, pulls, retirements, transfers
 from comity.db.database import Transaction
 from comity.db.exchanges import Exchange
-from comity.dsp import negotiation, terms
-from comity.management import policy
+from comity.dsp import catalog as catalog_forms
+from comity.dsp import negotiation, spelling, terms, transfer
+from comity.management import policy, query
 from comity.odrl import compare
 
 Document = dict[str, Any]
@@ -32,13 +33,22 @@ CATALOG, NEGOTIATING, REQUESTING, PULLING, COMPLETED, FAILED = (
 
 
 async def start(
-    connector: Connector, counterparty_id: str, asset_id: str, destination: str, *, offer_id: str = ""
+    connector: Connector,
+    counterparty_id: str,
+    asset_id: str,
+    destination: str,
+    *,
+    offer_id: str = "",
+    shown: Document | None = None,
 ) -> Exchange:
     """Begin to get a partner's asset into the folder `destination`, or return the exchange that does so already.
+
+    `shown` is the offer as a person saw it: EDC gives an offer another id each time, then its terms tell which it is.
 
     Raises:
         NotFoundError: no such partner, dataset or offer.
         StorageError: the folder is not one that may be written.
+        InvalidInputError: the partner offers the data by push only, and there is no folder.
         DeliveryError: the partner cannot be reached or refuses.
     """
     if destination:
@@ -49,7 +59,8 @@ async def start(
     if going_on is not None:
         return going_on
     dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
-    offer = _choose(dataset, asset_id, offer_id)
+    offer = _choose(dataset, asset_id, offer_id, shown)
+    data_format = _choose_format(dataset, asset_id, destination)
     manifest_sha256 = dataset.get("comity:manifestSha256")
     return await connector.database.write(
         lambda tx: _begin(
@@ -58,14 +69,32 @@ async def start(
             (counterparty_id, asset_id, destination),
             offer,
             manifest_sha256 if isinstance(manifest_sha256, str) else "",
+            data_format,
         )
     )
 
 
-def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
-    listed = dataset.get("hasPolicy") or dataset.get("odrl:hasPolicy") or []
-    listed = listed if isinstance(listed, list) else [listed]
-    usable = [each for each in listed if isinstance(each, dict) and offer_id in {"", each.get("@id")}]
+def _choose_format(dataset: Document, asset_id: str, destination: str) -> str:
+    """Return how to get the data: by pull where the provider offers it or says nothing, else by push."""
+    offered = catalog_forms.formats(dataset)
+    if transfer.PUSH not in offered or transfer.PULL in offered:
+        return transfer.PULL
+    if not destination:
+        raise errors.InvalidInputError(
+            f"the partner only pushes {asset_id}: name a folder that takes it", path="$.destination"
+        )
+    return transfer.PUSH
+
+
+def _choose(dataset: Document, asset_id: str, offer_id: str, shown: Document | None) -> Document:
+    try:
+        found = catalog_forms.listed(dataset, "hasPolicy", "odrl:hasPolicy")
+    except errors.InvalidInputError as error:
+        raise _unreadable(asset_id, error) from None
+    listed = [each for each in found if isinstance(each, dict)]
+    usable = [each for each in listed if offer_id in {"", each.get("@id")}]
+    if not usable and shown is not None:
+        usable = [each for each in listed if _has_terms_of(each, shown)]
     if not usable:
         what = f"no offer {offer_id}" if offer_id else "no offer"
         raise errors.NotFoundError(f"the partner has {what} for {asset_id}")
@@ -74,14 +103,31 @@ def _choose(dataset: Document, asset_id: str, offer_id: str) -> Document:
         offer = negotiation.message_offer(chosen.terms, offer_id=chosen.id, target=asset_id)
         negotiation.check_offer(offer)
     except errors.InvalidInputError as error:
-        raise errors.PermanentDeliveryError(
-            f"the partner's offer for {asset_id} cannot be read: {error.message}"
-        ) from None
-    return offer
+        raise _unreadable(asset_id, error) from None
+    context = [*spelling.further(dataset.get("@context")), *spelling.further(usable[0].get("@context"))]
+    return spelling.within(offer, context)
+
+
+def _unreadable(asset_id: str, error: errors.InvalidInputError) -> errors.PermanentDeliveryError:
+    return errors.PermanentDeliveryError(
+        f"the partner's offer for {asset_id} cannot be read: {error.message}"
+    )
+
+
+def _has_terms_of(offer: Document, shown: Document) -> bool:
+    try:
+        return compare.same(offer, shown)
+    except errors.InvalidInputError:
+        return False
 
 
 async def _begin(
-    connector: Connector, tx: Transaction, wanted: tuple[str, str, str], offer: Document, manifest_sha256: str
+    connector: Connector,
+    tx: Transaction,
+    wanted: tuple[str, str, str],
+    offer: Document,
+    manifest_sha256: str,
+    data_format: str,
 ) -> Exchange:
     counterparty_id, asset_id, destination = wanted
     going_on = await _find_open(tx, *wanted)  # another request may have begun it while the catalog was asked
@@ -94,6 +140,7 @@ async def _begin(
         asset_id=asset_id,
         destination=destination,
         manifest_sha256=manifest_sha256,
+        format=data_format,
         created_at=connector.now_ms(),
     )
     agreement = await _find_agreement(tx, counterparty_id, asset_id, offer)
@@ -106,13 +153,27 @@ async def _begin(
     return exchange
 
 
+async def follow(connector: Connector, tx: Transaction, record: negotiation.Negotiation) -> None:
+    """Let the transfer of what is negotiated begin by itself; its data is for whoever asks for the address."""
+    exchange = Exchange(
+        id=connector.new_id(),
+        counterparty_id=record.counterparty_id,
+        asset_id=record.asset_id,
+        destination="",
+        negotiation_id=record.id,
+        created_at=record.created_at,
+    )
+    await exchanges.save(tx, exchange)
+
+
 async def _find_agreement(
     tx: Transaction, counterparty_id: str, asset_id: str, offer: Document
 ) -> negotiation.Agreement | None:
-    """Return an agreement with the terms of today's offer under which no transfer was ended by either side."""
+    """Return an agreement with the terms of today's offer under which nothing was ended by either side."""
     for each in await agreements.find_by_asset(tx, counterparty_id, asset_id):
         states = {handed.state for handed in await transfers.find_by_agreement(tx, each.id)}
-        if compare.same(each.document, offer) and terms.TERMINATED not in states:
+        usable = terms.TERMINATED not in states and await retirements.find(tx, each.negotiation_id) is None
+        if usable and compare.same(each.document, offer):
             return each
     return None
 
@@ -120,15 +181,9 @@ async def _find_agreement(
 async def _find_open(
     tx: Transaction, counterparty_id: str, asset_id: str, destination: str
 ) -> Exchange | None:
-    for each in reversed(await exchanges.find_all(tx)):
-        if (each.counterparty_id, each.asset_id, each.destination) == (
-            counterparty_id,
-            asset_id,
-            destination,
-        ):
-            stage = (await _status(tx, each))["stage"]
-            return each if stage not in {COMPLETED, FAILED} else None
-    return None
+    newest = await exchanges.find_newest(tx, counterparty_id, asset_id, destination)
+    ended = newest is None or (await _status(tx, newest))["stage"] in {COMPLETED, FAILED}
+    return None if ended else newest
 
 
 async def status(connector: Connector, exchange_id: str) -> Document:
@@ -144,11 +199,11 @@ async def status(connector: Connector, exchange_id: str) -> Document:
     return await connector.database.read(unit)
 
 
-async def find_all(connector: Connector) -> list[Document]:
-    """Return how far every exchange has come, oldest first."""
+async def find(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return how far the exchanges have come that a query, with its fields as documents have them, asks for."""
 
     async def unit(tx: Transaction) -> list[Document]:
-        return [await _status(tx, each) for each in await exchanges.find_all(tx)]
+        return await exchanges.find_page(tx, spec, lambda each: _status(tx, each))
 
     return await connector.database.read(unit)
 

@@ -18,7 +18,7 @@ from comity.controlplane.process import Incoming
 from comity.db import agreements, negotiations
 from comity.db import partners as partner_rows
 from comity.db.database import Transaction
-from comity.dsp import binding, machine, messages, negotiation, terms
+from comity.dsp import binding, machine, messages, negotiation, spelling, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.process import Step
 
@@ -64,17 +64,23 @@ async def _receive_first(
     message = incoming.message
     role: str
     if isinstance(message, messages.ContractRequestMessage):
-        role, their_pid = terms.PROVIDER, message.consumer_pid
+        role, their_pid, our_pid = terms.PROVIDER, message.consumer_pid, message.provider_pid
     elif isinstance(message, messages.ContractOfferMessage):
-        role, their_pid = terms.CONSUMER, message.provider_pid
+        role, their_pid, our_pid = terms.CONSUMER, message.provider_pid, message.consumer_pid
     else:
         raise errors.RemoteProtocolError(f"{incoming.key} cannot begin a negotiation")
+    if our_pid is not None:
+        raise errors.RemoteProtocolError(
+            f"a message that begins a negotiation cannot name our pid {our_pid[:200]};"
+            " one for that negotiation goes below /negotiations/{pid}"
+        )
     known = await negotiations.find_by_party(tx, partner.id, role, their_pid)
     repeat = await process.take_first(tx, incoming, known)
     if known is not None and repeat is not None:
         return negotiation.answer(known, repeat)
+    offer = spelling.within(message.offer, message.context)
     record = negotiation_moves.new_record(
-        connector, partner, role, message.offer, their_pid, callback(connector, message.callback_address)
+        connector, partner, role, offer, their_pid, callback(connector, message.callback_address)
     )
     named = None
     if role == terms.PROVIDER:
@@ -82,7 +88,7 @@ async def _receive_first(
     step = Step(None, machine.apply(incoming.kind, None, incoming.key, terms.other(role)))
     digest = incoming.digest()
     record = process.stepped(record, step.after, now_ms=record.created_at, digest=digest)
-    await negotiations.insert(tx, record)
+    record = await negotiations.insert(tx, record)
     await process.record_received(connector, tx, incoming, record, step, digest=digest)
     await negotiation_moves.advance(connector, tx, record, partner, named)
     return negotiation.answer(record, step.after)
@@ -162,9 +168,11 @@ async def _effects(
         negotiation.check_offer(message.offer)
         if message.offer["target"] != record.asset_id:
             raise errors.RemoteProtocolError(f"the target must stay {record.asset_id}")
-        return {"offer": message.offer, "offered_by": terms.other(record.role)}
+        offer = spelling.within(message.offer, message.context)
+        return {"offer": offer, "offered_by": terms.other(record.role)}
     if isinstance(message, messages.ContractAgreementMessage):
-        agreement = await _take_agreement(connector, tx, record, message.agreement, incoming.sha256)
+        document = spelling.within(message.agreement, message.context)
+        agreement = await _take_agreement(connector, tx, record, document, incoming.sha256)
         return {"agreement_id": agreement.id}
     if isinstance(message, messages.ContractNegotiationTerminationMessage):
         return {"error": said(message.reason, message.code) or "ended by the partner without a reason"}

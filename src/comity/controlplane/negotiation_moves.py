@@ -159,7 +159,7 @@ async def _make(
         )
     if move.kind == decide.TERMINATE and not record.error:
         record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
-    message = _message(connector, record, move)
+    message = _message(connector, record, move, standing)
     path = negotiation.path(record, messages.event_key(message))
     await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path, after_s=move.after_s)
     if isinstance(message, messages.ContractAgreementMessage):
@@ -194,10 +194,13 @@ async def _put_on_table(
     return await negotiations.save(tx, changed)
 
 
-def _message(connector: Connector, record: Negotiation, move: decide.Move) -> messages.Message:
+def _message(
+    connector: Connector, record: Negotiation, move: decide.Move, standing: decide.Standing | None
+) -> messages.Message:
     message_id = connector.new_id()
     if move.kind == decide.AGREE:
-        return _agreement_message(connector, record, message_id)
+        own = record.offer if record.offered_by == record.role else standing.policy if standing else {}
+        return _agreement_message(connector, record, own, message_id)
     if move.kind in EVENTS:
         return negotiation.event_message(record, EVENTS[move.kind], message_id=message_id)
     if move.kind in OPENINGS:
@@ -210,9 +213,17 @@ def _message(connector: Connector, record: Negotiation, move: decide.Move) -> me
     raise errors.LocalProtocolError(f"a negotiation has no move {move.kind!r}")
 
 
-def _agreement_message(connector: Connector, record: Negotiation, message_id: str) -> messages.Message:
+def _agreement_message(
+    connector: Connector, record: Negotiation, own: Document, message_id: str
+) -> messages.Message:
+    """Return the agreement to the last offer; `own` is what we said ourselves, of which all may be repeated."""
     # in the protocol's names and form, whatever spelling the offer has: `odrl:prohibition` is agreed as well
-    offer = {**policies.read_offer({"policy": record.offer}).terms, "target": record.asset_id}
+    said = policies.read_offer({"policy": record.offer}).terms
+    offer = negotiation.message_offer(
+        {**negotiation.repeated(said, own), "@context": record.offer.get("@context")},
+        offer_id=record.offer["@id"],
+        target=record.asset_id,
+    )
     document = negotiation.agreement_document(
         offer,
         agreement_id=connector.new_id(),
@@ -246,7 +257,7 @@ async def request(
 ) -> Negotiation:
     """Begin a negotiation as consumer: ask for `offer` at the partner's DSP `address`."""
     record = new_record(connector, partner, terms.CONSUMER, offer, None, address)
-    await negotiations.insert(tx, record)
+    record = await negotiations.insert(tx, record)
     message = negotiation.request_message(
         record, callback_address=connector.dsp_address, message_id=connector.new_id()
     )
@@ -260,7 +271,7 @@ async def offer(
 ) -> Negotiation:
     """Begin a negotiation as provider: offer something to a consumer at its DSP `address`."""
     record = new_record(connector, partner, terms.PROVIDER, offered, None, address)
-    await negotiations.insert(tx, record)
+    record = await negotiations.insert(tx, record)
     message = negotiation.offer_message(
         record, callback_address=connector.dsp_address, message_id=connector.new_id()
     )

@@ -122,8 +122,14 @@ class Offerings:
         return Offering(
             catalog.format_offer_id(catalog.OfferId(definition.id, asset.id, digest)),
             asset,
-            model.terms(parse(policy)),
+            _said(policy),
         )
+
+
+def _said(policy: Document) -> Document:
+    """Return what an offer under a policy says: its terms, and what describes them."""
+    parsed = parse(policy)
+    return {**model.terms(parsed), **parsed.extra}
 
 
 def _named_asset(definition: ContractDefinition) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import content, offering
+from comity.controlplane import content, offered, offering
 from comity.controlplane.connector import Connector
 from comity.db import offers
 from comity.db.database import Transaction
@@ -20,6 +20,8 @@ from comity.management import offers as forms
 from comity.management import query
 
 Document = dict[str, Any]
+ASSET_WORDS = {"id": "@id", "@id": "@id", "createdAt": "createdAt"}
+"""Fields of assets that are columns, in the spelling of those."""
 
 
 async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
@@ -33,7 +35,7 @@ async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
     if await connector.database.read(lambda tx: offers.find(tx, Asset, name)):
         raise errors.ConflictError(f"asset {name} exists already")  # before a large file is hashed
     made = await _made(connector, name, form)
-    await connector.database.write(lambda tx: offers.insert(tx, made))
+    await connector.database.write(lambda tx: offered.insert(connector, tx, made))
     return made
 
 
@@ -51,18 +53,18 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     address = _address(connector, stored)
     same = form.data_address in (None, address, forms.show_address(address))
     if form.data_address is None or (same and address.get("type") != "File"):
-        await connector.database.write(lambda tx: _describe_anew(tx, form))
+        await connector.database.write(lambda tx: _describe_anew(connector, tx, form))
         return
     changed = await _made(connector, stored.id, form)
-    await connector.database.write(lambda tx: offers.save(tx, changed))
+    await connector.database.write(lambda tx: offered.save(connector, tx, changed))
 
 
-async def _describe_anew(tx: Transaction, form: forms.AssetForm) -> None:
+async def _describe_anew(connector: Connector, tx: Transaction, form: forms.AssetForm) -> None:
     stored = await offers.load(tx, Asset, form.id)
     changed = msgspec.structs.replace(
         stored, properties=form.properties, private_properties=form.private_properties
     )
-    await offers.save(tx, changed)
+    await offered.save(connector, tx, changed)
 
 
 async def _made(connector: Connector, name: str, form: forms.AssetForm) -> Asset:
@@ -108,7 +110,7 @@ async def create_policy(connector: Connector, form: forms.PolicyForm) -> PolicyD
         ConflictError: the id is taken.
     """
     new = _policy(connector, form)
-    await connector.database.write(lambda tx: offers.insert(tx, new))
+    await connector.database.write(lambda tx: offered.insert(connector, tx, new))
     return new
 
 
@@ -119,7 +121,7 @@ async def change_policy(connector: Connector, form: forms.PolicyForm) -> None:
         NotFoundError: there is none with this id.
     """
     changed = _policy(connector, form)
-    await connector.database.write(lambda tx: offers.save(tx, changed))
+    await connector.database.write(lambda tx: offered.save(connector, tx, changed))
 
 
 def _policy(connector: Connector, form: forms.PolicyForm) -> PolicyDefinition:
@@ -139,7 +141,7 @@ async def create_contract(connector: Connector, form: forms.ContractForm) -> Con
         InvalidInputError: a policy that it names does not exist.
     """
     new = _contract(connector, form)
-    await connector.database.write(lambda tx: offers.insert(tx, new))
+    await connector.database.write(lambda tx: offered.insert(connector, tx, new))
     return new
 
 
@@ -151,7 +153,7 @@ async def change_contract(connector: Connector, form: forms.ContractForm) -> Non
         InvalidInputError: a policy that it names does not exist.
     """
     changed = _contract(connector, form)
-    await connector.database.write(lambda tx: offers.save(tx, changed))
+    await connector.database.write(lambda tx: offered.save(connector, tx, changed))
 
 
 def _contract(connector: Connector, form: forms.ContractForm) -> ContractDefinition:
@@ -181,35 +183,47 @@ async def remove(connector: Connector, kind: type[offers.T], name: str) -> None:
         NotFoundError: there is none with this id.
         ConflictError: something needs it.
     """
-    await connector.database.write(lambda tx: offers.remove(tx, kind, name))
+    await connector.database.write(lambda tx: offered.remove(connector, tx, kind, name))
 
 
 async def find_assets(connector: Connector, spec: query.Spec) -> list[Document]:
     """Return the assets that a query asks for; a filter on a property that none of them has selects nothing."""
-    found = await connector.database.read(lambda tx: offers.find_all(tx, Asset))
-    by_id = {each.id: each for each in found}
-    described = [
-        {
-            **offering.describe(each),
-            "createdAt": each.created_at,
-            "privateProperties": each.private_properties,
-        }
-        for each in found
-    ]
-    chosen = [each for each in described if query.matches_all(spec.criteria, each)]
-    return [_shown(connector, by_id[each["@id"]]) for each in query.page(chosen, spec)]
+    wanted = query.rename(spec, ASSET_WORDS)
+
+    async def unit(tx: Transaction) -> list[Document]:
+        found = await offers.find_page(tx, Asset, wanted, _described)
+        return [_shown(connector, await offers.load(tx, Asset, each["@id"])) for each in found]
+
+    return await connector.database.read(unit)
+
+
+def _described(asset: Asset) -> Document:
+    described = offering.describe(asset)
+    return {**described, "createdAt": asset.created_at, "privateProperties": asset.private_properties}
 
 
 async def find_policies(connector: Connector, spec: query.Spec) -> list[Document]:
-    """Return the policy definitions that a query asks for."""
-    found = await connector.database.read(lambda tx: offers.find_all(tx, PolicyDefinition))
-    return query.select([_shown(connector, each) for each in found], spec, forms.DEFINITION_FIELDS)
+    """Return the policy definitions that a query asks for.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    return await _find(connector, PolicyDefinition, query.resolve(spec, forms.DEFINITION_FIELDS))
 
 
 async def find_contracts(connector: Connector, spec: query.Spec) -> list[Document]:
-    """Return the contract definitions that a query asks for."""
-    found = await connector.database.read(lambda tx: offers.find_all(tx, ContractDefinition))
-    return query.select([_shown(connector, each) for each in found], spec, forms.CONTRACT_FIELDS)
+    """Return the contract definitions that a query asks for.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    return await _find(connector, ContractDefinition, query.resolve(spec, forms.CONTRACT_FIELDS))
+
+
+async def _find(connector: Connector, kind: type[offers.T], wanted: query.Spec) -> list[Document]:
+    return await connector.database.read(
+        lambda tx: offers.find_page(tx, kind, wanted, lambda each: _shown(connector, each))
+    )
 
 
 def _shown(connector: Connector, stored: Asset | PolicyDefinition | ContractDefinition) -> Document:

@@ -13,7 +13,7 @@ from comity.controlplane.connector import Connector
 from comity.db import outbox
 from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
-from comity.dsp import binding, terms
+from comity.dsp import binding, spelling, terms
 
 MOVES = {terms.NEGOTIATION: negotiation_moves, terms.TRANSFER: transfer_moves}
 MAX_PID = 1024
@@ -104,9 +104,10 @@ class Outcomes:
         url = binding.join(address, f"/{COLLECTIONS[row.kind]}/{binding.segment(pid)}")
         try:
             authorization = self._connector.identity.authorization(row.counterparty_id, b"")
-            state = _read(await self._connector.peers.get(url, authorization)).get("state")
+            answer = _read(await self._connector.peers.get(url, authorization))
         except errors.DeliveryError:
             return None
+        state = spelling.bare(answer.get("state"))
         if row.kind == terms.NEGOTIATION and state in BEYOND.get(row.leads_to, ()):
             return row.leads_to
         return state if isinstance(state, str) else None
@@ -122,7 +123,7 @@ class Outcomes:
 
 def _read(reply: bytes) -> dict[str, Any]:
     try:
-        return strict_json.decode_object(reply)
+        return spelling.plain(strict_json.decode_object(reply))
     except errors.InvalidInputError:
         return {}
 

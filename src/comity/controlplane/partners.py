@@ -1,13 +1,15 @@
 """The list of partners: found by their DID or address, kept with their address, keys and what the operator says.
 
-A DID document names the version endpoint (DSP 2025-1, "DID service"), the version endpoint the base address. Keys are
-kept as they were seen; pinned, they are the only ones that count, whatever the DID document says later.
+A DID document names the version endpoint (DSP 2025-1, "DID service"), the version endpoint the base address, also
+where an address is given: who speaks other versions only is refused here, with both sides' versions. Keys are kept as
+they were seen; pinned, they are the only ones that count, whatever the DID document says later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from comity import errors
 from comity.controlplane import negotiation_moves, transfer_moves
@@ -20,6 +22,7 @@ from comity.identity import did
 
 REMOVED = "the partner was taken off the list"
 WELL_KNOWN = "/.well-known/dspace-version"
+MAX_ROOTS = 5
 
 
 async def add(
@@ -35,20 +38,21 @@ async def add(
 ) -> Partner:
     """Put a participant on the list, or change what is said of it.
 
-    `did_or_url` is its DID or public address, or any id together with `address`, its DSP base address.
+    `did_or_url` is its DID or public address, or any id together with `address`: its DSP base address, or the root
+    that has its version endpoint.
 
     Raises:
         InvalidInputError: it is neither, or it is ourselves.
         DeliveryError: it cannot be reached, or speaks no version that we speak.
     """
-    participant_id = (
-        did.format_did_web(did_or_url) if did_or_url.startswith(("http://", "https://")) else did_or_url
-    )
+    url = did_or_url.rstrip("/") if did_or_url.startswith(("http://", "https://")) else ""
+    participant_id = did.format_did_web(url) if url else did_or_url
     if participant_id == connector.participant_id:
         raise errors.InvalidInputError("a connector cannot be its own partner", path="$.participant")
-    found = dict(await _keys(connector, participant_id)) if keys is None else {}
-    if not address:
-        address = await _find_address(connector, participant_id)
+    found = await _keys(connector, participant_id, address or url) if keys is None else {}
+    address = await (
+        _settle(connector, address) if address else _find_address(connector, participant_id, url)
+    )
     partner = Partner(
         id=participant_id,
         name=name or participant_id,
@@ -67,25 +71,73 @@ async def add(
     return await connector.database.write(unit)
 
 
-async def _keys(connector: Connector, participant_id: str) -> dict[str, dict[str, Any]]:
+async def _keys(connector: Connector, participant_id: str, address: str) -> dict[str, dict[str, Any]]:
+    """Return the keys of a participant's DID document.
+
+    Where there is none at an address, an old version of the protocol is the likelier reason, and is named.
+    """
     if not participant_id.startswith("did:"):
         return {}
-    document = await connector.resolver.document(participant_id)
-    return did.keys_for_invocation(document, participant_id)
+    try:
+        document = await connector.resolver.document(participant_id)
+    except errors.IdentityError as error:
+        if address:
+            base = await _settle(connector, address)
+            error.hint = error.hint or f"it answers at {base}: give its DID, and --address {base}"
+        raise
+    return dict(did.keys_for_invocation(document, participant_id))
 
 
-async def _find_address(connector: Connector, participant_id: str) -> str:
+async def _find_address(connector: Connector, participant_id: str, url: str) -> str:
+    """Return the base address that a DID leads to; `url` is the participant's address, empty if only its DID is known.
+
+    A document without a version endpoint leads to the one at `url`.
+    """
     if not participant_id.startswith("did:"):
         raise errors.InvalidInputError(
             "a participant without a DID needs an address", path="$.address", hint="give its DSP base address"
         )
     endpoint = did.version_endpoint(await connector.resolver.document(participant_id))
     if endpoint is None or not endpoint.endswith(WELL_KNOWN):
+        endpoint = url and url + WELL_KNOWN
+    if not endpoint:
         raise errors.PermanentDeliveryError(
             f"the DID document of {participant_id} names no DataService", hint="give its DSP base address"
         )
     root = endpoint.removesuffix(WELL_KNOWN)
     return binding.join(root, await connector.peers.version(root))
+
+
+async def _settle(connector: Connector, address: str) -> str:
+    """Return the base address for an address that an operator gave: a base address, or the root above one.
+
+    The version endpoint there, or at a root above, decides. Where there is none, or nobody answers now, the operator's
+    word stands: some connectors have no version endpoint where others would look.
+
+    Raises:
+        PermanentDeliveryError: it speaks no version that we speak.
+    """
+    address = address.rstrip("/").removesuffix(WELL_KNOWN)
+    for root in _roots(address):
+        try:
+            base = binding.join(root, await connector.peers.version(root))
+        except errors.TransientDeliveryError:
+            break
+        except errors.PermanentDeliveryError as error:
+            if not error.status:  # it answered, with versions that are not ours
+                raise
+            continue
+        if address in {root, base}:
+            return base
+    return address
+
+
+def _roots(address: str) -> list[str]:
+    """Return an address and the addresses above it, at most `MAX_ROOTS`."""
+    parts = urlsplit(address)
+    segments = [each for each in parts.path.split("/") if each]
+    paths = ["/".join(["", *segments[:length]]) for length in range(len(segments), -1, -1)]
+    return [f"{parts.scheme}://{parts.netloc}{path}" for path in paths[:MAX_ROOTS]]
 
 
 async def find_all(connector: Connector) -> list[Partner]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from comity import errors, strict_json
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
-from comity.db import evidence, inbox, outbox
+from comity.db import evidence, inbox, outbox, partners
 from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
 from comity.dsp import binding, machine, messages, process, terms
@@ -128,6 +128,8 @@ async def record_received(
 ) -> None:
     """Keep what was received: for repeats in the inbox, for third parties in the evidence."""
     party = incoming.caller.participant_id
+    if terms.EDC_CONTEXT in incoming.message.context:
+        tx.announce(partners.Slow(party))
     if not incoming.process_id:
         await inbox.add(
             tx, record.id, party, FIRST, digest=incoming.digest(first=True), answer_state=step.after

@@ -6,25 +6,32 @@ records, shown as EDC's management API shows them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-import msgspec
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from comity import errors
-from comity.controlplane import decide, negotiation_moves, transfer_moves
+from comity.controlplane import decide, negotiation_moves, transfer_moves, webhooks
 from comity.controlplane.connector import Connector
-from comity.db import agreements, negotiations, offers, outbox, partners, pulls, transfers
+from comity.db import (
+    agreements,
+    negotiations,
+    offers,
+    outbox,
+    partners,
+    pulls,
+    pushes,
+    retirements,
+    transfers,
+)
 from comity.db.database import Transaction
-from comity.dsp import binding, negotiation, terms, transfer
+from comity.dsp import binding, negotiation, push, terms, transfer
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.transfer import Transfer
 from comity.management import policy, query
 from comity.management import processes as forms
 
 Document = dict[str, Any]
-Intents = dict[str, tuple[str, str]]
-T = TypeVar("T", Negotiation, Agreement, Transfer)
+Then = Callable[[Connector, Transaction, Negotiation], Awaitable[None]]
 
 
 def check_address(connector: Connector, address: str, *, path: str = "$.counterPartyAddress") -> None:
@@ -44,19 +51,28 @@ def check_address(connector: Connector, address: str, *, path: str = "$.counterP
         ) from None
 
 
-async def request_contract(connector: Connector, form: forms.ContractRequest) -> tuple[str, int]:
-    """Begin a negotiation as consumer and return its id and time of creation (ms).
+async def request_contract(
+    connector: Connector, form: forms.ContractRequest, *, then: Then | None = None
+) -> tuple[str, int]:
+    """Begin a negotiation as consumer and return its id and time of creation (ms); `then` is done in the same step.
 
     Raises:
         NotFoundError: no such partner.
         InvalidInputError: the offer or the address cannot be used.
     """
     check_address(connector, form.address)
+    webhooks.check_callbacks(connector, form.callbacks)
 
     async def unit(tx: Transaction) -> Negotiation:
         partner = await partners.load(tx, form.counterparty_id)
         offer = _message_offer(form.offer, form.offer.id)
-        return await negotiation_moves.request(connector, tx, partner, offer, form.address or partner.address)
+        record = await negotiation_moves.request(
+            connector, tx, partner, offer, form.address or partner.address
+        )
+        await webhooks.add_callbacks(connector, tx, record.id, form.callbacks)
+        if then is not None:
+            await then(connector, tx, record)
+        return record
 
     record = await connector.database.write(unit)
     return record.id, record.created_at
@@ -70,13 +86,17 @@ async def offer_contract(connector: Connector, form: forms.ContractRequest) -> t
         InvalidInputError: there is no such asset, or the address cannot be used.
     """
     check_address(connector, form.address)
+    webhooks.check_callbacks(connector, form.callbacks)
 
     async def unit(tx: Transaction) -> Negotiation:
         partner = await partners.load(tx, form.counterparty_id)
         if await offers.find(tx, offers.Asset, form.offer.target) is None:
             raise errors.InvalidInputError(f"there is no asset {form.offer.target}", path="$.policy.target")
         offer = _message_offer(form.offer, form.offer.id or connector.new_id())
-        return await negotiation_moves.offer(connector, tx, partner, offer, form.address or partner.address)
+        address = form.address or partner.address
+        record = await negotiation_moves.offer(connector, tx, partner, offer, address)
+        await webhooks.add_callbacks(connector, tx, record.id, form.callbacks)
+        return record
 
     record = await connector.database.write(unit)
     return record.id, record.created_at
@@ -95,26 +115,55 @@ async def request_transfer(connector: Connector, form: forms.TransferRequest) ->
         InvalidInputError: something in the request cannot be, or contradicts the agreement.
         StorageError: the folder is not one that may be written.
     """
-    if form.transfer_type != transfer.PULL:
-        raise errors.InvalidInputError(
-            f"the transfer type must be {transfer.PULL}; pushing comes with a later version",
-            path="$.transferType",
-        )
     check_address(connector, form.address)
     folder = connector.files.check_destination(form.destination) if form.destination else ""
+    webhooks.check_callbacks(connector, form.callbacks)
+    wanted = transfer_moves.Wanted(form.transfer_type, folder, _pushed_to(form, folder))
 
     async def unit(tx: Transaction) -> Transfer:
         agreement = await agreements.load(tx, form.agreement_id)
         _check_agreement(agreement, form)
+        retired = await retirements.find(tx, agreement.negotiation_id)
+        if retired is not None:
+            raise errors.ConflictError(retired.words, hint="negotiate a new one")
         partner = await partners.load(tx, agreement.counterparty_id)
-        record = await transfer_moves.request(connector, tx, agreement, form.address or partner.address)
-        if folder:
-            pull = pulls.Pull(transfer_id=record.id, destination=folder, updated_at=connector.now_ms())
-            await pulls.save(tx, pull)
+        address = form.address or partner.address
+        record = await transfer_moves.request(connector, tx, agreement, address, wanted)
+        await webhooks.add_callbacks(connector, tx, record.id, form.callbacks)
+        if form.private_properties:
+            await transfers.set_properties(tx, record.id, form.private_properties)
         return record
 
     record = await connector.database.write(unit)
     return record.id, record.created_at
+
+
+def _pushed_to(form: forms.TransferRequest, folder: str) -> Document | None:
+    """Return the data address of the endpoint that is to be pushed to, None for a folder of ours or a pull."""
+    if form.transfer_type not in transfer.FORMATS:
+        raise errors.InvalidInputError(
+            f"the transfer type must be one of {', '.join(transfer.FORMATS)}", path="$.transferType"
+        )
+    if form.transfer_type == transfer.PULL:
+        if form.endpoint:
+            raise errors.InvalidInputError(
+                f"only {transfer.PUSH} goes to an endpoint; a pull is received into a File or by you",
+                path="$.dataDestination.type",
+            )
+        return None
+    if not form.endpoint:
+        if not folder:
+            raise errors.InvalidInputError(
+                "a push needs a destination: a File with a path, or HttpData with a baseUrl",
+                path="$.dataDestination",
+            )
+        return None
+    address = push.data_address(form.endpoint, form.properties)
+    try:
+        push.read(address)
+    except errors.InvalidInputError as error:
+        raise errors.InvalidInputError(error.message, path="$.dataDestination", hint=error.hint) from None
+    return address
 
 
 def _check_agreement(agreement: Agreement, form: forms.TransferRequest) -> None:
@@ -143,7 +192,8 @@ async def load_negotiation(connector: Connector, name: str) -> Document:
     """
 
     async def unit(tx: Transaction) -> Document:
-        return _negotiation(await negotiations.load(tx, name), await _intents_of(tx, name))
+        document = _negotiation(await negotiations.load(tx, name), *await _intent_of(tx, name))
+        return await _with_callbacks(tx, document)
 
     return await connector.database.read(unit)
 
@@ -156,8 +206,8 @@ async def load_transfer(connector: Connector, name: str) -> Document:
     """
 
     async def unit(tx: Transaction) -> Document:
-        document = _transfer(await transfers.load(tx, name), await _intents_of(tx, name))
-        return await _with_pull(tx, document)
+        document = _transfer(await transfers.load(tx, name), *await _intent_of(tx, name))
+        return await _with_callbacks(tx, await _with_pull(tx, document))
 
     return await connector.database.read(unit)
 
@@ -199,49 +249,51 @@ async def load_negotiation_of(connector: Connector, agreement_id: str) -> Docume
 
 
 async def find_negotiations(connector: Connector, spec: query.Spec) -> list[Document]:
-    """Return the negotiations that a query asks for."""
+    """Return the negotiations that a query asks for.
 
-    async def unit(tx: Transaction) -> tuple[list[Negotiation], Intents]:
-        return await negotiations.find_all(tx), await _all_intents(tx, terms.NEGOTIATION)
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, forms.NEGOTIATION_FIELDS, forms.NEGOTIATION_ALIASES)
 
-    found, intents = await connector.database.read(unit)
-    documents = _documents(found, lambda each: _negotiation(each, intents))
-    return query.select(documents, spec, forms.NEGOTIATION_FIELDS, forms.NEGOTIATION_ALIASES)
+    async def unit(tx: Transaction) -> list[Document]:
+        found = await negotiations.find_page(tx, wanted, _negotiation)
+        return [await _with_callbacks(tx, each) for each in found]
+
+    return await connector.database.read(unit)
 
 
 async def find_transfers(connector: Connector, spec: query.Spec) -> list[Document]:
-    """Return the transfers that a query asks for."""
+    """Return the transfers that a query asks for.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, forms.TRANSFER_FIELDS, forms.TRANSFER_ALIASES)
 
     async def unit(tx: Transaction) -> list[Document]:
-        found, intents = await transfers.find_all(tx), await _all_intents(tx, terms.TRANSFER)
-        documents = _documents(found, lambda each: _transfer(each, intents))
-        chosen = query.select(documents, spec, forms.TRANSFER_FIELDS, forms.TRANSFER_ALIASES)
-        return [await _with_pull(tx, each) for each in chosen]
+        found = [await _with_pull(tx, each) for each in await transfers.find_page(tx, wanted, _transfer)]
+        return [await _with_callbacks(tx, each) for each in found]
 
     return await connector.database.read(unit)
 
 
 async def find_agreements(connector: Connector, spec: query.Spec) -> list[Document]:
-    """Return the agreements in force that a query asks for."""
-    found = [each for each in await connector.database.read(agreements.find_all) if each.finalized]
-    return query.select(_documents(found, _agreement), spec, forms.AGREEMENT_FIELDS)
+    """Return the agreements in force that a query asks for.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, forms.AGREEMENT_FIELDS)
+    return await connector.database.read(lambda tx: agreements.find_page(tx, wanted, _agreement))
 
 
-def _documents(records: Sequence[T], write: Callable[[T], Document]) -> list[Document]:
-    return [write(each) for each in records]
-
-
-async def _intents_of(tx: Transaction, name: str) -> Intents:
+async def _intent_of(tx: Transaction, name: str) -> tuple[str, str]:
     rows = [row for row in await outbox.find_of_process(tx, name) if not row.implied]
-    return {name: (rows[-1].leads_to, rows[-1].last_error)} if rows else {}
+    return (rows[-1].leads_to, rows[-1].last_error) if rows else ("", "")
 
 
-async def _all_intents(tx: Transaction, kind: str) -> Intents:
-    return {name: (leads_to, error) for name, leads_to, error in await outbox.find_intents(tx, kind)}
-
-
-def _negotiation(record: Negotiation, intents: Intents) -> Document:
-    leads_to, error = intents.get(record.id, ("", ""))
+def _negotiation(record: Negotiation, leads_to: str, error: str) -> Document:
     return forms.encode_negotiation(
         record.id,
         role=record.role,
@@ -259,8 +311,7 @@ def _negotiation(record: Negotiation, intents: Intents) -> Document:
     )
 
 
-def _transfer(record: Transfer, intents: Intents) -> Document:
-    leads_to, error = intents.get(record.id, ("", ""))
+def _transfer(record: Transfer, leads_to: str, error: str) -> Document:
     return forms.encode_transfer(
         record.id,
         role=record.role,
@@ -278,12 +329,20 @@ def _transfer(record: Transfer, intents: Intents) -> Document:
 
 
 async def _with_pull(tx: Transaction, document: Document) -> Document:
-    """Add into which folder the data is fetched, and what stands in the way of it."""
+    """Add what is said of it here only: its private properties, the folder that its data goes to, what hinders that."""
+    if properties := await transfers.find_properties(tx, document["@id"]):
+        document = {**document, "privateProperties": properties}
     pull = await pulls.find(tx, document["@id"])
-    if pull is None:
-        return document
-    error = {"errorDetail": pull.error} if pull.error and "errorDetail" not in document else {}
-    return {**document, "dataDestination": forms.encode_destination(pull.destination), **error}
+    moved = pull or await pushes.find(tx, document["@id"])
+    if moved is not None and moved.error and "errorDetail" not in document:
+        document = {**document, "errorDetail": moved.error}
+    folder = {"dataDestination": forms.encode_destination(pull.destination)} if pull is not None else {}
+    return {**document, **folder}
+
+
+async def _with_callbacks(tx: Transaction, document: Document) -> Document:
+    """Add who is told of its events."""
+    return {**document, "callbackAddresses": await webhooks.find_callbacks(tx, document["@id"])}
 
 
 def _agreement(agreement: Agreement) -> Document:
@@ -293,24 +352,6 @@ def _agreement(agreement: Agreement) -> Document:
         negotiation_id=agreement.negotiation_id,
         created_at=agreement.created_at,
     )
-
-
-async def load_data_address(connector: Connector, name: str) -> Document:
-    """Return where and with which token the data of a started transfer can be fetched, as EDC's clients read it.
-
-    Raises:
-        NotFoundError: there is no such transfer, or it has no data to fetch now.
-    """
-    record = await connector.database.read(lambda tx: transfers.load(tx, name))
-    if record.data_address_sealed is None or record.state != terms.STARTED:
-        raise errors.NotFoundError(
-            f"transfer {name} has no data to fetch now",
-            hint="it has while it is STARTED, on the consumer's side",
-        )
-    plain = connector.seal.open(record.data_address_sealed, transfer_moves.ADDRESS + record.id)
-    access = transfer.access(msgspec.json.decode(plain))
-    token = (access.authorization or "").removeprefix("Bearer ")
-    return forms.encode_data_address(transfer.HTTP_ENDPOINT, access.endpoint, token)
 
 
 async def move_negotiation(

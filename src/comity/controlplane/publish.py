@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import content
+from comity.controlplane import content, offered
 from comity.controlplane.connector import Connector
 from comity.db import offers
 from comity.db.database import Transaction
@@ -78,7 +78,7 @@ async def publish(
     )
     sealed = content.Sealed(data.decode(), {each.path: each.source for each in scan.files})
     asset = _asset(connector, published, folder, sealed, properties or {})
-    await connector.database.write(lambda tx: _store(tx, asset, contract, access, replace=replace))
+    await connector.database.write(lambda tx: _store(connector, tx, asset, contract, access, replace=replace))
     return published
 
 
@@ -114,9 +114,15 @@ def _check_properties(properties: Document) -> None:
 
 
 async def _store(
-    tx: Transaction, asset: Asset, contract: Document, access: Document, *, replace: bool
-) -> None:
-    """Write asset, policies and definition together: nothing is ever offered by halves."""
+    connector: Connector,
+    tx: Transaction,
+    asset: Asset,
+    contract: Document,
+    access: Document,
+    *,
+    replace: bool,
+) -> Asset:
+    """Write asset, policies and definition together, and return the asset: nothing is ever offered by halves."""
     exists = await offers.find(tx, Asset, asset.id) is not None
     if exists and not replace:
         raise errors.ConflictError(
@@ -137,4 +143,5 @@ async def _store(
     )
     rows: list[Asset | PolicyDefinition | ContractDefinition] = [asset, *policies, definition]
     for each in rows:
-        await offers.put(tx, each)
+        await offered.put(connector, tx, each)
+    return asset

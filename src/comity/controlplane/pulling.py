@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, transfer_moves
+from comity.controlplane import decide, token_refresh, transfer_moves
 from comity.controlplane.connector import Connector
+from comity.controlplane.progress import Progress
+from comity.dataplane import target
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
 from comity.db.database import Transaction
@@ -24,10 +26,8 @@ from comity.delivery import retry
 from comity.dsp import terms, transfer
 from comity.dsp.transfer import Transfer
 
-SAVE_S = 0.3
 ACCESS_ATTEMPTS = 8
 NO_ACCESS = (401, 403, 404)
-DISK_FULL = "disk-full"
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +98,13 @@ class Pulling:
     async def _attempt_and_note(
         self, record: Transfer, pull: Pull, manifest_sha256: str, tries: Tries
     ) -> bool:
-        progress = Progress(self._connector, pull)
+        progress = Progress(self._connector, pull, pulls.save)
         try:
             await self._attempt(record, progress, manifest_sha256)
         except errors.DatabaseError:
             raise
         except errors.ComityError as error:
-            tries.count(progress.pull.bytes_done)
+            tries.count(progress.row.bytes_done)
             if not tries.may_mend(error):
                 await self._give_up(record.id, error)
                 return False
@@ -125,17 +125,14 @@ class Pulling:
 
         return await self._connector.database.read(unit)
 
-    async def _attempt(self, record: Transfer, progress: Progress, manifest_sha256: str) -> None:
-        address = msgspec.json.decode(
-            self._connector.seal.open(record.data_address_sealed or b"", transfer_moves.ADDRESS + record.id)
-        )
-        access = transfer.access(address)
+    async def _attempt(self, record: Transfer, progress: Progress[Pull], manifest_sha256: str) -> None:
+        access = transfer.access(await token_refresh.current(self._connector, record))
         saving = asyncio.create_task(progress.keep_saving())
         try:
             received = await self._fetch.run(
                 access.endpoint,
                 access.authorization or "",
-                progress.pull.destination,
+                progress.row.destination,
                 expected_sha256=manifest_sha256,
                 on_progress=progress.tell,
             )
@@ -143,7 +140,7 @@ class Pulling:
             saving.cancel()
             await asyncio.gather(saving, return_exceptions=True)
         progress.tell(len(received.files), received.size_bytes, received.size_bytes)
-        await self._finish(record, progress.pull)
+        await self._finish(record, progress.row)
 
     async def _finish(self, record: Transfer, pull: Pull) -> None:
         await self._end(
@@ -216,37 +213,8 @@ class Tries:
             return self._refused <= ACCESS_ATTEMPTS
         self._refused = 0
         waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
-        return waits or error.code == DISK_FULL
+        return waits or error.code == target.DISK_FULL
 
     def pause_s(self, chance: float) -> float:
         """Return the seconds to wait before the next attempt; `chance` lies in [0, 1)."""
         return retry.delay_s(min(self._failed, 5), chance)
-
-
-class Progress:
-    """How far a pull has come, written down a few times a second; what it waited for stays until something comes."""
-
-    def __init__(self, connector: Connector, pull: Pull) -> None:
-        self._connector = connector
-        self.pull = msgspec.structs.replace(pull, state=pulls.RUNNING)
-
-    def tell(self, files_done: int, bytes_done: int, bytes_total: int) -> None:
-        """Take the figures of the receiver."""
-        self.pull = msgspec.structs.replace(
-            self.pull,
-            files_done=files_done,
-            bytes_done=bytes_done,
-            bytes_total=bytes_total,
-            error="",
-            updated_at=self._connector.now_ms(),
-        )
-
-    async def keep_saving(self) -> None:
-        """Save what changed, until cancelled."""
-        saved = None
-        while True:
-            if self.pull is not saved:
-                saved = now = self.pull
-                with contextlib.suppress(errors.DatabaseError):  # the next figures may find room again
-                    await self._connector.database.write(lambda tx, now=now: pulls.save(tx, now))  # type: ignore[misc]
-            await asyncio.sleep(SAVE_S)

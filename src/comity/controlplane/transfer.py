@@ -15,15 +15,16 @@ from comity.controlplane import authenticate, negotiation, negotiation_moves, pr
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import Incoming
-from comity.db import agreements, negotiations, outbox, transfers
+from comity.db import agreements, negotiations, offers, outbox, pushes, retirements, transfers
 from comity.db import partners as partner_rows
 from comity.db.database import Transaction
-from comity.dsp import machine, messages, terms, transfer
+from comity.dsp import machine, messages, push, terms, transfer
 from comity.dsp.negotiation import Agreement
 from comity.dsp.process import Step
 from comity.dsp.transfer import Transfer
 
 Document = dict[str, Any]
+FILES = "comity:files"
 
 
 async def receive(connector: Connector, incoming: Incoming, *, role: str) -> messages.TransferProcess:
@@ -59,18 +60,51 @@ async def _receive_first(
     if known is not None and repeat is not None:
         return transfer.answer(known, repeat)
     agreement = await _agreement(connector, tx, partner, message.agreement_id)
-    if message.format != transfer.PULL:
+    if message.format not in transfer.FORMATS:
         raise errors.InvalidInputError(
-            f"the format must be one of the dataset's distributions: {transfer.PULL}", path="$.format"
+            f"the format must be one of the dataset's distributions: {', '.join(transfer.FORMATS)}",
+            path="$.format",
         )
     step = Step(None, machine.apply(incoming.kind, None, incoming.key, terms.CONSUMER))
     record = _new(connector, message, agreement, negotiation.callback(connector, message.callback_address))
     digest = incoming.digest()
     record = process.stepped(record, step.after, now_ms=record.created_at, digest=digest)
-    await transfers.insert(tx, record)
+    if message.format == transfer.PUSH:
+        record = await _take_destination(connector, tx, record, message.data_address)
+    record = await transfers.insert(tx, record)
+    if message.format == transfer.PUSH:
+        now_ms = record.created_at
+        await pushes.save(tx, pushes.Push(transfer_id=record.id, moved_at=now_ms, updated_at=now_ms))
     await process.record_received(connector, tx, incoming, record, step, digest=digest)
     await transfer_moves.advance(connector, tx, record, partner)
     return transfer.answer(record, step.after)
+
+
+async def _take_destination(
+    connector: Connector, tx: Transaction, record: Transfer, address: Document | None
+) -> Transfer:
+    """Check where a push is wanted and return the record with the sealed address.
+
+    Raises:
+        InvalidInputError: it says too little or too much, is an address that is refused, or cannot take a package.
+    """
+    destination = push.read(address)
+    try:
+        connector.egress.check_url(destination.endpoint)
+    except errors.PermanentDeliveryError as error:
+        raise errors.InvalidInputError(
+            f"this address is refused: {error.reason or error.message}", path="$.dataAddress.endpoint"
+        ) from None
+    asset = await offers.find(tx, offers.Asset, record.asset_id)
+    files = asset.properties.get(FILES, "1") if asset is not None and asset.content_sealed else "1"
+    if files != "1" and not destination.folder:
+        raise errors.InvalidInputError(
+            f"this is a package of {files} files, and the endpoint does not say that it takes packages"
+            f" (property {push.FOLDER})",
+            path="$.dataAddress.endpointProperties",
+        )
+    sealed = connector.seal.close(messages.encode_document(address or {}), transfer_moves.ADDRESS + record.id)
+    return msgspec.structs.replace(record, data_address_sealed=sealed)
 
 
 async def _agreement(
@@ -88,6 +122,9 @@ async def _agreement(
                 return msgspec.structs.replace(found, finalized=True)
     if found is None or not found.finalized:
         raise errors.RemoteProtocolError("there is no agreement with this id in force between us")
+    retired = await retirements.find(tx, found.negotiation_id)
+    if retired is not None:
+        raise errors.RemoteProtocolError(retired.words)
     return found
 
 
@@ -144,7 +181,7 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
     message = incoming.message
     if isinstance(message, messages.TransferStartMessage):
         return _take_address(connector, record, message)
-    changes: Document = {"token_sha256": None}
+    changes: Document = {} if record.format == transfer.PUSH else {"token_sha256": None}
     if isinstance(message, messages.TransferTerminationMessage):
         changes["error"] = (
             negotiation.said(message.reason, message.code) or "ended by the partner without a reason"
@@ -156,12 +193,14 @@ def _effects(connector: Connector, record: Transfer, incoming: Incoming) -> Docu
 
 
 def _take_address(connector: Connector, record: Transfer, message: messages.TransferStartMessage) -> Document:
-    if record.role == terms.CONSUMER and record.data_address_sealed is None and message.data_address is None:
+    pull = record.format != transfer.PUSH
+    needed = pull and record.role == terms.CONSUMER and record.data_address_sealed is None
+    if needed and message.data_address is None:
         raise errors.InvalidInputError("the start of a pull must say where the data is", path="$.dataAddress")
     if record.role == terms.PROVIDER and record.suspended_by == terms.PROVIDER:
         raise errors.RemoteProtocolError(transfer_moves.SUSPENDED_THERE)
     changes: Document = {"error": "", "suspended_by": ""}
-    if record.role == terms.PROVIDER or message.data_address is None:
+    if record.role == terms.PROVIDER or message.data_address is None or not pull:
         return changes
     transfer.access(message.data_address)
     sealed = connector.seal.close(

@@ -12,25 +12,39 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import decide, offering, process
+from comity.controlplane import decide, offering, process, webhooks
 from comity.controlplane.connector import Connector
 from comity.dataplane import tokens
-from comity.db import agreements, exchanges, outbox, pulls, transfers
+from comity.db import agreements, exchanges, outbox, pulls, pushes, retirements, transfers
 from comity.db import partners as partner_rows
 from comity.db.database import Transaction
-from comity.dsp import binding, machine, messages, terms, transfer
+from comity.dsp import binding, machine, messages, push, terms, transfer
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
 
 Document = dict[str, Any]
 ADDRESS = "data-address"
+INCOMPLETE = "incomplete"
+COMPLETE_AFTER_S = 30.0
+"""How long a consumer that was pushed everything waits for the provider's completion before it sends its own."""
 SUSPENDED_THERE = "the provider suspended this transfer, and only the provider resumes it"
 
 
 class Revoked(Struct, frozen=True):
-    """Announced after the commit: no byte of this transfer may be served any more."""
+    """Announced after the commit: no byte of this transfer may be served, pushed or received any more."""
 
     transfer_id: str
+
+
+class Wanted(Struct, frozen=True):
+    """How the consumer wants the data: into `folder` (empty: it takes care itself), or pushed to a data address.
+
+    A push without an address comes into the folder through our inbox.
+    """
+
+    format: str = transfer.PULL
+    folder: str = ""
+    address: Document | None = None
 
 
 async def request(
@@ -38,11 +52,10 @@ async def request(
     tx: Transaction,
     agreement: Agreement,
     address: str,
-    *,
-    data_format: str = transfer.PULL,
+    wanted: Wanted | None = None,
 ) -> Transfer:
     """Ask for the data of an agreement as consumer, at the partner's DSP `address`."""
-    now_ms = connector.now_ms()
+    now_ms, wanted = connector.now_ms(), wanted or Wanted()
     record = Transfer(
         id=connector.new_id(),
         role=terms.CONSUMER,
@@ -53,16 +66,28 @@ async def request(
         version=0,
         agreement_id=agreement.id,
         asset_id=agreement.asset_id,
-        format=data_format,
+        format=wanted.format,
         created_at=now_ms,
         updated_at=now_ms,
     )
-    await transfers.insert(tx, record)
+    data_address = wanted.address
+    if wanted.format == transfer.PUSH and data_address is None:
+        token = connector.new_token()
+        record = msgspec.structs.replace(record, token_sha256=tokens.digest(token))
+        endpoint = binding.join(connector.inbox_address, f"/{binding.segment(record.id)}")
+        data_address = push.inbox_address(endpoint, token)
+    record = await transfers.insert(tx, record)
+    if wanted.folder:
+        await pulls.save(tx, pulls.Pull(transfer_id=record.id, destination=wanted.folder, updated_at=now_ms))
     message = transfer.request_message(
-        record, callback_address=connector.dsp_address, message_id=connector.new_id()
+        record,
+        callback_address=connector.dsp_address,
+        message_id=connector.new_id(),
+        data_address=data_address,
     )
     path = transfer.path(record, machine.TRANSFER_REQUEST)
-    await process.send(connector, tx, record, terms.TRANSFER, message, path=path)
+    secret = data_address is not None
+    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, secret=secret)
     return record
 
 
@@ -76,32 +101,50 @@ async def begin(
     """Go on with an exchange whose agreement is in force: ask for its data, into its folder."""
     if agreement is None or exchange.transfer_id is not None:
         return
-    record = await request(connector, tx, agreement, address)
+    wanted = Wanted(exchange.format, exchange.destination)
+    record = await request(connector, tx, agreement, address, wanted)
+    if exchange.negotiation_id is not None:
+        await webhooks.inherit(connector, tx, exchange.negotiation_id, record.id)
     await exchanges.save(
         tx, msgspec.structs.replace(exchange, agreement_id=agreement.id, transfer_id=record.id)
     )
-    if exchange.destination:
-        await pulls.save(
-            tx,
-            pulls.Pull(
-                transfer_id=record.id, destination=exchange.destination, updated_at=connector.now_ms()
-            ),
-        )
 
 
 async def after_change(tx: Transaction, record: Transfer) -> None:
     """Do what a state brings with it: access ends, a pull can begin, an exchange has failed."""
-    if record.role == terms.PROVIDER and record.state != terms.STARTED:
+    pushed = record.format == transfer.PUSH
+    if record.state != terms.STARTED and (pushed or record.role == terms.PROVIDER):
         tx.announce(Revoked(record.id))
+    if record.role == terms.PROVIDER:
+        if record.state == terms.STARTED and pushed:
+            await pushes.begin_anew(tx, record.id, at=record.updated_at)
+            tx.announce(pushes.PushReady(record.id))
         return
-    if record.state == terms.STARTED and await pulls.find(tx, record.id) is not None:
+    pull = await pulls.find(tx, record.id)
+    if pull is not None and record.state == terms.STARTED and not pushed:
         tx.announce(pulls.PullReady(record.id))
-    if record.state == terms.TERMINATED:
+    failed = record.state == terms.TERMINATED
+    if pull is not None and pushed and record.state == terms.COMPLETED:
+        record = await _check_received(tx, record, pull)
+        failed = bool(record.error)
+    if failed:
         exchange = await exchanges.find_by_transfer(tx, record.id)
         if exchange is not None:
             await exchanges.save(
                 tx, msgspec.structs.replace(exchange, error=record.error or "the transfer was ended")
             )
+
+
+async def _check_received(tx: Transaction, record: Transfer, pull: pulls.Pull) -> Transfer:
+    """Take that the provider says it has pushed all; what did not arrive here makes the transfer a failure for us."""
+    if pull.state in {pulls.DONE, pulls.FAILED}:
+        return record
+    error = "the provider completed the transfer before all of its data had arrived here"
+    failed = msgspec.structs.replace(
+        pull, state=pulls.FAILED, error=error, error_code=INCOMPLETE, updated_at=record.updated_at
+    )
+    await pulls.save(tx, failed)
+    return await transfers.save(tx, msgspec.structs.replace(record, error=error))
 
 
 async def advance(
@@ -110,6 +153,8 @@ async def advance(
     """Ask for the next move in a transfer and make it."""
     if record.state in machine.TERMINAL:
         return
+    if record.role == terms.CONSUMER and record.format == transfer.PUSH:
+        await complete_received(connector, tx, record)
     allowed, reasons = True, tuple[str, ...]()
     if record.role == terms.PROVIDER and record.state != terms.STARTED:
         allowed, reasons = await may_use(connector, tx, record, partner)
@@ -120,6 +165,14 @@ async def advance(
         await _make(connector, tx, record, move)
 
 
+async def complete_received(connector: Connector, tx: Transaction, record: Transfer) -> None:
+    """Complete a push that has arrived whole, unless its provider does so within 30 s."""
+    pull = await pulls.find(tx, record.id)
+    received = pull is not None and pull.state == pulls.DONE and record.state == terms.STARTED
+    if received and await process.intent(tx, record.id) is None:
+        await _make(connector, tx, record, decide.Move(kind=decide.COMPLETE, after_s=COMPLETE_AFTER_S))
+
+
 async def may_use(
     connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
 ) -> tuple[bool, tuple[str, ...]]:
@@ -128,6 +181,9 @@ async def may_use(
     agreement = await agreements.find_of_party(tx, record.agreement_id, record.counterparty_id, record.role)
     if partner is None or agreement is None or not agreement.finalized:
         return False, ("there is no agreement in force",)
+    retired = await retirements.find(tx, agreement.negotiation_id)
+    if retired is not None:
+        return False, (retired.words,)
     begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
     known = await offering.facts_of_use(
         tx, partner, agreement.asset_id, agreement.document, connector.now_ms(), begun=begun
@@ -141,6 +197,8 @@ async def resume(
 ) -> None:
     """Answer a consumer's start after a suspension: our own start carries the fresh address, where policy allows."""
     allowed, reasons = await may_use(connector, tx, record, partner)
+    if allowed and record.format == transfer.PUSH:
+        return  # the address is known already, and the consumer's start was enough
     kind = decide.START if allowed else decide.TERMINATE
     await _make(connector, tx, record, decide.Move(kind=kind, reason=decide.refusal(reasons), code="policy"))
 
@@ -181,9 +239,11 @@ async def _make(connector: Connector, tx: Transaction, record: Transfer, move: d
     error = record.error or (move.reason if move.kind == decide.TERMINATE else "")
     suspending = move.kind == decide.SUSPEND
     suspended_by = transfer.suspender(record, record.role) if suspending else record.suspended_by
-    changed = msgspec.structs.replace(record, token_sha256=None, error=error, suspended_by=suspended_by)
+    token = record.token_sha256 if record.format == transfer.PUSH else None
+    changed = msgspec.structs.replace(record, token_sha256=token, error=error, suspended_by=suspended_by)
     record = await transfers.save(tx, changed)
-    if record.role == terms.PROVIDER:
+    stopping = record.format == transfer.PUSH and move.kind in {decide.SUSPEND, decide.TERMINATE}
+    if record.role == terms.PROVIDER or stopping:
         tx.announce(Revoked(record.id))
 
 
@@ -201,18 +261,28 @@ def _message(connector: Connector, record: Transfer, move: decide.Move) -> messa
 
 
 async def _start(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
-    token = connector.new_token()
-    address = transfer.data_address(
-        binding.join(connector.data_address, f"/{binding.segment(record.id)}"), token
-    )
+    token, address = "", None
+    if record.format != transfer.PUSH:
+        token = connector.new_token()
+        address = transfer.data_address(
+            binding.join(connector.data_address, f"/{binding.segment(record.id)}"), token
+        )
     message = transfer.start_message(record, address, message_id=connector.new_id())
     path = transfer.path(record, machine.START)
     await process.send(
-        connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s, secret=True
+        connector,
+        tx,
+        record,
+        terms.TRANSFER,
+        message,
+        path=path,
+        after_s=move.after_s,
+        secret=address is not None,
     )
     if record.state == terms.REQUESTED:
         await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
-    changed = msgspec.structs.replace(record, token_sha256=tokens.digest(token), suspended_by="")
+    digest = tokens.digest(token) if token else None
+    changed = msgspec.structs.replace(record, token_sha256=digest, suspended_by="")
     await transfers.save(tx, changed)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Protocol
 
-from comity import errors
+from comity import errors, strict_json
 from comity.controlplane import authenticate
 from comity.controlplane.authenticate import Caller
-from comity.db import partners
+from comity.db import partners, public_keys
 from comity.db.database import Database
-from comity.identity import jose, mock, token, verify
+from comity.identity import jose, mock, verify
+from comity.identity import token as tokens
 
 
 class KeyResolver(Protocol):
@@ -31,7 +32,7 @@ class Tokens:
     def __init__(
         self,
         participant_id: str,
-        key: jose.SigningKey,
+        signing_key: Callable[[], jose.SigningKey],
         *,
         resolver: KeyResolver,
         database: Database,
@@ -39,27 +40,33 @@ class Tokens:
         new_jti: Callable[[], str],
     ) -> None:
         self._participant_id = participant_id
-        self._key = key
+        self._signing_key = signing_key
         self._resolver = resolver
         self._database = database
         self._now_s = now_s
         self._new_jti = new_jti
         self._pinned: dict[str, dict[str, jose.PublicKey] | None] = {}
-        database.subscribe(self._forget)
+        self._kept: dict[str, tuple[jose.PublicKey | None, bytes]] = {}
+        """Whole id of a key -> that key as it was compared last, and the JWK of it that the store has."""
+        database.subscribe(self._notice)
 
-    def _forget(self, announced: Any) -> None:
-        if any(isinstance(event, partners.PartnersChanged) for event in announced):
-            self._pinned = {}
+    def _notice(self, announced: Any) -> None:
+        for event in announced:
+            if isinstance(event, partners.PartnersChanged):
+                self._pinned, self._kept = {}, {}
+            elif isinstance(event, public_keys.PublicKeyKept):
+                self._kept[event.kid] = (None, event.jwk)
 
-    def authorization(self, audience: str, body: bytes) -> str:
-        """Return the header for a request with `body` to the participant `audience`."""
-        return "Bearer " + token.issue(
-            self._key,
+    def authorization(self, audience: str, body: bytes, *, token: str | None = None) -> str:
+        """Return the header for a request with `body` to the participant `audience`, speaking for `token` if given."""
+        return "Bearer " + tokens.issue(
+            self._signing_key(),
             issuer=self._participant_id,
             audience=audience,
             jti=self._new_jti(),
             now_s=self._now_s(),
             body_sha256=sha256(body).hexdigest(),
+            token=token,
         )
 
     async def admit(self, authorization: str | None) -> None:
@@ -79,23 +86,47 @@ class Tokens:
             IdentityError: there is no token, or a check does not hold, or it is no partner's.
         """
         bearer = verify.read_bearer(authorization)
-        verified = await self._verify(verify.peek(bearer), sha256(body).hexdigest())
+        claimed = verify.peek(bearer)
+        verified, key = await self._verify(claimed, sha256(body).hexdigest())
         return Caller(
             participant_id=verified.issuer,
             token=bearer,
             jti=verified.jti,
             expires_at_s=verified.expires_at_s,
             request=authenticate.request_digest(method, path, body),
+            key=self._unkept(claimed, key),
         )
 
-    async def _verify(self, claimed: verify.Claimed, body_sha256: str) -> verify.Verified:
+    async def _verify(
+        self, claimed: verify.Claimed, body_sha256: str
+    ) -> tuple[verify.Verified, jose.PublicKey]:
         keys = await self._keys(claimed)
-        return verify.verify(
+        if claimed.kid not in keys and self._pinned.get(claimed.issuer) is not None:
+            raise errors.IdentityError(
+                f"the keys of {claimed.issuer} are pinned here, and {claimed.kid[:200]} is not among them",
+                step="kid",
+                hint="have the operator here add the new key, before you sign with it",
+            )
+        verified = verify.verify(
             claimed,
             keys=keys,
             audience=self._participant_id,
             now_s=self._now_s(),
             body_sha256=body_sha256,
+        )
+        return verified, keys[claimed.kid]
+
+    def _unkept(self, claimed: verify.Claimed, key: jose.PublicKey) -> public_keys.PublicKey | None:
+        """Return a key that proved a token if the store does not have it yet: whoever checks the evidence needs it."""
+        compared, stored = self._kept.get(claimed.kid, (None, b""))
+        if compared is key:
+            return None
+        jwk = {**key.jwk(), "kid": claimed.kid}
+        if strict_json.canonical(jwk) == stored:
+            self._kept[claimed.kid] = (key, stored)
+            return None
+        return public_keys.PublicKey(
+            participant_id=claimed.issuer, kid=claimed.kid, jwk=jwk, seen_at=self._now_s() * 1000
         )
 
     async def _keys(self, claimed: verify.Claimed) -> Mapping[str, jose.PublicKey]:
@@ -111,7 +142,8 @@ class Tokens:
             return pinned if pinned is not None else await self._resolver.keys(issuer, claimed.kid)
         except errors.DeliveryError as error:
             raise errors.TransientDeliveryError(
-                f"the DID document of {issuer} cannot be fetched now: {error.message}"
+                f"the keys of {issuer} cannot be told now: {error.message}",
+                retry_after_s=getattr(error, "retry_after_s", None),
             ) from None
 
     async def _find_pinned(self, issuer: str) -> dict[str, jose.PublicKey] | None:
@@ -129,7 +161,7 @@ class Unproven:
     def __init__(self, participant_id: str) -> None:
         self._participant_id = participant_id
 
-    def authorization(self, audience: str, body: bytes) -> str:  # noqa: ARG002  a name proves nothing of a body
+    def authorization(self, audience: str, body: bytes, *, token: str | None = None) -> str:  # noqa: ARG002  a name proves nothing of them
         """Return the header that claims our name."""
         return mock.format(self._participant_id, audience)
 

@@ -20,7 +20,7 @@ from comity.errors import DeliveryError, PermanentDeliveryError, TransientDelive
 PIECE_BYTES: Final = 512 * 1024
 _MAX_REASON: Final = 500
 _MAX_REASON_BYTES: Final = 16 * 1024
-_TRANSIENT: Final = frozenset({408, 412, 416, 425, 429})
+_TRANSIENT: Final = frozenset({408, 412, 416, 423, 425, 429})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _REPR_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 _FILE_NAME = re.compile(r"filename=\"([^\"\\]{1,240})\"")
@@ -93,12 +93,10 @@ async def read(answer: Response, limit: int) -> bytes:
     return b"".join(gathered)
 
 
-async def refusal(answer: Response) -> DeliveryError:
-    """Make the error for a status that is neither 200 nor 206, with the provider's own words."""
+async def refusal(answer: Response, *, who: str = "the provider's data plane") -> DeliveryError:
+    """Make the error for a status that is not one of success, with the other side's own words."""
     words = await _words(answer)
-    message = f"the provider's data plane answers with status {answer.status}" + (
-        f": {words}" if words else ""
-    )
+    message = f"{who} answers with status {answer.status}" + (f": {words}" if words else "")
     if answer.status in _TRANSIENT or answer.status >= 500:  # noqa: PLR2004
         wait = answer.headers.get("Retry-After") or ""
         return TransientDeliveryError(message, retry_after_s=float(wait) if _NUMBER.fullmatch(wait) else None)

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from comity.errors import ConflictError, PolicyError
 
 StillAllowed = Callable[[], Awaitable[bool]]
-Ending = Literal["", "cut", "left", "stalled"]
+Ending = Literal["", "cut", "left", "stalled", "settled"]
 
 CHECK_EVERY_S: Final = 2.0
 STALL_S: Final = 60.0
@@ -42,6 +42,10 @@ class Flow:
         if not self.ending:
             self.ending = ending
             self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def settle(self) -> None:
+        """Take that all has been moved and only the answer is left: nothing ends it any more."""
+        self.ending = self.ending or "settled"
 
     def watch(self, still_allowed: StillAllowed | None) -> None:
         """From now on ask every 2 s whether the right still holds and whether bytes still move."""

@@ -20,6 +20,8 @@ from comity.techdata import manifest
 
 MANIFEST_NAME: Final = ".comity-manifest.json"
 RECEIVING_NAME: Final = ".comity-receiving.json"
+INCOMING_NAME: Final = ".comity-incoming.json"
+"""The manifest of a package that is being pushed to us, until all of it is here."""
 Known: TypeAlias = dict[str, set[str]]
 _OK: Final = 200
 _PARTIAL: Final = 206
@@ -43,21 +45,26 @@ async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Receiv
             attempts.BAD_CONTENT, f"the manifest is not acceptable: {error.message}"
         ) from error
     attempt.tally.bytes_total = sum(file.size_bytes for file in files)
-    await attempt.where.run(lambda: _check_room(attempt, files))
-    known = await attempt.where.run(lambda: _begin(attempt.where, files))
+    await attempt.where.run(lambda: check_room(attempt, files))
+    known = await attempt.where.run(lambda: begin(attempt.where, files))
     for file in files:
         await _receive_file(attempt, file, known[file.path])
-    await attempt.where.run(lambda: _end(attempt.where, data))
+    await attempt.where.run(lambda: end(attempt.where, data))
     received = tuple(ReceivedFile(file.path, file.size_bytes, file.sha256) for file in files)
     return Received(received, sha256, attempt.tally.fetched_bytes, data)
 
 
-def _check_room(attempt: Attempt, files: tuple[manifest.File, ...]) -> None:
+def check_room(attempt: Attempt, files: tuple[manifest.File, ...]) -> None:
+    """Refuse files of which the disk cannot take what is missing.
+
+    Raises:
+        StorageError: with the code `disk-full`.
+    """
     there = attempt.where.received_bytes
     attempt.check_room(sum(max(0, file.size_bytes - there(file.path)) for file in files))
 
 
-def _begin(where: target.Target, files: tuple[manifest.File, ...]) -> Known:
+def begin(where: target.Target, files: tuple[manifest.File, ...]) -> Known:
     """Return what earlier attempts and packages may have left at each path, after adding what this one will put there.
 
     It is on the disk before the first file is, so that after a crash, and a new revision since, ours are still known.
@@ -83,12 +90,13 @@ def _written_down(place: target.Place) -> Known:
     return known
 
 
-def _end(where: target.Target, data: bytes) -> None:
+def end(where: target.Target, data: bytes) -> None:
     """Keep the manifest: from now on it alone says what was received here."""
     place = where.place(MANIFEST_NAME)
     try:
         place.put(MANIFEST_NAME, data)
         place.drop(RECEIVING_NAME)
+        place.drop(INCOMING_NAME)
     finally:
         place.close()
 

@@ -61,6 +61,25 @@ class Resource:
             await self._open(keep=True)
 
     @property
+    def size_bytes(self) -> int | None:
+        """Size of all of it, where it is known."""
+        return self._state.size_bytes if self._state else None
+
+    def part_bytes(self) -> int:
+        """Bytes of it that are here and can be gone on from; this blocks."""
+        if self._state is None or not self._state.etag:
+            return 0
+        return self._state.size_bytes or 0 if self._state.done else self._place.part_bytes()
+
+    async def offset_for(self, sha256: str) -> int:
+        """Return where the rest of contents with this SHA-256 ("" if unknown) begins; another's part is thrown away."""
+        if self._state is None or self._part is None:
+            return 0
+        if sha256 not in {"", self._state.sha256}:
+            await self._attempt.start_over(self._part)
+        return self._part.size
+
+    @property
     def is_whole(self) -> bool:
         """Say whether the part has all bytes and only its hash is to be checked."""
         state, part = self._state, self._part
@@ -139,15 +158,18 @@ class Resource:
 
 
 @contextlib.asynccontextmanager
-async def opened(attempt: Attempt, expected_sha256: str, *, fresh: bool) -> AsyncGenerator[Resource, None]:
-    """Look at what an earlier attempt left in the folder; with `fresh` it counts for nothing."""
+async def opened(
+    attempt: Attempt, expected_sha256: str, *, fresh: bool, look: bool = True
+) -> AsyncGenerator[Resource, None]:
+    """Look at what an earlier attempt left in the folder, unless not to `look`; with `fresh` it counts for nothing."""
     where = attempt.where
     place = await where.run(lambda: where.place(PLACE))
     try:
         state = None if fresh else await where.run(lambda: _load(place, attempt.url))
         resource = Resource(attempt, place, state, expected_sha256)
         try:
-            await resource.look()
+            if look:
+                await resource.look()
             yield resource
         finally:
             resource.close()

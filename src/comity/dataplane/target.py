@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ZEROS: Final = bytes(4 * CHUNK_BYTES)
+DISK_FULL: Final = "disk-full"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -174,6 +175,10 @@ class Place:
         finally:
             os.close(number)
 
+    def part_bytes(self) -> int:
+        """Size of the part; 0 if there is none."""
+        return _size(self._folder, part_name(self._name))
+
     def drop_part(self) -> None:
         """Remove the part, if it is there."""
         self.drop(part_name(self._name))
@@ -273,7 +278,7 @@ def full(path: str, needed_bytes: int, free_bytes: int | None = None) -> Storage
         f"no room to write {path!r}: at least {needed_bytes} more bytes are needed{free}",
         hint="make room: the transfer then goes on where it stopped",
     )
-    error.code = "disk-full"
+    error.code = DISK_FULL
     return error
 
 

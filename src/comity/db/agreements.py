@@ -5,11 +5,16 @@ The document is the provider's, verbatim; a second agreement of one negotiation 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from comity import errors
+from comity.db import listing
 from comity.db.database import Row, Transaction
 from comity.dsp.negotiation import Agreement
+from comity.management import query
 
 COLUMNS = (
     "id, negotiation_id, role, counterparty_id, provider_id, consumer_id, asset_id, document, message_sha256,"
@@ -23,7 +28,20 @@ _BY_ASSET = (
     f"SELECT {COLUMNS} FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'consumer'"
     " AND finalized = 1 ORDER BY created_at DESC"
 )
-_ALL = f"SELECT {COLUMNS} FROM agreement ORDER BY created_at, id"
+_LISTING = listing.Listing(
+    "agreement",
+    COLUMNS,
+    {
+        "@id": listing.Column("id"),
+        "agreementId": listing.Column("id"),
+        "providerId": listing.Column("provider_id"),
+        "consumerId": listing.Column("consumer_id"),
+        "assetId": listing.Column("asset_id"),
+        "contractNegotiationId": listing.Column("negotiation_id"),
+        "createdAt": listing.Column("created_at", number=True),
+    },
+    "finalized = 1",
+)
 _INSERT = f"INSERT INTO agreement ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 _FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
 _USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
@@ -86,9 +104,15 @@ async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> in
     return int(row[0]) if row else 0
 
 
-async def find_all(tx: Transaction) -> list[Agreement]:
-    """Return every agreement, oldest first."""
-    return [_value(row) for row in await tx.all(_ALL)]
+async def find_page(
+    tx: Transaction, spec: query.Spec, write: Callable[[Agreement], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return a page of documents that `write` makes of agreements in force."""
+
+    async def made(row: Row) -> dict[str, Any]:
+        return write(_value(row))
+
+    return await _LISTING.find(tx, spec, made)
 
 
 async def insert(tx: Transaction, new: Agreement) -> None:

@@ -16,7 +16,7 @@ import logging
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -40,6 +40,9 @@ class Transaction(Protocol):
     async def all(self, sql: str, *values: Any) -> list[Row]:
         """Return all rows."""
 
+    def each(self, sql: str, *values: Any) -> AsyncGenerator[Row, None]:
+        """Yield row after row: never more than a few in memory. Close it (`aclosing`) where you stop early."""
+
     async def run(self, sql: str, *values: Any) -> int:
         """Execute a statement and return the number of rows that it changed."""
 
@@ -57,6 +60,19 @@ class Transaction(Protocol):
 Unit = Callable[[Transaction], Awaitable[T]]
 
 
+class Store(Protocol):
+    """What a use case may do with a database."""
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Run `unit` in a transaction and return its result after the commit."""
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Run `unit` on one snapshot, without the right to write."""
+
+    def subscribe(self, listener: Callable[[Sequence[object]], None]) -> None:
+        """Call `listener` with what units announced, after their commit."""
+
+
 class _Transaction:
     """A unit's view of a SQLite connection."""
 
@@ -70,6 +86,11 @@ class _Transaction:
 
     async def all(self, sql: str, *values: Any) -> list[Row]:
         return self._connection.execute(sql, values).fetchall()
+
+    async def each(self, sql: str, *values: Any) -> AsyncGenerator[Row, None]:
+        with contextlib.closing(self._connection.execute(sql, values)) as cursor:
+            for row in cursor:
+                yield row
 
     async def run(self, sql: str, *values: Any) -> int:
         return self._connection.execute(sql, values).rowcount

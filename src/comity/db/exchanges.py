@@ -1,15 +1,21 @@
 """Rows of exchanges: "get this asset from this partner", from the catalog to files, over restarts.
 
 An exchange names its negotiation, agreement and transfer once they exist; its stage is read from them. `destination`
-is a folder, or empty when only the data address is wanted; `manifest_sha256` is the digest that the catalog named.
+is a folder, or empty when only the data address is wanted; `manifest_sha256` is the digest that the catalog named,
+`format` how the data comes: by pull, or by push where the provider offers nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Transaction
+from comity.db import listing
+from comity.db.database import Row, Transaction
+from comity.management import query
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
@@ -25,13 +31,31 @@ class Exchange(Struct, frozen=True, kw_only=True):
     manifest_sha256: str = ""
     error: str = ""
     created_at: int
+    format: str = "HttpData-PULL"
 
 
 _COLUMNS = ", ".join(Exchange.__struct_fields__)
 _BY = f"SELECT {_COLUMNS} FROM exchange WHERE "
+_NEWEST = (
+    f"{_BY}counterparty_id = ?1 AND asset_id = ?2 AND destination = ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
+)
+_LISTING = listing.Listing(
+    "exchange",
+    _COLUMNS,
+    {
+        "@id": listing.Column("id"),
+        "counterPartyId": listing.Column("counterparty_id"),
+        "assetId": listing.Column("asset_id"),
+        "destination": listing.Column("destination"),
+        "negotiationId": listing.Column("negotiation_id"),
+        "transferId": listing.Column("transfer_id"),
+        "manifestSha256": listing.Column("manifest_sha256"),
+        "createdAt": listing.Column("created_at", number=True),
+    },
+)
 _SAVE = (
-    f"INSERT INTO exchange ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET"
-    " negotiation_id = excluded.negotiation_id, agreement_id = excluded.agreement_id,"
+    f"INSERT INTO exchange ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    " ON CONFLICT (id) DO UPDATE SET negotiation_id = excluded.negotiation_id, agreement_id = excluded.agreement_id,"
     " transfer_id = excluded.transfer_id, error = excluded.error"
 )
 
@@ -60,9 +84,23 @@ async def find_by_transfer(tx: Transaction, transfer_id: str) -> Exchange | None
     return _value(row) if row else None
 
 
-async def find_all(tx: Transaction) -> list[Exchange]:
-    """Return every exchange, oldest first."""
-    return [_value(row) for row in await tx.all(f"SELECT {_COLUMNS} FROM exchange ORDER BY created_at, id")]
+async def find_newest(
+    tx: Transaction, counterparty_id: str, asset_id: str, destination: str
+) -> Exchange | None:
+    """Return the newest exchange of a partner's asset into a folder, or None."""
+    row = await tx.one(_NEWEST, counterparty_id, asset_id, destination)
+    return _value(row) if row else None
+
+
+async def find_page(
+    tx: Transaction, spec: query.Spec, write: Callable[[Exchange], Awaitable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return a page of documents that `write` makes of exchanges."""
+
+    async def made(row: Row) -> dict[str, Any]:
+        return await write(_value(row))
+
+    return await _LISTING.find(tx, spec, made)
 
 
 async def save(tx: Transaction, exchange: Exchange) -> None:
@@ -70,5 +108,5 @@ async def save(tx: Transaction, exchange: Exchange) -> None:
     await tx.run(_SAVE, *(getattr(exchange, name) for name in Exchange.__struct_fields__))
 
 
-def _value(row: tuple[object, ...]) -> Exchange:
-    return Exchange(**dict(zip(Exchange.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]
+def _value(row: Row) -> Exchange:
+    return Exchange(**dict(zip(Exchange.__struct_fields__, row, strict=True)))

@@ -5,13 +5,16 @@ One set of functions serves the three kinds; what is sealed here is opened by `c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from comity import errors
+from comity.db import listing
 from comity.db.database import Row, Transaction
+from comity.management import query
 
 Document = dict[str, Any]
 
@@ -95,8 +98,21 @@ async def find_all(tx: Transaction, kind: type[T]) -> list[T]:
     return [_value(kind, row) for row in await tx.all(_SQL[kind].all)]
 
 
-async def insert(tx: Transaction, new: Asset | PolicyDefinition | ContractDefinition) -> None:
-    """Store a new one.
+async def find_page(
+    tx: Transaction, kind: type[T], spec: query.Spec, write: Callable[[T], Document]
+) -> list[Document]:
+    """Return a page of documents that `write` makes of those of a kind."""
+
+    async def made(row: Row) -> Document:
+        return write(_value(kind, row))
+
+    return await _LISTINGS[kind].find(tx, spec, made)
+
+
+async def insert(
+    tx: Transaction, new: Asset | PolicyDefinition | ContractDefinition
+) -> Asset | PolicyDefinition | ContractDefinition:
+    """Store a new one and return it.
 
     Raises:
         ConflictError: the id is taken.
@@ -105,6 +121,7 @@ async def insert(tx: Transaction, new: Asset | PolicyDefinition | ContractDefini
     if await tx.run(_SQL[type(new)].insert, *_columns(new)) == 0:
         raise errors.ConflictError(f"{_KINDS[type(new)][1]} {new.id} exists already")
     tx.announce(OffersChanged())
+    return new
 
 
 async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefinition) -> None:
@@ -119,12 +136,14 @@ async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefi
     tx.announce(OffersChanged())
 
 
-async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> None:
-    """Store one, new or changed."""
-    if await tx.one(_SQL[type(value)].by_id, value.id):
-        await save(tx, value)
-    else:
+async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> bool:
+    """Store one, new or changed, and return whether it is new."""
+    new = await tx.one(_SQL[type(value)].by_id, value.id) is None
+    if new:
         await insert(tx, value)
+    else:
+        await save(tx, value)
+    return new
 
 
 async def remove(tx: Transaction, kind: type[T], name: str) -> None:
@@ -181,6 +200,21 @@ def _statements(kind: type[Struct]) -> _Sql:
     )
 
 
+_COMMON = {"@id": listing.Column("id"), "createdAt": listing.Column("created_at", number=True)}
+_LISTINGS = {
+    kind: listing.Listing(_KINDS[kind][0], ", ".join(kind.__struct_fields__), {**_COMMON, **columns})
+    for kind, columns in (
+        (Asset, {}),
+        (PolicyDefinition, {}),
+        (
+            ContractDefinition,
+            {
+                "accessPolicyId": listing.Column("access_policy_id"),
+                "contractPolicyId": listing.Column("contract_policy_id"),
+            },
+        ),
+    )
+}
 _SQL = {kind: _statements(kind) for kind in _KINDS}
 _USERS = "SELECT id FROM contract_definition WHERE access_policy_id = ?1 OR contract_policy_id = ?1 LIMIT 1"
 _AGREED = "SELECT 1 FROM agreement WHERE asset_id = ?1 AND role = 'provider' AND finalized = 1 LIMIT 1"

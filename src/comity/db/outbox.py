@@ -6,8 +6,6 @@ it has ours. A row with `after_id` waits until that row is gone. Ids are never u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import Struct
 
@@ -64,7 +62,6 @@ _RETRY = (
     "UPDATE outbox SET attempts = attempts + 1, due_at = ?2, last_error = ?3,"
     " outcome_unknown = max(outcome_unknown, ?4) WHERE id = ?1"
 )
-_STATES = "SELECT process_id, leads_to, last_error FROM outbox WHERE kind = ?1 AND implied = 0 ORDER BY id"
 
 
 def _value(row: Row) -> Outgoing:
@@ -96,11 +93,6 @@ async def find(tx: Transaction, row_id: int) -> Outgoing | None:
 async def find_open(tx: Transaction, *, after_id: int = 0, limit: int = 1000) -> list[Outgoing]:
     """Return open messages in order of their ids, beginning after `after_id`."""
     return [_value(row) for row in await tx.all(_ALL_OPEN, after_id, limit)]
-
-
-async def find_intents(tx: Transaction, kind: str) -> Sequence[tuple[str, str, str]]:
-    """Return (process id, state it leads to, last error) of every message still on its way."""
-    return [(row[0], row[1], row[2]) for row in await tx.all(_STATES, kind)]
 
 
 async def imply(tx: Transaction, row_id: int) -> None:

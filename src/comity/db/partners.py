@@ -44,6 +44,12 @@ class PartnersChanged(Struct, frozen=True):
     """Announced after the commit: the list of partners is another one."""
 
 
+class Slow(Struct, frozen=True):
+    """Announced when a partner's message shows a connector that needs time to record its own steps (an EDC)."""
+
+    partner_id: str
+
+
 class Heard(Struct, frozen=True):
     """Announced after the commit: this partner has just asked for something, so it is there."""
 
@@ -76,7 +82,7 @@ async def load(tx: Transaction, partner_id: str) -> Partner:
     """
     found = await find(tx, partner_id)
     if found is None:
-        raise errors.NotFoundError(f"{partner_id} is not a partner", hint="add it with: comity partner add")
+        raise errors.NotFoundError(f"{partner_id[:200]} is not a partner", hint="add it with: comity partner add")
     return found
 
 

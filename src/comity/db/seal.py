@@ -6,6 +6,8 @@ associated data, so that a sealed value cannot be moved to another place.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +24,11 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._mac_key = hmac.digest(key, b"comity:mac", hashlib.sha256)
+
+    def mac(self, plain: bytes, purpose: str) -> bytes:
+        """Return 32 bytes that tell `plain` from others, and from which it cannot be guessed without the key."""
+        return hmac.digest(self._mac_key, purpose.encode() + b"\0" + plain, hashlib.sha256)
 
     def close(self, plain: bytes, purpose: str) -> bytes:
         """Return `plain` encrypted for `purpose`."""

@@ -1,7 +1,8 @@
-"""The pause between two attempts of a message, which ends early when a partner that was away answers again.
+"""The pause before an attempt of a message, and what makes it longer or shorter.
 
-Without this a message that failed often would wait up to half a minute although its partner is back and takes others.
-After a restart of our own nothing is known of a partner: the first answer wakes what waits for it.
+A partner that needs time to record its own steps gets it. The pause after a failure ends early when a partner that was
+away answers again: else a message that failed often would wait up to half a minute although its partner is back and
+takes others. After a restart of our own nothing is known of a partner: the first answer wakes what waits for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from comity.db.outbox import Outgoing
 
 WAKE_EVERY_S = 10.0
+SETTLE_S = 0.25
+"""How long a slow partner has to record its own step, and our answer to it, before our next message comes."""
 
 
 class Pauses:
@@ -25,9 +28,23 @@ class Pauses:
         self._now_ms = now_ms
         self._pause = pause
         self._answering: set[str] = set()
+        self._slow: set[str] = set()
         self._asked: set[int] = set()
         self._woken_ms: dict[int, int] = {}
         self._waiting: dict[str, dict[int, asyncio.Event]] = {}
+
+    def note_slow(self, partner: str) -> None:
+        """Take that a partner needs time before what follows its messages: EDC, or one that was not ready once (409).
+
+        EDC refuses what comes too early, or takes it and forgets it when it records its own step after that.
+        """
+        self._slow.add(partner)
+
+    def before_s(self, row: Outgoing) -> float:
+        """Return the seconds to wait before the next attempt, zero or less if it is due."""
+        follows = row.before is not None and row.counterparty_id in self._slow
+        due_ms = max(row.due_at, row.created_at + int(SETTLE_S * 1000)) if follows else row.due_at
+        return (due_ms - self._now_ms()) / 1000
 
     def note_failure(self, row: Outgoing, *, asked: bool) -> None:
         """Take that a partner did not answer, or (`asked`) said when to come again."""

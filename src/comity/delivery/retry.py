@@ -9,15 +9,17 @@ from __future__ import annotations
 BASE_S = 0.25
 CEILING_S = 30.0
 HORIZON_S = 72 * 3600.0
-NOT_FOUND_HORIZON_S = 60.0
+NOT_YET_HORIZON_S = 60.0
 
 
-def delay_s(attempts: int, chance: float, *, asked_s: float | None = None) -> float:
+def delay_s(
+    attempts: int, chance: float, *, asked_s: float | None = None, ceiling_s: float = CEILING_S
+) -> float:
     """Return the pause before the next attempt, after `attempts` failed ones; `chance` lies in [0, 1).
 
     A partner's own wish (`Retry-After`) is a lower bound, up to one hour.
     """
-    ceiling = min(CEILING_S, BASE_S * 2.0 ** min(attempts, 20))
+    ceiling = min(ceiling_s, BASE_S * 2.0 ** min(attempts, 20))
     return max(ceiling * chance, min(asked_s or 0.0, 3600.0))
 
 

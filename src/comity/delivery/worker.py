@@ -15,14 +15,15 @@ from typing import Protocol
 
 from comity import errors
 from comity.db.outbox import Outgoing, Queued
-from comity.db.partners import Heard
-from comity.delivery import retry
-from comity.delivery.pauses import Pauses
+from comity.db.partners import Heard, Slow
+from comity.delivery import pauses, retry
 
 PER_PARTNER = 32
 POLL_S = 30.0
 OK, MULTIPLE_CHOICES = 200, 300
-NOT_FOUND = 404
+CONFLICT = 409
+NOT_YET = (404, CONFLICT)
+"""The partner may not have recorded its own step yet, or holds a lock on the process (EDC says 409 to both)."""
 UNAUTHORIZED = (401, 403)
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Worker:
         self._pause = pause
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._pauses = Pauses(now_ms, self._wait)
+        self._pauses = pauses.Pauses(now_ms, self._wait)
         self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
@@ -84,6 +85,8 @@ class Worker:
         for event in announced:
             if isinstance(event, Queued):
                 self._begin(event.row, fresh=True)
+            elif isinstance(event, Slow):
+                self._pauses.note_slow(event.partner_id)
             elif isinstance(event, Heard):
                 self._pauses.note_answer(event.partner_id)
 
@@ -134,7 +137,7 @@ class Worker:
 
     async def _send_when_due(self, row: Outgoing) -> Outgoing | None:
         """Make the next attempt and return the row if another one is needed."""
-        pause_s = (row.due_at - self._now_ms()) / 1000
+        pause_s = self._pauses.before_s(row)
         if pause_s > 0:
             await self._pauses.wait(row, pause_s)
         cap = self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER))
@@ -189,11 +192,15 @@ class Worker:
         if await self._arrived(row, authorization):
             return False
         may_change = error.status in UNAUTHORIZED or (
-            error.status == NOT_FOUND
-            and not retry.expired(row.created_at, self._now_ms(), horizon_s=retry.NOT_FOUND_HORIZON_S)
+            error.status in NOT_YET
+            and not retry.expired(row.created_at, self._now_ms(), horizon_s=retry.NOT_YET_HORIZON_S)
         )
         if row.before is not None and may_change:
-            return await self._postpone(row, errors.TransientDeliveryError(error.message), authorization)
+            wait_s = pauses.SETTLE_S if error.status == CONFLICT else None
+            if error.status == CONFLICT:
+                self._pauses.note_slow(row.counterparty_id)
+            later = errors.TransientDeliveryError(error.message, retry_after_s=wait_s)
+            return await self._postpone(row, later, authorization)
         await self._outcomes.refused(row, error.message, authorization, reachable=True)
         return False
 

@@ -59,11 +59,11 @@ def service(dsp_address: str) -> Document:
 
 def offer(policy: Document, offer_id: str) -> Document:
     """Return an offer as a dataset carries it: without target."""
-    return {"@id": offer_id, "@type": "Offer", **{n: policy[n] for n in negotiation.TERMS if policy.get(n)}}
+    return {"@id": offer_id, "@type": "Offer", **negotiation.content(policy)}
 
 
 def dataset(asset_id: str, properties: Document, offers: list[Document], dsp_address: str) -> Document:
-    """Return a dataset with its offers and its one distribution, a pull over HTTP."""
+    """Return a dataset with its offers and its distributions: over HTTP, by pull or by push."""
     described = {name: value for name, value in properties.items() if not name.startswith("@")}
     return {
         "@id": asset_id,
@@ -71,7 +71,8 @@ def dataset(asset_id: str, properties: Document, offers: list[Document], dsp_add
         **described,
         "hasPolicy": offers,
         "distribution": [
-            {"@type": "Distribution", "format": transfer.PULL, "accessService": service(dsp_address)},
+            {"@type": "Distribution", "format": each, "accessService": service(dsp_address)}
+            for each in transfer.FORMATS
         ],
     }
 
@@ -88,14 +89,38 @@ def catalog(participant_id: str, catalog_id: str, datasets: list[Document], dsp_
     }
 
 
+def formats(dataset: Document) -> set[str]:
+    """Return in which formats a dataset can be had; what cannot be read is not among them."""
+    listed = dataset.get("distribution") or dataset.get("dcat:distribution") or []
+    found: set[str] = set()
+    for each in listed if isinstance(listed, list) else [listed]:
+        named = each.get("format", each.get("dct:format")) if isinstance(each, dict) else None
+        named = named.get("@id") if isinstance(named, dict) else named
+        if isinstance(named, str):
+            found.add(named)
+    return found
+
+
+def listed(document: Document, *names: str) -> list[Any]:
+    """Return the members under one of several spellings of a name, one alone as a list of it.
+
+    Raises:
+        InvalidInputError: it is given in two spellings.
+    """
+    given = [name for name in names if document.get(name)]
+    if len(given) > 1:
+        raise errors.InvalidInputError("this is given twice, in two spellings", path=f"$.{given[0]}")
+    value = document[given[0]] if given else []
+    return value if isinstance(value, list) else [value]
+
+
 def read_datasets(document: Document) -> list[Document]:
     """Return the datasets of a catalog that came from a partner, one or many.
 
     Raises:
         InvalidInputError: it is not a catalog.
     """
-    listed = document.get("dataset") or document.get("dcat:dataset") or []
-    datasets = listed if isinstance(listed, list) else [listed]
+    datasets = listed(document, "dataset", "dcat:dataset")
     if not all(isinstance(each, dict) and isinstance(each.get("@id"), str) for each in datasets):
         raise errors.InvalidInputError(
             "a dataset of the catalog is not an object with an @id", path="$.dataset"

@@ -1,8 +1,8 @@
 """Bytes of a message into a value, leniently where the meaning is plain, with the place of the error where it is not.
 
-Accepted although the schemas say otherwise: a context that is one string, types written `dspace:X` or as a full IRI,
-unknown properties and unknown further contexts (never fetched), null for an absent property. Source: Dataspace Protocol
-2025-1, section "Message serialization"; deviations seen in other connectors.
+What is accepted although the schemas say otherwise, and what is not, each with its reason, is one table that tests walk
+through: docs/reference/protocol.md, "Deviations". Unknown properties and further contexts stay in the document; no
+context is ever fetched. Source: Dataspace Protocol 2025-1, section "Message serialization".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from comity import errors, strict_json
-from comity.dsp import messages, terms
+from comity.dsp import messages, spelling, terms
 
 T = TypeVar("T", bound=messages.Message)
 
@@ -31,33 +31,59 @@ def decode(body: bytes, *expected: type[T]) -> tuple[T, dict[str, Any]]:
         raise errors.InvalidInputError(
             f"expected {' or '.join(names)}, got {repr(kind)[:100]}", path="$.@type"
         )
-    return convert({**document, "@type": kind}, names[kind]), document
+    plain = {**spelling.plain(document), "@type": kind}
+    if "eventType" in plain:
+        plain["eventType"] = spelling.bare(plain["eventType"])
+    return _convert(plain, names[kind]), document
 
 
 def check_context(document: dict[str, Any]) -> None:
-    """Refuse a document that does not name the 2025-1 context."""
+    """Refuse a document that does not name the 2025-1 context, or is written in the names of an earlier version.
+
+    Raises:
+        InvalidInputError: it is of another version, and of which.
+    """
+    earlier = spelling.earlier(document)
+    if earlier:
+        raise errors.InvalidInputError(
+            f"this message is written for the Dataspace Protocol {earlier},"
+            f" and this connector speaks {terms.VERSION} only",
+            path="$.@context",
+            hint="/.well-known/dspace-version tells what each side speaks",
+        )
     context = document.get("@context")
     listed = context if isinstance(context, list) else [context]
     if terms.CONTEXT not in listed:
         raise errors.InvalidInputError(f"the context must name {terms.CONTEXT}", path="$.@context")
 
 
+def refuse_earlier(body: bytes) -> None:
+    """Refuse a message of an earlier version of the protocol, whoever sent it; anything else passes.
+
+    Raises:
+        InvalidInputError: as `check_context`.
+    """
+    try:
+        document = strict_json.decode_object(body)
+    except errors.InvalidInputError:
+        return
+    if spelling.earlier(document):
+        check_context(document)
+
+
 def bare_type(name: Any) -> Any:
-    """Return a type without the protocol's prefix or namespace."""
-    if isinstance(name, list) and len(name) == 1:
-        name = name[0]
-    return name.removeprefix("dspace:").removeprefix(terms.NAMESPACE) if isinstance(name, str) else name
+    """Return a type without the protocol's prefix or namespace; a list of one is that one."""
+    return spelling.bare(name[0] if isinstance(name, list) and len(name) == 1 else name)
 
 
-def convert(document: dict[str, Any], kind: type[T]) -> T:
+def _convert(document: dict[str, Any], kind: type[T]) -> T:
     """Turn a parsed document into a value of `kind`.
 
     Raises:
         InvalidInputError: names the field, the type expected and the type found.
     """
-    present = {name: value for name, value in document.items() if value is not None}
     try:
-        return msgspec.convert(present, kind)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `")
         raise errors.InvalidInputError(_lower_first(message), path=path.rstrip("`") or "$") from None

@@ -6,24 +6,30 @@ control plane loads, saves and sends.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
 from comity import errors, strict_json
-from comity.dsp import binding, machine, messages, terms
+from comity.dsp import binding, machine, messages, spelling, terms
 from comity.odrl import compare, model
 
 Document = dict[str, Any]
 MAX_OFFER_BYTES = 256 * 1024
 TERMS = ("profile", "permission", "prohibition", "obligation")
-KNOWN = {"@id", "@type", "target", "assigner", "assignee", "timestamp", *TERMS}
+HEAD = frozenset({"@context", "@id", "@type", "uid", "target", "assigner", "assignee", "timestamp"})
+KNOWN = {*HEAD, *TERMS}
 CACHED_BYTES = 8192
 
 
 class Negotiation(Struct, frozen=True, kw_only=True):
-    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`."""
+    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`.
+
+    `events` counts its changes of state, of which the first is that it was made; `told` is the state of the last one
+    that was stored.
+    """
 
     id: str
     role: str
@@ -40,6 +46,8 @@ class Negotiation(Struct, frozen=True, kw_only=True):
     error: str = ""
     created_at: int
     updated_at: int
+    events: int = 1
+    told: str | None = None
 
     @property
     def consumer_pid(self) -> str:
@@ -111,31 +119,56 @@ def _parse(terms_alone: bytes) -> None:
 
 
 def message_offer(policy: Document, *, offer_id: str, target: str) -> Document:
-    """Return `policy` as an offer that may travel in a message: with id, type and target, rules verbatim."""
-    return {
-        "@id": offer_id,
-        "@type": "Offer",
-        **{n: policy[n] for n in TERMS if policy.get(n)},
-        "target": target,
-    }
+    """Return `policy` as an offer that may travel in a message: with id, type and target, all else verbatim."""
+    offer = {"@id": offer_id, "@type": "Offer", **content(policy), "target": target}
+    return spelling.within(offer, policy.get("@context"))
+
+
+def content(policy: Document) -> Document:
+    """Return what an offer says: terms, none of them empty, and what is not known here; no ids, parties, context."""
+    said = {name: policy[name] for name in TERMS if policy.get(name)}
+    return said | {name: value for name, value in policy.items() if name not in KNOWN and value is not None}
 
 
 def agreement_document(
     offer: Document, *, agreement_id: str, provider_id: str, consumer_id: str, timestamp: str
 ) -> Document:
-    """Return the agreement to `offer`: rules verbatim and in order; only parties, type and time are added.
+    """Return the agreement to `offer`: all that it says verbatim; only parties, type and time are added.
 
     Partners compare agreement and offer for equality, so nothing may be reformatted here.
     """
-    return {
+    agreement = {
         "@id": agreement_id,
         "@type": "Agreement",
-        **{name: offer[name] for name in TERMS if offer.get(name)},
+        **content(offer),
         "target": offer["target"],
         "assigner": provider_id,
         "assignee": consumer_id,
         "timestamp": timestamp,
     }
+    return spelling.within(agreement, offer.get("@context"))
+
+
+def repeated(offer: Document, own: Document) -> Document:
+    """Return an offer without what its maker added to the terms that are our own: we agree to nothing unread.
+
+    What `own` says of itself is kept in the spelling of `offer`, since its maker compares.
+    """
+    ours = {_tail(name): _inner(value) for name, value in content(own).items()}
+    return {
+        name: value
+        for name, value in offer.items()
+        if name in KNOWN or (_tail(name) in ours and ours[_tail(name)] == _inner(value))
+    }
+
+
+def _tail(name: str) -> str:
+    return re.split(r"[:/#]", name)[-1]
+
+
+def _inner(value: Any) -> Any:
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return value.get("@value", value) if isinstance(value, dict) else value
 
 
 def check_agreement(agreement: Document, offer: Document, *, provider_id: str, consumer_id: str) -> None:
@@ -168,12 +201,13 @@ def _added(agreement: Document, offer: Document) -> list[str]:
 def request_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:
     """The consumer's request: initial while the provider's pid is unknown, else a counter-offer."""
     initial = negotiation.counterparty_pid is None
+    context, offer = spelling.sent(negotiation.offer)
     return messages.ContractRequestMessage(
-        context=messages.CONTEXT,
+        context=context,
         id=message_id,
         consumer_pid=negotiation.id,
         provider_pid=negotiation.counterparty_pid,
-        offer=negotiation.offer,
+        offer=offer,
         callback_address=callback_address if initial else None,
     )
 
@@ -181,20 +215,22 @@ def request_message(negotiation: Negotiation, *, callback_address: str, message_
 def offer_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:
     """The provider's offer: initial while the consumer's pid is unknown."""
     initial = negotiation.counterparty_pid is None
+    context, offer = spelling.sent(negotiation.offer)
     return messages.ContractOfferMessage(
-        context=messages.CONTEXT,
+        context=context,
         id=message_id,
         provider_pid=negotiation.id,
         consumer_pid=negotiation.counterparty_pid,
-        offer=negotiation.offer,
+        offer=offer,
         callback_address=callback_address if initial else None,
     )
 
 
 def agreement_message(negotiation: Negotiation, agreement: Document, *, message_id: str) -> messages.Message:
     """The provider's agreement."""
+    context, sent = spelling.sent(agreement)
     return messages.ContractAgreementMessage(
-        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, agreement=agreement
+        **_both_pids(negotiation), context=context, id=message_id, agreement=sent
     )
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Literal
 
 CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
+EDC_CONTEXT = "https://w3id.org/edc/dspace/v0.0.1"
+"""Says what the words of EDC's query are; without it EDC drops them from a filter and shows everything."""
 NAMESPACE = "https://w3id.org/dspace/2025/1/"
 VERSION = "2025-1"
+EARLIER = {"https://w3id.org/dspace/2024/1/": "2024-1", "https://w3id.org/dspace/v0.8/": "0.8"}
+NAMESPACES = (NAMESPACE, *EARLIER)
 VERSION_PATH = "/dsp/2025-1"
 
 Role = Literal["consumer", "provider"]

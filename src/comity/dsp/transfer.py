@@ -2,6 +2,7 @@
 
 Source: Dataspace Protocol 2025-1, "Transfer Process Protocol". For pull, the address names the endpoint and a token in
 `authorization`; it is written twice, by the specification's names and by those that EDC reads, and read from both.
+For push the request carries an address: that one is `push`'s.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ from comity.dsp import binding, machine, messages, terms
 Document = dict[str, Any]
 
 PULL = "HttpData-PULL"
+PUSH = "HttpData-PUSH"
+FORMATS = (PULL, PUSH)
 HTTP_ENDPOINT = "https://w3id.org/idsa/v4.1/HTTP"
 EDC = "https://w3id.org/edc/v0.0.1/ns/"
 _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")  # a line end in it would begin another header
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
-    """One transfer as this side knows it; the provider keeps the token's digest, the consumer the sealed address.
+    """One transfer as this side knows it.
 
-    `suspended_by` is the role that suspended it last, empty while it runs.
+    Of a pull the provider keeps the token's digest and the consumer the sealed address; of a push the consumer keeps
+    the digest of the token of its inbox and the provider the sealed address. `suspended_by` is the role that
+    suspended it last, empty while it runs. `events` counts its changes of state, of which the first is that it was
+    made; `told` is the state of the last one that was stored.
     """
 
     id: str
@@ -45,6 +51,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
     error: str = ""
     created_at: int
     updated_at: int
+    events: int = 1
+    told: str | None = None
 
     @property
     def consumer_pid(self) -> str:
@@ -87,34 +95,43 @@ def data_address(endpoint: str, token: str) -> Document:
     }
 
 
-def access(address: Document) -> Access:
-    """Read a data address of either spelling.
-
-    Raises:
-        InvalidInputError: it names no endpoint.
-    """
+def endpoint_properties(address: Document) -> dict[str, str]:
+    """Return the properties of a data address that are texts; EDC's full names count where the bare ones lack."""
     listed = address.get("endpointProperties") or []
     named = {
         each["name"]: each["value"]
         for each in (listed if isinstance(listed, list) else [listed])
         if isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("value"), str)
     }
-    endpoint = address.get("endpoint") or named.get("endpoint") or named.get(EDC + "endpoint")
+    bare = {name.removeprefix(EDC): value for name, value in named.items() if name.startswith(EDC) and value}
+    return {**bare, **{name: value for name, value in named.items() if value}}
+
+
+def access(address: Document) -> Access:
+    """Read a data address of either spelling.
+
+    Raises:
+        InvalidInputError: it names no endpoint.
+    """
+    named = endpoint_properties(address)
+    endpoint = address.get("endpoint") or named.get("endpoint")
     if not isinstance(endpoint, str):
         raise errors.InvalidInputError("the data address names no endpoint", path="$.dataAddress.endpoint")
     binding.check_address(endpoint.partition("?")[0], path="$.dataAddress.endpoint")
-    token = named.get("authorization") or named.get(EDC + "authorization")
+    token = named.get("authorization")
     if token and not _HEADER.fullmatch(token):
         raise errors.InvalidInputError(
             "the authorization must be visible ASCII, as a header is", path="$.dataAddress.endpointProperties"
         )
-    scheme = named.get("authType") or named.get(EDC + "authType") or "bearer"
+    scheme = named.get("authType") or "bearer"
     bearer = token and scheme.lower() == "bearer" and " " not in token
     return Access(endpoint, f"Bearer {token}" if bearer else token)
 
 
-def request_message(transfer: Transfer, *, callback_address: str, message_id: str) -> messages.Message:
-    """The consumer asks for the data."""
+def request_message(
+    transfer: Transfer, *, callback_address: str, message_id: str, data_address: Document | None = None
+) -> messages.Message:
+    """The consumer asks for the data; for a push it says where it wants it."""
     return messages.TransferRequestMessage(
         context=messages.CONTEXT,
         id=message_id,
@@ -122,6 +139,7 @@ def request_message(transfer: Transfer, *, callback_address: str, message_id: st
         agreement_id=transfer.agreement_id,
         format=transfer.format,
         callback_address=callback_address,
+        data_address=data_address,
     )
 
 

@@ -168,14 +168,20 @@ def _jwk(method: Mapping[str, Any] | None, did: str) -> dict[str, Any] | None:
 
 def version_endpoint(document: Mapping[str, Any]) -> str | None:
     """Return the serviceEndpoint of the first DataService, None if the document names none as a text."""
+    return next(iter(version_endpoints(document)), None)
+
+
+def version_endpoints(document: Mapping[str, Any]) -> list[str]:
+    """Return the serviceEndpoint of every DataService that names one as a text, in their order."""
+    found: list[str] = []
     services = document.get("service")
     for service in services if isinstance(services, list) else []:
         kinds = service.get("type") if isinstance(service, dict) else None
         if kinds == "DataService" or (isinstance(kinds, list) and "DataService" in kinds):
             endpoint = service.get("serviceEndpoint")
             if isinstance(endpoint, str):
-                return endpoint
-    return None
+                found.append(endpoint)
+    return found
 
 
 def _members(document: Mapping[str, Any], name: str, did: str) -> list[Any]:

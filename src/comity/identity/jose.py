@@ -45,6 +45,12 @@ class PublicKey(Struct, frozen=True):
         algorithm = _es256 if "ES256" in self.algorithms else _ed25519
         return algorithm.verify(message, signature, self.key)
 
+    def jwk(self) -> dict[str, Any]:
+        """Return the key itself, without any private member; `alg` is named where there is one only."""
+        members: Mapping[str, Any] = self.key.as_dict(private=False)
+        public: dict[str, Any] = {name: members[name] for name in ("kty", "crv", "x", "y") if name in members}
+        return {**public, **({"alg": min(self.algorithms)} if len(self.algorithms) == 1 else {})}
+
 
 class SigningKey:
     """Our private P-256 key; `kid` is a fragment (`key-1`) or a whole id (`did:web:h#key-1`)."""

@@ -15,11 +15,15 @@ from comity.identity import jose
 
 _MAX_HEADER: Final = 8192
 _MAX_ID: Final = 1024
+_REGION: Final = "any"
 
 
 def format(participant_id: str, audience: str) -> str:  # noqa: A001  # text is parsed and formatted in this project
-    """Return the Authorization header that claims to come from `participant_id`."""
-    return msgspec.json.encode({"audience": audience, "clientId": participant_id}).decode()
+    """Return the Authorization header that claims to come from `participant_id`.
+
+    EDC's `iam-mock` makes a claim of `region` too and answers 500 where there is none.
+    """
+    return msgspec.json.encode({"region": _REGION, "audience": audience, "clientId": participant_id}).decode()
 
 
 def parse(header: str | None) -> str:

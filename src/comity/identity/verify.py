@@ -21,7 +21,7 @@ from comity.identity import jose
 
 MAX_TOKEN_BYTES: Final = 8192
 MAX_LIFETIME_S: Final = 600
-LEEWAY_S: Final = 60
+LEEWAY_S: Final = 90
 MAX_JTI: Final = 256
 _MAX_DID: Final = 1024
 _MAX_TIME_S: Final = 2**53

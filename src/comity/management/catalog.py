@@ -13,6 +13,7 @@ from comity import errors
 from comity.management import names, processes, query, wire
 
 Document = dict[str, Any]
+MESSAGE_CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
 
 
 class CatalogRequest(Struct, frozen=True):
@@ -70,10 +71,27 @@ def decode_dataset(body: Document) -> DatasetRequest:
     )
 
 
+def encode_missing(participant_id: str, reason: str) -> Document:
+    """Write a catalog that could not be fetched: without datasets, and why."""
+    return {
+        "@context": [MESSAGE_CONTEXT],
+        "@id": f"urn:comity:catalog:{participant_id}",
+        "@type": "Catalog",
+        "participantId": participant_id,
+        "dataset": [],
+        "comity:errorDetail": reason,
+    }
+
+
 def cut(document: Document, spec: query.Spec | None) -> Document:
-    """Return the part of a catalog that a query asks for, in its order."""
-    member = "dataset" if "dataset" in document else "dcat:dataset"
-    if spec is None or member not in document:
+    """Return the part of a catalog that a query asks for, in its order.
+
+    A catalog without datasets has an empty list: tractusx-sdk takes one that has no list for one that is not empty.
+    """
+    member = "dcat:dataset" if "dcat:dataset" in document else "dataset"
+    if member not in document:
+        return {**document, member: []}
+    if spec is None:
         return document
     listed = document[member] if isinstance(document[member], list) else [document[member]]
     order = spec.sort_field if names.canonical(spec.sort_field) != "createdAt" else ""

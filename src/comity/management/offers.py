@@ -5,6 +5,7 @@ Reading says what is wrong and where; writing leaves credentials out.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -23,7 +24,19 @@ SHOWN = frozenset(
     }
 )  # fmt: skip
 """What is shown of a data address: anything else might be a credential."""
+AUTH_KEY, AUTH_CODE, SECRET_NAME = "authKey", "authCode", "secretName"
+_AUTH = frozenset({AUTH_KEY, AUTH_CODE, SECRET_NAME})
 _CREDENTIALS = ("auth", "secret", "password", "token", "key", "header:", "oauth2:")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_TEXT = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+MAX_HEADER = 16 * 1024
+OUR_HEADERS = frozenset(
+    {
+        "accept-encoding", "connection", "content-length", "content-type", "expect", "host", "if-match", "keep-alive",
+        "proxy-connection", "range", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+    }
+)  # fmt: skip
+"""Headers that are not for a credential: they say what is asked for, and how."""
 _SWITCH = ("true", "false")
 _ONLY = {
     "method": ("get",),
@@ -85,20 +98,54 @@ def _address(body: Document) -> Document:
     address = {name: value for name, value in wire.properties(body, "dataAddress").items() if name != "@type"}
     for name, value in address.items():
         place = f"$.dataAddress.{name[:100]}"
-        if any(word in name.lower() for word in _CREDENTIALS):
+        if name not in _AUTH and any(word in name.lower() for word in _CREDENTIALS):
             raise errors.InvalidInputError(
-                "credentials of a back end are not supported yet",
+                "credentials of this kind are not supported",
                 path=place,
-                hint="let the back end answer this connector without, for example by its address",
+                hint="name a header in authKey and give its value in authCode, or as a secret in secretName",
             )
         if name in _ONLY and text(value).lower() not in _ONLY[name]:
             raise errors.InvalidInputError(f"{name} is not supported yet, only plain GET is", path=place)
+    if _AUTH & address.keys():
+        _check_credential(address)
     return address
 
 
+def _check_credential(address: Document) -> None:
+    """Refuse a credential that could not be sent: a header needs a name and one value, and a back end to go to."""
+    if address.get("type") != "HttpData":
+        raise errors.InvalidInputError("only HttpData takes credentials", path="$.dataAddress.type")
+    name, code, secret = (address.get(each) for each in (AUTH_KEY, AUTH_CODE, SECRET_NAME))
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name.lower() in OUR_HEADERS:
+        raise errors.InvalidInputError(
+            "authKey must be the name of a header for a credential", path=f"$.dataAddress.{AUTH_KEY}"
+        )
+    if (code is None) == (secret is None):
+        raise errors.InvalidInputError(
+            "give the value of the header either in authCode or in secretName",
+            path=f"$.dataAddress.{AUTH_CODE}",
+        )
+    if code is not None and not is_header_text(code):
+        raise errors.InvalidInputError(
+            "authCode must be visible ASCII, as a header is", path=f"$.dataAddress.{AUTH_CODE}"
+        )
+    if secret is not None:
+        wire.check_id(secret, f"$.dataAddress.{SECRET_NAME}")
+
+
+def is_header_text(value: Any) -> bool:
+    """Return whether a value can be sent as a header: visible ASCII and blanks, at most 16 KiB."""
+    return isinstance(value, str) and len(value) <= MAX_HEADER and _HEADER_TEXT.fullmatch(value) is not None
+
+
 def show_address(address: Document) -> Document:
-    """Return a data address as it may be shown: the query of an URL may be a signature."""
+    """Return a data address as it may be shown: the query of an URL may be a signature.
+
+    What is shown can be written back: then it stands for the address as it is.
+    """
     shown = {name: value for name, value in address.items() if name in SHOWN}
+    if SECRET_NAME in address:
+        shown |= {name: address[name] for name in (AUTH_KEY, SECRET_NAME)}
     if address.get("type") != "HttpData":
         return shown
     urls = {

@@ -1,7 +1,7 @@
 """Policies on the wire: the definition that is stored, and the offer that is asked for or made.
 
-What comes in may have any spelling that `odrl` reads. An offer that has the protocol's names and form already stays
-as it is, letter for letter, since the partner compares it with its own; any other is written in the protocol's form.
+What comes in may have any spelling that `odrl` reads. Terms that have the protocol's names and form already stay as
+they are, letter for letter, since the partner compares them with its own; others are written in the protocol's form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.management import wire
-from comity.odrl import model
+from comity.odrl import model, vocabulary
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -24,7 +24,10 @@ _PREFIXES = ("odrl:", "http://www.w3.org/ns/odrl/2/", "https://www.w3.org/ns/odr
 
 
 class Offer(Struct, frozen=True):
-    """An offer as somebody wants it: `terms` are its rules; `id`, `target` and `assigner` are empty if not given."""
+    """An offer as somebody wants it: `id`, `target` and `assigner` are empty if not given.
+
+    `terms` are its rules, and whatever else it says that is not known here.
+    """
 
     id: str
     target: str
@@ -70,7 +73,7 @@ def read_offer(body: Document, *, enforced: bool = False) -> Offer:
         stands = (parsed.permission or parsed.prohibition) and _has_plain_names(given)
         if not stands or not _has_plain_form(terms):
             terms = model.terms(parsed)
-        return Offer(parsed.id, parsed.target, parsed.assigner, terms)
+        return Offer(parsed.id, parsed.target, parsed.assigner, {**parsed.extra, **terms})
 
     return _below(make)
 
@@ -94,6 +97,8 @@ def _has_plain_names(value: Any) -> bool:
 
 def _has_plain_form(terms: Document) -> bool:
     """Return whether rules and constraints are lists and their words texts, as the protocol's schema asks."""
+    if not all(isinstance(each, str) for each in _texts(terms.get("profile", []))):
+        return False
     rules = [each for name in TERMS[1:] for each in _listed(terms.get(name, []))]
     return all(
         isinstance(rule, dict)
@@ -106,9 +111,21 @@ def _has_plain_form(terms: Document) -> bool:
 def _is_plain_constraint(constraint: Any) -> bool:
     if not isinstance(constraint, dict):
         return False
-    members = [each for name in LOGICAL if name in constraint for each in _listed(constraint[name])]
-    words = [constraint[name] for name in ("leftOperand", "operator") if name in constraint]
-    return all(isinstance(word, str) for word in words) and all(map(_is_plain_constraint, members))
+    named = [name for name in LOGICAL if name in constraint]
+    if named:
+        return all(map(_is_plain_constraint, [each for name in named for each in _listed(constraint[name])]))
+    operator, right = constraint.get("operator"), constraint.get("rightOperand")
+    return (
+        isinstance(constraint.get("leftOperand"), str)
+        and isinstance(operator, str)
+        and operator in vocabulary.SCHEMA_OPERATORS
+        and isinstance(right, str | dict | list)
+    )
+
+
+def _texts(value: Any) -> list[Any]:
+    """Return a list as it is, and a text as a list of it."""
+    return value if isinstance(value, list) else [value]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from comity import errors
-from comity.management import policy, wire
+from comity.management import policy, webhooks, wire
 
 Document = dict[str, Any]
-PROTOCOL = "dataspace-protocol-http:2025-1"
+PROTOCOL = wire.PROTOCOL
 PROTOCOLS = frozenset({"", "dataspace-protocol-http", PROTOCOL})
 """Names of the one protocol that is spoken; clients that know no versions leave theirs out."""
 
@@ -51,16 +51,18 @@ ON_ITS_WAY = {
 
 
 class ContractRequest(Struct, frozen=True):
-    """A negotiation that somebody wants: with whom, where (empty: as listed), about which offer."""
+    """A negotiation that somebody wants: with whom, where (empty: as listed), about which offer, who is told of it."""
 
     counterparty_id: str
     address: str
     offer: policy.Offer
+    callbacks: tuple[webhooks.Callback, ...] = ()
 
 
 class TransferRequest(Struct, frozen=True):
     """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only.
 
+    `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address.
     `counterparty_id` and `asset_id`, where given, must be those of the agreement.
     """
 
@@ -70,6 +72,10 @@ class TransferRequest(Struct, frozen=True):
     asset_id: str
     transfer_type: str
     destination: str
+    endpoint: str = ""
+    properties: dict[str, str] = {}
+    callbacks: tuple[webhooks.Callback, ...] = ()
+    private_properties: Document = {}
 
 
 def state(stored: str | None, leads_to: str | None) -> str:
@@ -80,13 +86,14 @@ def state(stored: str | None, leads_to: str | None) -> str:
 
 
 def check_protocol(body: Document) -> None:
-    """Refuse a protocol that is not spoken here.
+    """Refuse a protocol that is not spoken here; v4 may call it `profile`, by the same name.
 
     Raises:
         InvalidInputError: it is another one.
     """
-    if wire.text(body, "protocol") not in PROTOCOLS:
-        raise errors.InvalidInputError(f"the protocol must be {PROTOCOL}", path="$.protocol")
+    for name in ("protocol", "profile"):
+        if wire.text(body, name) not in PROTOCOLS:
+            raise errors.InvalidInputError(f"the {name} must be {PROTOCOL}", path=f"$.{name}")
 
 
 def decode_contract_request(body: Document) -> ContractRequest:
@@ -96,7 +103,6 @@ def decode_contract_request(body: Document) -> ContractRequest:
         InvalidInputError: with the place of what is wrong.
     """
     check_protocol(body)
-    wire.refuse_unsupported(body, "callbackAddresses", "callbacks are")
     offer = policy.read_offer(body)
     if not offer.id:
         raise errors.InvalidInputError(
@@ -106,7 +112,9 @@ def decode_contract_request(body: Document) -> ContractRequest:
     party = wire.text(body, "counterPartyId") or offer.assigner
     if not party:
         raise errors.InvalidInputError("counterPartyId is missing", path="$.counterPartyId")
-    return ContractRequest(party, wire.text(body, "counterPartyAddress"), offer)
+    return ContractRequest(
+        party, wire.text(body, "counterPartyAddress"), offer, webhooks.decode_callbacks(body)
+    )
 
 
 def decode_contract_offer(body: Document) -> ContractRequest:
@@ -119,7 +127,9 @@ def decode_contract_offer(body: Document) -> ContractRequest:
     offer = policy.read_offer(body, enforced=True)
     _check_target(offer)
     party = wire.text(body, "counterPartyId", required=True)
-    return ContractRequest(party, wire.text(body, "counterPartyAddress"), offer)
+    return ContractRequest(
+        party, wire.text(body, "counterPartyAddress"), offer, webhooks.decode_callbacks(body)
+    )
 
 
 def _check_target(offer: policy.Offer) -> None:
@@ -136,31 +146,35 @@ def decode_transfer_request(body: Document) -> TransferRequest:
         InvalidInputError: with the place of what is wrong.
     """
     check_protocol(body)
-    wire.refuse_unsupported(body, "callbackAddresses", "callbacks are")
-    wire.refuse_unsupported(body, "privateProperties", "private properties of a transfer are")
     return TransferRequest(
         wire.text(body, "counterPartyId"),
         wire.text(body, "counterPartyAddress"),
         wire.text(body, "contractId", required=True),
         wire.text(body, "assetId"),
         wire.text(body, "transferType", required=True),
-        _destination(body),
+        *_destination(body),
+        webhooks.decode_callbacks(body),
+        wire.properties(body, "privateProperties"),
     )
 
 
-def _destination(body: Document) -> str:
-    """Return the folder to receive into; `HttpProxy` is how EDC's clients write that there is none."""
+def _destination(body: Document) -> tuple[str, str, dict[str, str]]:
+    """Return the folder to receive into, or an endpoint and its properties; HttpProxy is EDC's word for neither."""
     path = "$.dataDestination"
     address = wire.properties(body, "dataDestination")
     kind = wire.text(address, "type", required=bool(address.keys() - {"@type"}), path=path)
     if kind == "File":
-        return wire.text(address, "path", required=True, path=path)
+        return wire.text(address, "path", required=True, path=path), "", {}
+    if kind == "HttpData":
+        endpoint = wire.text(address, "baseUrl", required=True, path=path)
+        others = address.keys() - {"@type", "type", "baseUrl"}
+        return "", endpoint, {name: wire.text(address, name, path=path) for name in sorted(others)}
     if kind not in {"", "HttpProxy"}:
         raise errors.InvalidInputError(
-            "dataDestination may be a File with the path of a folder; pushing comes with a later version",
+            "dataDestination may be a File with the path of a folder, or HttpData with a baseUrl to push to",
             path=f"{path}.type",
         )
-    return ""
+    return "", "", {}
 
 
 def encode_negotiation(  # noqa: PLR0913  EDC's document has these members
@@ -185,6 +199,7 @@ def encode_negotiation(  # noqa: PLR0913  EDC's document has these members
         name,
         type=role.upper(),
         protocol=PROTOCOL,
+        profile=PROTOCOL,
         state=shown_state,
         stateTimestamp=updated_at,
         counterPartyId=counterparty_id,
@@ -265,15 +280,3 @@ def encode_transfer(  # noqa: PLR0913  EDC's document has these members
 def encode_destination(folder: str) -> Document:
     """Write the folder that a transfer's data is received into."""
     return {"@type": "DataAddress", "type": "File", "path": folder}
-
-
-def encode_data_address(kind: str, endpoint: str, authorization: str) -> Document:
-    """Write where, and with which token, a transfer's data can be fetched."""
-    return wire.document(
-        "DataAddress",
-        type=kind,
-        endpointType=kind,
-        endpoint=endpoint,
-        authorization=authorization,
-        authType="bearer",
-    )

@@ -130,13 +130,8 @@ def matches(criterion: Document, document: Document) -> bool:
     return bool(values) and OPERATORS[criterion["operator"]](values, criterion["operandRight"])
 
 
-def select(
-    documents: Iterable[Document],
-    spec: Spec,
-    fields: Sequence[str],
-    aliases: Mapping[str, str] | None = None,
-) -> list[Document]:
-    """Return the page of documents that a query asks for.
+def resolve(spec: Spec, fields: Sequence[str], aliases: Mapping[str, str] | None = None) -> Spec:
+    """Return a query with the names of fields as documents have them.
 
     `fields` are the names that may be asked about, `aliases` other words for some of them; `id` is always one for
     `@id`.
@@ -160,7 +155,32 @@ def select(
         raise errors.InvalidInputError(
             f"no order by {spec.sort_field[:100]}; there is: {', '.join(known)}", path="$.sortField"
         )
-    return page([each for each in documents if matches_all(wanted, each)], spec, order)
+    return Spec(spec.offset, spec.limit, order, spec.descending, tuple(wanted))
+
+
+def rename(spec: Spec, words: Mapping[str, str]) -> Spec:
+    """Return a query with other words for some fields, where any field may be asked about."""
+    wanted = [
+        {**each, "operandLeft": words.get(names.canonical(each["operandLeft"]), each["operandLeft"])}
+        for each in spec.criteria
+    ]
+    order = words.get(names.canonical(spec.sort_field), spec.sort_field)
+    return Spec(spec.offset, spec.limit, order, spec.descending, tuple(wanted))
+
+
+def select(
+    documents: Iterable[Document],
+    spec: Spec,
+    fields: Sequence[str],
+    aliases: Mapping[str, str] | None = None,
+) -> list[Document]:
+    """Return the page of documents, given in the order of creation, that a query asks for.
+
+    Raises:
+        InvalidInputError: it asks about a field that is none of `fields` and `aliases`; see `resolve`.
+    """
+    resolved = resolve(spec, fields, aliases)
+    return page([each for each in documents if matches_all(resolved.criteria, each)], resolved)
 
 
 def page(documents: list[Document], spec: Spec, sort_field: str | None = None) -> list[Document]:
@@ -170,13 +190,14 @@ def page(documents: list[Document], spec: Spec, sort_field: str | None = None) -
     """
     order = spec.sort_field if sort_field is None else sort_field
     if order:
-        documents = sorted(documents, key=lambda each: _sort_key(each, order))
+        documents = sorted(documents, key=lambda each: sort_key(each, order))
     if spec.descending:
         documents = documents[::-1]
     return documents[spec.offset : spec.offset + spec.limit]
 
 
-def _sort_key(document: Document, field: str) -> tuple[int, float, str]:
+def sort_key(document: Document, field: str) -> tuple[int, float, str]:
+    """Return what documents are ordered by: numbers first, then texts; what is absent is an empty text."""
     value = next((plain(each) for each in names.find_all(document, field)), None)
     if isinstance(value, int | float):
         return (0, float(min(max(value, -_FAR), _FAR)), "")

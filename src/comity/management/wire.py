@@ -13,6 +13,8 @@ from comity.management import names
 
 Document = dict[str, Any]
 CONTEXT: Document = {"@vocab": names.EDC, "edc": names.EDC, "odrl": "http://www.w3.org/ns/odrl/2/"}
+PROTOCOL = "dataspace-protocol-http:2025-1"
+EDC_CONTEXTS = "https://w3id.org/edc/"
 POLICY_CONTEXT = "https://w3id.org/dspace/2025/1/odrl-profile.jsonld"
 MAX_ID = 1024
 MAX_TEXT = 10_000
@@ -27,8 +29,13 @@ def document(kind: str, name: str | None = None, /, **members: Any) -> Document:
 
 
 def policy(terms: Document) -> Document:
-    """Return a policy as a member of a document: its bare words are ODRL's, which its own context says."""
-    return {"@context": POLICY_CONTEXT, **terms}
+    """Return a policy as a member of a document: its bare words are ODRL's, which its own context says.
+
+    What it was written under besides goes along, but for EDC's own context, which a client need not fetch.
+    """
+    further = terms.get("@context") or []
+    kept = [each for each in further if not (isinstance(each, str) and each.startswith(EDC_CONTEXTS))]
+    return {**terms, "@context": [POLICY_CONTEXT, *kept] if kept else POLICY_CONTEXT}
 
 
 def id_response(name: str, created_at: int) -> Document:

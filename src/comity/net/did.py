@@ -3,8 +3,9 @@
 Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at a
 time for a DID, its keys for 300 s, a document that is wrong for 30 s, one that cannot be reached for 1 s, 2 s, ...
 30 s: a partner that restarts is believed again soon. An unknown kid means that keys may have changed: fetched again, at
-most every 30 s, and a failure then does not take away the keys that are known. Which DIDs may be asked at all, and
-pinned keys, are the caller's part.
+most every 30 s, and a failure then does not take away the keys that are known. Until that fetch an unknown kid is no
+wrong one: its sender is asked to come again, so that no message is lost when a partner changes its keys. Which DIDs may
+be asked at all, and pinned keys, are the caller's part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from comity import errors
 from comity.identity import did as did_web
@@ -29,16 +31,21 @@ REFETCH_S: Final = 30.0
 TIMEOUT_S: Final = 5.0
 MAX_BYTES: Final = 64 * 1024
 MAX_DIDS: Final = 1024
+MAX_ABSENT: Final = 32
 _OK: Final = 200
 _ACCEPT: Final = {"Accept": "application/did+json, application/json"}
 
 
 class _Known(Struct, frozen=True, kw_only=True):
-    """What is known of a DID: its keys and when they came, when it was asked last, and why that failed if it did."""
+    """What is known of a DID: its keys and when they came, when it was asked last, and why that failed if it did.
+
+    `absent` are kids for which it was asked and which it did not list.
+    """
 
     keys: Mapping[str, jose.PublicKey]
     fetched_s: float
     tried_s: float
+    absent: frozenset[str] = frozenset()
     failure: errors.ComityError | None = None
     failures: int = 0
 
@@ -65,14 +72,28 @@ class Resolver:
 
         Raises:
             IdentityError: the DID or its document is malformed, refused or not there.
-            TransientDeliveryError: its document cannot be fetched now.
+            TransientDeliveryError: its document cannot be fetched now, or was fetched before it may have had `kid`.
         """
         known = self._known.get(did)
+        asked_for_it = False
         if known is None or not self._serves(known, kid):
+            asked_for_it = did not in self._fetching
             known = await self._fetch_once(did)
         if known.failure is not None and not known.keys:
             raise _again(known.failure, known.pause_s())
+        if kid not in known.keys and kid not in known.absent:
+            if known.failure is not None or not asked_for_it:
+                raise self._too_early(known, kid)
+            self._known[did] = replace(known, absent=_remembered(known.absent, kid))
         return known.keys
+
+    def _too_early(self, known: _Known, kid: str) -> errors.TransientDeliveryError:
+        """Say when the document will be fetched again, if it does not have a kid that it may have by now."""
+        wait_s = max(1.0, known.pause_s() - (self._clock_s() - known.tried_s))
+        return errors.TransientDeliveryError(
+            f"{kid[:200]} was not in the DID document when that was fetched; it is fetched again in {wait_s:.0f} s",
+            retry_after_s=wait_s,
+        )
 
     async def document(self, did: str) -> dict[str, Any]:
         """Fetch the document of `did` now, past what is remembered; it is checked to be that DID's.
@@ -162,6 +183,10 @@ def _prepare(jwks: Mapping[str, Mapping[str, Any]]) -> dict[str, jose.PublicKey]
         except errors.IdentityError:
             continue
     return prepared
+
+
+def _remembered(absent: frozenset[str], kid: str) -> frozenset[str]:
+    return absent | {kid} if len(absent) < MAX_ABSENT else frozenset({kid})
 
 
 def _unresolved(did: str, why: str, hint: str = "") -> errors.IdentityError:

@@ -17,12 +17,11 @@ from typing import Any, Final
 
 from yarl import URL
 
-from comity import errors
-from comity.identity import jose
+from comity import errors, strict_json
+from comity.dsp import terms
+from comity.dsp import version as versions
 from comity.net.http import HttpClient, Response, same_origin
 
-VERSION: Final = "2025-1"
-BINDING: Final = "HTTPS"
 VERSION_PATH: Final = "/.well-known/dspace-version"
 MAX_REASON: Final = 500
 MAX_WAIT_S: Final = 86_400.0
@@ -30,9 +29,12 @@ _MAX_VERSION_BYTES: Final = 64 * 1024
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _MAX_THING_BYTES: Final = 4 * 1024 * 1024  # a dataset may have many offers
 _MAX_LINK: Final = 8192
+_OK: Final = 200
+_NOT_THERE: Final = frozenset({404, 405, 410})
 _AGAIN: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 _SECONDS = re.compile(r"[0-9]{1,10}")
+_FORM: Final = "application/x-www-form-urlencoded"
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[A-Za-z*-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s\",;]+))?)*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
@@ -58,48 +60,82 @@ class DspClient:
 
     async def get(self, url: str, authorization: str) -> bytes:
         """Ask for a thing's state and return the answer's body; errors as in `post`."""
-        answer = await self._send("GET", url, b"", authorization, max_bytes=_MAX_THING_BYTES)
+        answer = await self._send("GET", url, b"", authorization, max_bytes=_MAX_THING_BYTES, packed=True)
+        return answer.body
+
+    async def post_form(self, url: str, body: bytes, authorization: str) -> bytes:
+        """Send a form and return the answer's body; errors as in `post`."""
+        answer = await self._send(
+            "POST", url, body, authorization, max_bytes=_MAX_VERSION_BYTES, content_type=_FORM
+        )
         return answer.body
 
     async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
         """Send a catalog request and return a page and the URL to send the same request to for the next one.
 
+        A page may come in gzip; it has at most `net.http.MAX_BYTES` bytes when that is undone.
+
         Raises:
             PermanentDeliveryError: the next page is said to be at another origin; and as in `post`.
         """
-        answer = await self._send("POST", url, body, authorization)
+        answer = await self._send("POST", url, body, authorization, packed=True)
         return answer.body, _next_link(url, ", ".join(answer.headers.getall("Link", [])))
 
     async def version(self, root_url: str) -> str:
         """Return the path of version 2025-1 below `root_url` (`/dsp/2025-1`, or "" for the root itself).
 
         Raises:
-            PermanentDeliveryError: the partner does not speak this version, or not over HTTPS, and says which.
+            PermanentDeliveryError: the partner does not speak this version, or not over HTTPS, and says which (without
+                a status); and as in `versions`.
+            TransientDeliveryError: it cannot be asked now.
         """
-        url = root_url.removesuffix(VERSION_PATH).rstrip("/") + VERSION_PATH
-        answer = await self._send("GET", url, b"", "", max_bytes=_MAX_VERSION_BYTES)
-        try:
-            listed = jose.decode_object(answer.body).get("protocolVersions")
-        except ValueError as error:
-            raise errors.PermanentDeliveryError(f"{url} is not a version answer: {error}") from error
-        entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-        for entry in entries:
-            path = entry.get("path")
-            if (
-                entry.get("version") == VERSION
-                and entry.get("binding", BINDING) == BINDING
-                and isinstance(path, str)
-            ):
-                return _base_path(url, path)
-        theirs = ", ".join(f"{one.get('version')} ({one.get('binding')})" for one in entries)
-        raise errors.PermanentDeliveryError(
-            f"{url} offers {_printable(theirs) or 'no version'}, this connector speaks {VERSION} ({BINDING})"
-        )
+        url = _version_url(root_url)
+        entries = await self.versions(root_url)
+        chosen = versions.choose(entries)
+        if chosen is None:
+            raise errors.PermanentDeliveryError(
+                f"{url} says that the partner speaks {_printable(versions.describe(entries))},"
+                f" and this connector speaks {terms.VERSION} ({versions.BINDING}) only",
+                status=0 if entries else _OK,
+                hint=f"ask its operator to offer the Dataspace Protocol {terms.VERSION} (current connectors can)",
+            )
+        return _base_path(url, chosen.path or "")
 
-    async def _send(
-        self, method: str, url: str, body: bytes, authorization: str, *, max_bytes: int | None = None
+    async def versions(self, root_url: str) -> list[versions.Entry]:
+        """Return the versions that a partner says it speaks.
+
+        Raises:
+            PermanentDeliveryError: with status 404, 405 or 410 it has no version endpoint there.
+            TransientDeliveryError: it cannot be asked now.
+        """
+        url = _version_url(root_url)
+        try:
+            answer = await self._send("GET", url, b"", "", max_bytes=_MAX_VERSION_BYTES)
+        except errors.PermanentDeliveryError as error:
+            if error.status in _NOT_THERE:
+                raise _no_versions(url, error.status) from None
+            raise
+        try:
+            return versions.read(strict_json.decode_object(answer.body))
+        except errors.InvalidInputError as error:
+            raise errors.PermanentDeliveryError(
+                f"{url} is not a version answer: {error.message}", status=answer.status
+            ) from error
+
+    async def _send(  # noqa: PLR0913  # the parts of one request
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        authorization: str,
+        *,
+        max_bytes: int | None = None,
+        content_type: str = "application/json",
+        packed: bool = False,
     ) -> Response:
-        headers = {"Content-Type": "application/json"} if body else {"Accept": "application/json"}
+        headers = {"Content-Type": content_type} if body else {"Accept": "application/json"}
+        if packed:
+            headers["Accept-Encoding"] = "gzip"
         if authorization:
             headers["Authorization"] = authorization
         answer = await self._client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
@@ -186,8 +222,24 @@ def _next_link(url: str, header: str) -> str | None:
     return None
 
 
+def _version_url(root_url: str) -> str:
+    return root_url.removesuffix(VERSION_PATH).rstrip("/") + VERSION_PATH
+
+
+def _no_versions(url: str, status: int) -> errors.PermanentDeliveryError:
+    return errors.PermanentDeliveryError(
+        f"there is no version endpoint at {url[:300]} (status {status}): the partner speaks an older version of the"
+        f" Dataspace Protocol (0.8 or 2024-1), or none; this connector speaks {terms.VERSION} only",
+        status=status,
+        hint=f"ask its operator to offer {terms.VERSION}; if it does, give the DSP base address: --address URL",
+    )
+
+
 def _base_path(url: str, path: str) -> str:
-    shown = path if path.startswith("/") or not path else f"/{path}"
+    """Return a path as it is appended to the root; a whole address counts where it leads below the same root."""
+    root = url.removesuffix(VERSION_PATH)
+    shown = path[len(root) :] if (path + "/").startswith(root + "/") else path
+    shown = shown if shown.startswith("/") or not shown else f"/{shown}"
     if len(shown) > MAX_REASON or not _PATH.fullmatch(shown):
         raise errors.PermanentDeliveryError(f"{url[:200]} names an unusable path: {path[:200]!r}")
     return shown.rstrip("/")

@@ -36,7 +36,9 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _PER_HOST: Final = 128
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD: Final = frozenset({307, 308})
+STEP_BYTES: Final = 256 * 1024
 _ERROR: Final = 400
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
@@ -197,10 +199,12 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        body: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[StreamResponse]:
-        """Send a request without body and hand over the answer while it comes, of any size.
+        """Send a request and hand over the answer while it comes, of any size.
 
-        `timeout_s` limits the wait for the answer's head and then for each piece. A body in a Content-Encoding is
+        `timeout_s` limits the wait for the answer's head and then for each piece. How long a `body` may take is the
+        caller's to watch; its length is Content-Length, else it goes in chunks. An answer in a Content-Encoding is
         refused. Leaving early drops the connection.
 
         Raises:
@@ -211,11 +215,12 @@ class HttpClient:
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         timing = aiohttp.ClientTimeout(total=None, connect=wait_s, sock_connect=CONNECT_S, sock_read=wait_s)
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(None if body is not None else wait_s):
                 response = await self._session(target).request(
                     method,
                     target,
                     headers=_checked_headers(headers),
+                    data=body,
                     allow_redirects=False,
                     timeout=timing,
                     read_bufsize=CHUNK_BYTES,
@@ -301,6 +306,8 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
 async def _read(response: aiohttp.ClientResponse, target: URL, limit: int) -> bytes:
     failed = response.status >= _ERROR
     most = min(limit, _MAX_ERROR_BYTES) if failed else limit
+    if _encoding(response) and not failed:
+        return await _read_packed(response, target, most)
     length = response.content_length
     if length is not None and (length <= most or response.method == "HEAD"):
         content = await response.read()
@@ -313,7 +320,7 @@ async def _read(response: aiohttp.ClientResponse, target: URL, limit: int) -> by
             raise _too_large(target, response, most)
         response.close()
         content = content[:most]
-    return _decode(content, response, target, most) if _encoding(response) else content
+    return _words_of_error(content, response) if failed else content
 
 
 async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -330,22 +337,41 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
     return "" if name == "identity" else name
 
 
-def _decode(content: bytes, response: aiohttp.ClientResponse, target: URL, most: int) -> bytes:
-    """Undo a gzip that we did not ask for (some proxies add it): one member, never more than `most` bytes."""
-    if response.status >= _ERROR or not content:
-        return content
-    if _encoding(response) not in {"gzip", "x-gzip"}:
+async def _read_packed(response: aiohttp.ClientResponse, target: URL, most: int) -> bytes:
+    """Undo gzip while it comes, one member, never more than `most` bytes and a step beyond: a bomb is not unpacked."""
+    if _encoding(response) not in _GZIP:
         raise _encoded(target, response)
     unpacking = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpacking.decompress(content, most + 1)
-    except zlib.error:
-        raise _encoded(target, response) from None
-    if len(plain) > most:
-        raise _too_large(target, response, most)
-    if not unpacking.eof or unpacking.unused_data:
+    pieces: list[bytes] = []
+    size, came = 0, False
+    while packed := await response.content.readany():
+        came, plain = True, b"x" * STEP_BYTES
+        while packed or len(plain) == STEP_BYTES:  # with a full step there may be more inside, also without input
+            try:
+                plain = unpacking.decompress(packed, STEP_BYTES)
+            except zlib.error:
+                raise _encoded(target, response) from None
+            pieces.append(plain)
+            size += len(plain)
+            if size > most:
+                raise _too_large(target, response, most)
+            packed = unpacking.unconsumed_tail
+            await asyncio.sleep(0)  # others go on meanwhile
+        if unpacking.unused_data:
+            raise _encoded(target, response)
+    if came and not unpacking.eof:
         raise _encoded(target, response)
-    return plain
+    return b"".join(pieces)
+
+
+def _words_of_error(content: bytes, response: aiohttp.ClientResponse) -> bytes:
+    """Return an error's body so that its words can be read, as it is where that cannot be."""
+    if _encoding(response) not in _GZIP:
+        return content
+    try:
+        return zlib.decompressobj(wbits=31).decompress(content, _MAX_ERROR_BYTES)
+    except zlib.error:
+        return content
 
 
 def _translated(error: Exception, target: URL | str) -> errors.TransientDeliveryError:
@@ -389,6 +415,6 @@ def _too_large(target: URL, response: aiohttp.ClientResponse, most: int) -> erro
 def _encoded(target: URL, response: aiohttp.ClientResponse) -> errors.PermanentDeliveryError:
     response.close()
     return errors.PermanentDeliveryError(
-        f"{_shown(target)} answers in the Content-Encoding {_encoding(response)[:40]!r}, which was not asked for",
+        f"{_shown(target)} answers in the Content-Encoding {_encoding(response)[:40]!r}, which cannot be undone here",
         status=response.status,
     )

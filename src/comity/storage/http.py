@@ -1,7 +1,8 @@
 """HTTP back ends: a resource behind a URL that the operator published, read through the one guarded client.
 
 A partner never adds to the address: no path, no query, no header of its request reaches the back end, and
-no header of the back end's answer leaves this module, only its bytes. Redirects are not followed. With an
+no header of the back end's answer leaves this module, only its bytes. Redirects are not followed, so that a
+source's credentials reach the origin that the operator named, and no other. With an
 ETag and a size written down at publishing, ranges are asked for under that ETag (RFC 9110 13.1.1), so that
 a changed resource is refused.
 """
@@ -67,17 +68,25 @@ class HttpSource:
         self._client = client
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
 
-    async def publish(self, address: str, *, name: str = "", media_type: str = "") -> Source:
+    async def publish(
+        self,
+        address: str,
+        *,
+        name: str = "",
+        media_type: str = "",
+        credentials: tuple[tuple[str, str], ...] = (),
+    ) -> Source:
         """Ask the back end (HEAD) what is behind a URL and return it as the source to be written down.
 
         Size and ETag stay empty if it does not tell or does not allow HEAD; the resource is then served
-        whole only.
+        whole only. `credentials` are headers that this back end asks for.
 
         Raises:
             StorageError: it cannot be reached, refuses, or redirects.
         """
         try:
-            async with self._client.stream("HEAD", address, headers=self._headers) as answer:
+            sent = {**self._headers, **dict(credentials)}
+            async with self._client.stream("HEAD", address, headers=sent) as answer:
                 status, headers = answer.status, answer.headers
         except DeliveryError as error:
             raise StorageError(
@@ -99,6 +108,7 @@ class HttpSource:
             etag=etag if _STRONG_ETAG.fullmatch(etag) else "",
             media_type=media_type or (told if _MEDIA_TYPE.fullmatch(told) else "application/octet-stream"),
             name=name,
+            credentials=credentials,
         )
 
     async def open_range(
@@ -112,7 +122,7 @@ class HttpSource:
         """
         stop = source.size_bytes if end is None else end
         part = start > 0 or stop != source.size_bytes
-        headers = dict(self._headers)
+        headers = {**self._headers, **dict(source.credentials)}
         if source.etag:
             headers["If-Match"] = source.etag
         if part:

@@ -8,7 +8,7 @@ that is not what it was then is refused, never handed out short, mixed or new. W
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from comity.errors import StorageError
@@ -24,7 +24,7 @@ class Source:
     `kind` is `file` or `http`; `address` is an absolute real path or a URL. `size_bytes` is None when the
     back end did not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file,
     `etag` (strong, with its quotation marks) pins an HTTP resource. `name` is the file name offered to the
-    receiver.
+    receiver. `credentials` are headers for the back end alone: they are sent to `address`, and shown nowhere.
     """
 
     kind: Literal["file", "http"]
@@ -35,6 +35,7 @@ class Source:
     etag: str = ""
     media_type: str = "application/octet-stream"
     name: str = ""
+    credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Storage(Protocol):

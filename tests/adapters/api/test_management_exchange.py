@@ -81,13 +81,15 @@ async def test_data_is_received_into_a_folder(pair, consumer, offered, tmp_path)
     [
         ({"contractId": None}, 400, "$.contractId"),
         ({"contractId": "nothing"}, 404, None),
-        ({"transferType": "HttpData-PUSH"}, 400, "$.transferType"),
+        ({"transferType": "HttpData-PUSH"}, 400, "$.dataDestination"),
+        ({"transferType": "AmazonS3-PUSH"}, 400, "$.transferType"),
+        ({"dataDestination": {"type": "HttpData", "baseUrl": "https://x"}}, 400, "$.dataDestination.type"),
         ({"transferType": None}, 400, "$.transferType"),
         ({"dataDestination": {"type": "AmazonS3"}}, 400, "$.dataDestination.type"),
         ({"dataDestination": {"type": "File"}}, 400, "$.dataDestination.path"),
         ({"dataDestination": {"type": "File", "path": "/etc"}}, 422, None),
         ({"dataDestination": []}, 400, "$.dataDestination"),
-        ({"callbackAddresses": [{"uri": "http://127.0.0.1:1/"}]}, 400, "$.callbackAddresses"),
+        ({"callbackAddresses": [{"uri": "http://127.0.0.1:1/"}]}, 400, "$.callbackAddresses[0].events"),
         ({"counterPartyAddress": "nowhere"}, 400, "$.counterPartyAddress"),
     ],
 )
@@ -167,6 +169,17 @@ async def test_an_exchange_needs_a_dataset_and_an_offer_that_there_are(pair, con
     answer = await consumer.post("exchanges", {**body, "assetId": "nothing"})
     assert answer.status in {404, 502}
     assert "nothing" in answer.problem["message"]
+
+
+async def test_an_offer_whose_id_has_changed_is_found_by_its_terms(pair, consumer, offered, tmp_path):
+    body = {"counterPartyId": pair.provider.did, "assetId": "part", "destination": str(tmp_path / "got")}
+    gone = {"@id": "urn:an-id-of-a-moment", "@type": "Offer", "permission": [{"action": "use"}]}
+    others = {**gone, "permission": [{"action": "play"}]}
+    answer = await consumer.post("exchanges", {**body, "offerId": gone["@id"], "policy": others})
+    assert (answer.status, answer.problem["type"]) == (404, "not-found")
+    answer = await consumer.post("exchanges", {**body, "offerId": gone["@id"], "policy": gone})
+    assert answer.status == 200
+    assert (await ends(consumer, answer.json["@id"]))["stage"] == "COMPLETED"
 
 
 async def test_evidence_comes_in_pages_that_chain(pair, consumer, offered):

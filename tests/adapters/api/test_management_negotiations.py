@@ -77,7 +77,7 @@ async def test_an_offer_as_the_python_sdk_sends_it(pair, consumer, offered):
         ({"policy": {"@id": "urn:o", "target": "part", "permission": [{}]}}, "$.policy.permission[0].action"),
         ({"counterPartyId": None}, "$.counterPartyId"),
         ({"counterPartyId": 7}, "$.counterPartyId"),
-        ({"callbackAddresses": [{"uri": "http://127.0.0.1:1/"}]}, "$.callbackAddresses"),
+        ({"callbackAddresses": [{"uri": "http://127.0.0.1:1/"}]}, "$.callbackAddresses[0].events"),
     ],
 )
 async def test_a_negotiation_that_cannot_be_is_refused_with_its_place(pair, consumer, offered, change, path):

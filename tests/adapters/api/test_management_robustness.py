@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from comity.api.management import endpoints
+from comity.management import forms
 from support import pair as pairs
 from support.edc import USE, criterion
 
@@ -120,7 +121,9 @@ def body_of(row):
     _, noun, rest = row
     if rest == "request" and noun != "catalog":
         return QUERY
-    return {"policy": POLICY, "reason": "x"} if "{id}/" in rest else BODIES[noun]
+    if "{id}/" in rest:
+        return {"policy": POLICY, "reason": "x"}
+    return BODIES.get(noun) or forms.BODIES[endpoints.ENDPOINTS[row].takes].example
 
 
 WITH_BODY = sorted(row for row in endpoints.ENDPOINTS if row[0] in {"POST", "PUT"})

@@ -38,6 +38,7 @@ TRANSFER = Transfer(
     format="HttpData-PULL",
     created_at=1,
     updated_at=2,
+    told="REQUESTED",
 )
 
 

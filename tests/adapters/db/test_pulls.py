@@ -26,7 +26,9 @@ async def test_an_exchange_is_stored_and_found_by_what_it_waits_for(store):
     assert await store.read(lambda tx: exchanges.find_by_transfer(tx, "urn:x")) is None
     assert await store.read(lambda tx: exchanges.find_by_negotiation(tx, "urn:x")) is None
     await store.write(lambda tx: exchanges.save(tx, replace(new, id="urn:d", created_at=1)))
-    assert [each.id for each in await store.read(exchanges.find_all)] == ["urn:d", "urn:e"]
+    ours = (new.counterparty_id, new.asset_id, new.destination)
+    assert (await store.read(lambda tx: exchanges.find_newest(tx, *ours))).id == "urn:e"
+    assert await store.read(lambda tx: exchanges.find_newest(tx, *ours[:2], "/elsewhere")) is None
     with pytest.raises(errors.NotFoundError, match="urn:x"):
         await store.read(lambda tx: exchanges.load(tx, "urn:x"))
 

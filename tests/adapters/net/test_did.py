@@ -73,15 +73,48 @@ async def test_fetched_key_verifies(world):
     assert keys[world.kid].holds(signed.encode(), jose.decode_segment(signature.encode()))
 
 
-async def test_new_key_is_found_after_30_s_and_a_removed_one_is_gone_after_300_s(world):
+async def test_a_new_key_is_found_30_s_after_the_last_fetch_and_until_then_its_sender_is_asked_to_wait(world):
     await world.resolver.keys(world.did, world.kid)
     world.keys = ["key-2"]
     new = f"{world.did}#key-2"
-    assert new not in await world.resolver.keys(world.did, new)
+    world.now_s += 10
+    assert (await failure(world, errors.TransientDeliveryError, new)).retry_after_s == 20
     assert fetches(world) == 1
-    world.now_s += 30
+    world.now_s += 20
     assert set(await world.resolver.keys(world.did, new)) == {new}
     assert fetches(world) == 2
+
+
+async def test_a_removed_key_is_gone_when_any_unknown_one_is_asked_for_and_after_300_s_at_the_latest(world):
+    await world.resolver.keys(world.did, world.kid)
+    world.keys = ["key-2"]
+    world.now_s += 299
+    assert world.kid in await world.resolver.keys(world.did, world.kid)
+    world.now_s += 1
+    assert world.kid not in await world.resolver.keys(world.did, world.kid)
+    world.keys = ["key-3"]
+    world.now_s += 30
+    assert set(await world.resolver.keys(world.did, f"{world.did}#key-3")) == {f"{world.did}#key-3"}
+    assert f"{world.did}#key-2" not in (await world.resolver.keys(world.did, f"{world.did}#key-3"))
+
+
+async def test_a_removed_key_is_not_kept_by_a_document_that_is_out_of_reach(world):
+    await world.resolver.keys(world.did, world.kid)
+    world.status = "503 Busy"
+    for _ in range(29):
+        world.now_s += 10
+        assert world.kid in await world.resolver.keys(world.did, world.kid)
+        with pytest.raises(errors.TransientDeliveryError):
+            await world.resolver.keys(world.did, f"{world.did}#other")
+    world.now_s += 10
+    await failure(world, errors.TransientDeliveryError)
+
+
+async def test_kids_that_are_not_there_are_remembered_in_bounds(world, monkeypatch):
+    monkeypatch.setattr(did, "REFETCH_S", 0.0)
+    for number in range(100):
+        assert "x" not in await world.resolver.keys(world.did, f"{world.did}#{number}")
+    assert len(world.resolver._known[world.did].absent) <= did.MAX_ABSENT
 
 
 async def test_unknown_kid_makes_one_fetch_in_30_s(world):
@@ -140,7 +173,7 @@ async def test_keys_stay_known_while_their_document_is_out_of_reach(world):
     await world.resolver.keys(world.did, world.kid)
     world.status = "503 Busy"
     world.now_s += 299
-    assert set(await world.resolver.keys(world.did, f"{world.did}#other")) == {world.kid}
+    await failure(world, errors.TransientDeliveryError, f"{world.did}#other")
     assert fetches(world) == 2
     assert set(await world.resolver.keys(world.did, world.kid)) == {world.kid}
     world.now_s += 1

@@ -185,12 +185,19 @@ PATHS = [
     ([entry(path="dsp")], "/dsp"),
     ([{"version": "2025-1", "path": "/x"}], "/x"),
     ([entry(auth={"protocol": "DCP"}), "x", None, 1], "/dsp/2025-1"),
+    ([entry(path="{root}/dsp/2025-1")], "/dsp/2025-1"),
+    ([entry(path="{root}")], ""),
+    ([entry(path="/oauth", auth={"protocol": "OAuth", "version": "2"}), entry()], "/dsp/2025-1"),
+    ([entry(path="/duns", identifierType="D-U-N-S"), entry(identifierType="did:web")], "/dsp/2025-1"),
+    ([entry("2024/1", "/2024/1"), entry("2025/1")], "/dsp/2025-1"),
+    ([entry(path="dsp/2025-1", binding="https")], "/dsp/2025-1"),
 ]
 
 
 @pytest.mark.parametrize(("entries", "path"), PATHS)
 async def test_version_path_is_chosen(serve, talk, answer, entries, path):
-    server = await serve(lambda *_: answer(json.dumps({"protocolVersions": entries}).encode()))
+    body = json.dumps({"protocolVersions": entries}).encode()
+    server = await serve(lambda *_: answer(body.replace(b"{root}", f"{server.url}/top".encode())))
     assert await talk.version(server.url + "/top/") == path
     assert await talk.version(server.url + "/top/.well-known/dspace-version") == path
     assert [line for line, _, _ in server.requests] == ["GET /top/.well-known/dspace-version HTTP/1.1"] * 2
@@ -201,7 +208,7 @@ async def test_version_path_is_chosen(serve, talk, answer, entries, path):
     [
         (
             {"protocolVersions": [entry("2024-1"), entry("0.8", binding="GRPC")]},
-            r"2024-1 \(HTTPS\), 0.8 \(GRPC\).*speaks 2025-1",
+            r"speaks 2024-1, 0.8 \(GRPC\), and this connector speaks 2025-1 \(HTTPS\) only",
         ),
         ({"protocolVersions": [entry(binding="GRPC")]}, r"2025-1 \(GRPC\)"),
         ({"protocolVersions": []}, "no version"),
@@ -215,6 +222,7 @@ async def test_version_path_is_chosen(serve, talk, answer, entries, path):
         ({"protocolVersions": [entry(path="/a?b")]}, "unusable path"),
         ({"protocolVersions": [entry(path="/a%2f..")]}, "unusable path"),
         ({"protocolVersions": [entry(path="https://evil/")]}, "unusable path"),
+        ({"dspace:protocolVersions": [{"dspace:version": "v0.8", "dspace:path": "/"}]}, "speaks 0.8, and"),
         ({"protocolVersions": [entry(path="@evil/")]}, ""),
         ({"protocolVersions": [entry(path="/" + "a" * 3000)]}, "unusable path"),
     ],
@@ -234,3 +242,15 @@ async def test_version_answer_that_is_no_json_or_too_long_is_refused(serve, talk
         server = await serve(lambda *_, body=body: answer(body))
         with pytest.raises(errors.PermanentDeliveryError):
             await talk.version(server.url)
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "405 Method Not Allowed", "410 Gone"])
+async def test_partner_without_a_version_endpoint_is_told_from_one_that_is_away(serve, talk, answer, status):
+    server = await serve(lambda *_: answer(b"<html>", status))
+    with pytest.raises(errors.PermanentDeliveryError, match=r"0\.8 or 2024-1.*speaks 2025-1 only") as caught:
+        await talk.version(server.url)
+    assert caught.value.status == int(status[:3])
+    assert "--address" in caught.value.hint
+    server = await serve(lambda *_: answer(b"", "503 Busy"))
+    with pytest.raises(errors.TransientDeliveryError):
+        await talk.version(server.url)

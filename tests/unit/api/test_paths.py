@@ -5,12 +5,14 @@ import pytest
 from comity.api.management import endpoints, paths
 from comity.api.problems import MethodError
 from comity.errors import NotFoundError
+from comity.management import versions
 
 TABLE = paths.methods_of(endpoints.ENDPOINTS)
+TABLES = {"v3": TABLE, "v4": TABLE}
 
 
 def find(method, path):
-    return paths.find(TABLE, method, path.encode())
+    return paths.find(TABLES, method, path.encode())
 
 
 @pytest.mark.parametrize(
@@ -49,9 +51,10 @@ def find(method, path):
     ],
 )
 def test_a_path_finds_its_row(method, path, noun, rest, ident):
-    key, found = find(method, path)
-    assert key == (method, noun, rest)
-    assert found == ident
+    found = find(method, path)
+    assert found.key == (method, noun, rest)
+    assert found.id == ident
+    assert found.version is versions.V3
 
 
 @pytest.mark.parametrize(
@@ -73,8 +76,8 @@ def test_another_method_is_refused_with_those_that_there_are(method, path, allow
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/management", "/management/v3", "/management/v3/", "/management/v3/nothing", "/management/v4/assets",
-     "/management/assets", "/other/v3/assets", "/v3/assets", "/management/v3/edrs/a", "/management/v3/edrs/a/b"],
+    ["", "/", "/management", "/management/v3", "/management/v3/", "/management/v3/nothing", "/management/nothing",
+     "/management/v4", "/other/v3/assets", "/v3/assets", "/management/v3/packages/a", "/management/v3/packages/a/b"],
 )  # fmt: skip
 def test_there_is_nothing_elsewhere(path):
     with pytest.raises(NotFoundError) as caught:
@@ -85,4 +88,48 @@ def test_there_is_nothing_elsewhere(path):
 def test_every_endpoint_is_found_by_its_own_path():
     for method, noun, rest in endpoints.ENDPOINTS:
         path = f"/management/v3/{noun}/{rest.replace('{id}', 'urn%3Ax')}"
-        assert find(method, path) == ((method, noun, rest), "urn:x" if "{id}" in rest else "")
+        found = find(method, path)
+        assert (found.key, found.id) == ((method, noun, rest), "urn:x" if "{id}" in rest else "")
+
+
+@pytest.mark.parametrize(
+    ("segment", "version"),
+    [
+        ("v3", versions.V3),
+        ("v4", versions.V4),
+        ("v4alpha", versions.V3),
+        ("v3.1alpha", versions.V3),
+        ("v4beta", versions.V4),
+    ],
+)
+def test_a_version_has_the_names_that_edc_gave_it(segment, version):
+    assert find("GET", f"/management//{segment}//assets//a").version is version
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/management/contractagreements/a",
+        "/management//contractagreements//a/",
+        "/management/contractagreements/v3",
+    ],
+)
+def test_a_path_without_a_version_is_of_the_version_that_takes_most(path):
+    found = find("GET", path)
+    assert found.key == ("GET", "contractagreements", "{id}")
+    assert found.version is versions.V3
+
+
+@pytest.mark.parametrize("segment", ["v1", "v2", "v5", "v5beta", "v3.2", "v33"])
+def test_another_version_is_refused_with_those_that_there_are(segment):
+    with pytest.raises(versions.UnknownVersionError) as caught:
+        find("POST", f"/management/{segment}/assets")
+    assert segment in caught.value.message
+    assert caught.value.hint == "there is: v3, v4"
+
+
+def test_an_endpoint_that_a_version_does_not_have_is_not_there():
+    tables = {"v3": TABLE, "v4": paths.methods_of([("GET", "assets", "{id}")])}
+    with pytest.raises(NotFoundError):
+        paths.find(tables, "GET", b"/management/v4/edrs/a/dataaddress")
+    assert paths.find(tables, "GET", b"/management/v3/edrs/a/dataaddress").version is versions.V3

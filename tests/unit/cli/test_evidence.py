@@ -7,6 +7,7 @@ import pytest
 
 from comity.db import migrate
 from comity.evidence import entry
+from comity.identity import jose, token
 
 
 @pytest.fixture(scope="session")
@@ -163,3 +164,51 @@ def test_no_records_are_said_in_words(comity, api):
     api.says("GET", "evidence?after=0&limit=1", {"entries": [], "head": {"size": 0, "hash": "00"}})
     api.says("GET", "evidence?after=0&limit=20", {"entries": [], "head": {"size": 0, "hash": "00"}})
     assert comity("evidence", "show").out == "no records yet; each message in or out makes one\n"
+
+
+def test_signatures_are_checked_with_the_keys_that_were_kept(comity, tmp_path):
+    path = tmp_path / "comity.sqlite"
+    migrate.migrate(path)
+    key = jose.SigningKey.generate("did:web:a#key-1")
+    text = token.issue(key, issuer="did:web:a", audience="did:web:b", jti="j", now_s=1, body_sha256="")
+    with closing(sqlite3.connect(path)) as connection:
+        before = entry.GENESIS
+        for each in (text, "", text):
+            record = entry.encode(
+                entry.Entry(at=1, direction="in", message="M", sha256="", sender="did:web:a", receiver="did:web:b",
+                            kind="k", process_id="p", token=each)
+            )  # fmt: skip
+            before = entry.link(before, record)
+            connection.execute("INSERT INTO evidence (record, hash) VALUES (?, ?)", (record, before))
+        connection.commit()
+        unknown = comity("evidence", "verify", str(path), "--signatures", "--json")
+        jwk = json.dumps(key.public_jwk())
+        row = ("did:web:a", key.kid, jwk.encode(), 1_800_000_000_000)
+        connection.execute("INSERT INTO public_key (participant_id, kid, jwk, seen_at) VALUES (?, ?, ?, ?)", row)
+        connection.commit()
+    assert json.loads(unknown.out)["signatures"] == {"held": 0, "bound": 0, "withoutKey": 2, "withoutToken": 1}
+    done = comity("evidence", "verify", str(path), "--signatures")
+    assert "signatures hold on 2 records, on 2 with the body; 1 have none, the key of 0 was not kept" in done.out
+    shown = comity("evidence", "keys", str(path))
+    assert jose.thumbprint(key.public_jwk()) in shown.out
+    assert json.loads(comity("evidence", "keys", str(path), "--json").out)[0]["kid"] == "did:web:a#key-1"
+
+
+def test_a_record_whose_token_another_key_signed_is_named(comity, tmp_path):
+    path = tmp_path / "comity.sqlite"
+    migrate.migrate(path)
+    key, other = (jose.SigningKey.generate("did:web:a#key-1") for _ in range(2))
+    text = token.issue(key, issuer="did:web:a", audience="did:web:b", jti="j", now_s=1)
+    record = entry.encode(
+        entry.Entry(at=1, direction="in", message="M", sha256="", sender="did:web:a", receiver="did:web:b", kind="k",
+                    process_id="p", token=text)
+    )  # fmt: skip
+    with closing(sqlite3.connect(path)) as connection:
+        row = (record, entry.link(entry.GENESIS, record))
+        connection.execute("INSERT INTO evidence (record, hash) VALUES (?, ?)", row)
+        jwk = json.dumps(other.public_jwk()).encode()
+        connection.execute("INSERT INTO public_key VALUES (?, ?, ?, ?)", ("did:web:a", key.kid, jwk, 1))
+        connection.commit()
+    done = comity("evidence", "verify", str(path), "--signatures")
+    assert done.code == 6
+    assert "evidence row 1 has a token whose signature is not that of did:web:a#key-1" in done.err

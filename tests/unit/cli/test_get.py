@@ -115,6 +115,7 @@ def test_get_asks_for_the_offer_that_was_shown_and_an_absolute_folder(comity, ap
             "assetId": ASSET,
             "destination": str(tmp_path / "in"),
             "offerId": "offer-1",
+            "policy": DATASET["hasPolicy"][0],
         }
     ]
 

@@ -88,4 +88,5 @@ def test_one_offer_or_many_in_either_spelling():
 def test_title_is_found_in_its_usual_spellings():
     assert words.title({"dct:title": {"@value": "Housing", "@language": "en"}}) == "Housing"
     assert words.title({"name": "housing"}) == "housing"
+    assert words.title({"edc:name": "housing"}) == "housing"
     assert words.title({"dct:title": 7}) == ""

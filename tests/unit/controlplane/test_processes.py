@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from comity.controlplane import offers, processes, transfer_moves
+from comity.controlplane import edrs, offers, processes, transfer_moves
 from comity.db import agreements, negotiations, pulls, transfers
 from comity.dsp import transfer
 from comity.dsp.negotiation import Agreement
@@ -92,7 +92,7 @@ async def test_an_address_that_cannot_be_used_is_refused(bench, address):
 async def test_who_is_no_partner_is_not_asked(bench):
     with pytest.raises(NotFoundError, match="not a partner"):
         await request(bench, counterPartyId="did:web:stranger.example")
-    assert await bench.database.read(negotiations.find_all) == []
+    assert await processes.find_negotiations(bench.connector, spec()) == []
 
 
 async def test_an_error_of_the_delivery_is_shown_while_it_is_retried(bench):
@@ -223,6 +223,15 @@ async def test_a_transfer_into_a_folder_is_noted_with_its_request(bench, tmp_pat
     ("changes", "error"),
     [
         ({"transferType": "HttpData-PUSH"}, InvalidInputError),
+        ({"transferType": "AmazonS3-PUSH"}, InvalidInputError),
+        ({"dataDestination": {"type": "HttpData", "baseUrl": "https://x.example"}}, InvalidInputError),
+        (
+            {
+                "transferType": "HttpData-PUSH",
+                "dataDestination": {"type": "HttpData", "baseUrl": "https://x.example", "secretName": "s"},
+            },
+            InvalidInputError,
+        ),
         ({"contractId": "urn:none"}, NotFoundError),
         ({"assetId": "other"}, InvalidInputError),
         ({"counterPartyId": "did:web:other"}, InvalidInputError),
@@ -234,7 +243,7 @@ async def test_a_transfer_that_cannot_be_is_refused(bench, changes, error):
     await agree(bench)
     with pytest.raises(error):
         await ask(bench, **changes)
-    assert await bench.database.read(transfers.find_all) == []
+    assert await processes.find_transfers(bench.connector, spec()) == []
 
 
 async def test_data_is_asked_for_under_an_agreement_in_force_and_by_its_consumer(bench):
@@ -260,15 +269,15 @@ async def test_the_data_address_is_there_while_the_transfer_is_started(bench):
     name = await ask(bench)
     await bench.acknowledge(name)
     with pytest.raises(NotFoundError, match="no data to fetch now"):
-        await processes.load_data_address(bench.connector, name)
+        await edrs.load_address(bench.connector, name)
     address = msgspec.json.encode(transfer.data_address("https://them.example/data/1", "secret"))
     sealed = bench.connector.seal.close(address, transfer_moves.ADDRESS + name)
     await bench.change(transfers, name, state="STARTED", data_address_sealed=sealed)
-    found = await processes.load_data_address(bench.connector, name)
+    found = await edrs.load_address(bench.connector, name)
     assert (found["endpoint"], found["authorization"]) == ("https://them.example/data/1", "secret")
     assert found["@type"] == "DataAddress"
     await processes.move_transfer(bench.connector, name, "suspend", reason="a pause")
     assert (await processes.load_transfer(bench.connector, name))["state"] == "SUSPENDING"
     await bench.acknowledge(name)
     with pytest.raises(NotFoundError):
-        await processes.load_data_address(bench.connector, name)
+        await edrs.load_address(bench.connector, name)

@@ -5,7 +5,7 @@ import asyncio
 from comity.db.outbox import Queued
 from comity.db.partners import Heard
 from comity.delivery import pauses
-from support.delivery import START_MS, Outcomes, Scene, a_row, transient
+from support.delivery import START_MS, Outcomes, Scene, a_row, refusal, transient
 
 
 def waiting_scene(*rows, post):
@@ -19,6 +19,45 @@ def waiting_scene(*rows, post):
 
     scene.worker._pause = pause
     return scene
+
+
+def refused_once(status):
+    class Post:
+        def __init__(self):
+            self.sent = []
+
+        async def __call__(self, url, _body, _authorization):
+            self.sent.append(url)
+            if len(self.sent) == 1:
+                raise refusal(status)
+            return b"{}"
+
+    return Post()
+
+
+async def test_a_partner_that_was_not_ready_gets_time_before_what_follows_its_messages():
+    rows = [a_row(1), a_row(2, created_at=START_MS + 60_000), a_row(3, created_at=START_MS + 120_000)]
+    scene = Scene(Outcomes(*rows), refused_once(409))
+    await scene.send(rows[0])
+    assert scene.clock.pauses == [pauses.SETTLE_S]
+    for at, row in enumerate(rows[1:], 1):
+        scene.clock.now_ms = START_MS + at * 60_000 + 50
+        await scene.send(row)
+        assert scene.clock.pauses[at:] == [pauses.SETTLE_S - 0.05]
+    first = a_row(4, before=None, created_at=scene.clock.now_ms)
+    other = a_row(5, counterparty_id="did:web:gamma.example", created_at=scene.clock.now_ms)
+    scene.outcomes.rows |= {each.id: each for each in (first, other)}
+    await scene.send(first, other)
+    assert len(scene.clock.pauses) == len(rows)
+
+
+async def test_a_partner_that_knows_no_such_process_is_not_waited_for():
+    rows = [a_row(1), a_row(2, created_at=START_MS + 60_000)]
+    scene = Scene(Outcomes(*rows), refused_once(404))
+    await scene.send(rows[0])
+    scene.clock.now_ms, scene.clock.pauses[:] = START_MS + 60_000, []
+    await scene.send(rows[1])
+    assert scene.clock.pauses == []
 
 
 class Partner:

@@ -32,7 +32,7 @@ def test_a_message_is_tried_for_72_hours():
     assert not retry.expired(1000, 1000 + horizon_ms)
     assert retry.expired(1000, 1001 + horizon_ms)
     assert not retry.expired(1000, 0)
-    assert retry.expired(0, 61_000, horizon_s=retry.NOT_FOUND_HORIZON_S)
+    assert retry.expired(0, 61_000, horizon_s=retry.NOT_YET_HORIZON_S)
 
 
 def test_both_sides_meet_within_a_minute_after_a_partner_is_back():

@@ -99,7 +99,7 @@ async def test_a_refused_retry_of_what_had_arrived_is_an_acknowledgement(status)
 
 
 async def test_a_refused_retry_of_what_had_not_arrived_ends_it():
-    scene = Scene(Outcomes(a_row()), Post(transient(outcome_unknown=True), refusal(409)))
+    scene = Scene(Outcomes(a_row()), Post(transient(outcome_unknown=True), refusal(400)))
     scene.outcomes.peer = "TERMINATED"
     await scene.send()
     assert scene.outcomes.kinds() == ["postponed", "refused"]
@@ -135,7 +135,7 @@ async def test_a_state_that_the_message_does_not_change_says_nothing_of_a_first_
     assert again.outcomes.kinds() == ["acknowledged"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
 async def test_a_refused_first_message_ends_it_at_once_and_nobody_is_asked(status):
     scene = Scene(Outcomes(a_row(before=None, leads_to="REQUESTED")), Post(refusal(status)))
     scene.outcomes.peer = "REQUESTED"
@@ -144,16 +144,18 @@ async def test_a_refused_first_message_ends_it_at_once_and_nobody_is_asked(statu
     assert scene.outcomes.asked == []
 
 
-async def test_a_process_not_found_yet_is_looked_for_again_for_a_minute():
-    scene = Scene(Outcomes(a_row()), Post(refusal(404)), chance=0.999)
+@pytest.mark.parametrize("status", [404, 409])
+async def test_a_process_not_there_yet_is_tried_again_for_a_minute(status):
+    scene = Scene(Outcomes(a_row()), Post(refusal(status)), chance=0.999)
     await scene.send()
     assert set(scene.outcomes.kinds()[:-1]) == {"postponed"}
     assert scene.outcomes.told[-1] == ("refused", 1, "the partner says no", True)
     assert 60_000 < scene.clock.now_ms - START_MS <= 90_000
 
 
-async def test_a_process_that_is_found_at_last_is_acknowledged():
-    scene = Scene(Outcomes(a_row()), Post(refusal(404), refusal(404), b"{}"))
+@pytest.mark.parametrize("status", [404, 409])
+async def test_a_process_that_is_there_at_last_is_acknowledged(status):
+    scene = Scene(Outcomes(a_row()), Post(refusal(status), refusal(status), b"{}"))
     await scene.send()
     assert scene.outcomes.kinds() == ["postponed", "postponed", "acknowledged"]
 

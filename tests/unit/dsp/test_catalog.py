@@ -38,7 +38,8 @@ def test_an_id_that_is_not_ours_to_the_letter_names_nothing(text):
 
 def test_an_offer_in_a_catalog_has_no_target_and_the_terms_as_they_are():
     found = catalog.offer({**POLICY, "target": "asset"}, "urn:o")
-    assert found == {"@id": "urn:o", "@type": "Offer", "permission": [{"action": "use"}]}
+    said = {name: POLICY[name] for name in POLICY if name in {"permission", "dct:title", "x"}}
+    assert found == {"@id": "urn:o", "@type": "Offer", **said}
     assert found["permission"] is POLICY["permission"]
 
 
@@ -88,3 +89,20 @@ def test_what_is_no_dataset_is_refused(listed):
     with pytest.raises(errors.InvalidInputError) as caught:
         catalog.read_datasets({"dataset": listed})
     assert caught.value.path == "$.dataset"
+
+
+@pytest.mark.parametrize(
+    ("written", "formats"),
+    [
+        ({}, set()),
+        (
+            {"distribution": [{"format": "HttpData-PULL"}, {"format": "HttpData-PUSH"}]},
+            {"HttpData-PULL", "HttpData-PUSH"},
+        ),
+        ({"distribution": {"format": "HttpData-PUSH"}}, {"HttpData-PUSH"}),
+        ({"dcat:distribution": [{"dct:format": {"@id": "HttpData-PUSH"}}]}, {"HttpData-PUSH"}),
+        ({"distribution": ["x", None, {"format": 3}, {"format": {"@id": 4}}]}, set()),
+    ],
+)
+def test_formats_of_a_dataset_are_read_in_the_spellings_of_others(written, formats):
+    assert catalog.formats(written) == formats

@@ -21,13 +21,17 @@ def test_a_message_is_written_with_the_schemas_names_and_without_what_is_absent(
 
 
 def test_a_message_is_always_written_in_the_same_bytes():
-    offer = {"b": [1, 2], "a": {"z": 1, "y": 2}}
+    offer = {"permission": [{"action": "use"}], "@type": "Offer", "target": "a", "@id": "urn:o", "b": {"z": 1, "y": 2}}
     first = messages.ContractRequestMessage(
         context=messages.CONTEXT, consumer_pid="urn:c", offer=offer, callback_address="https://a.example"
     )
     assert messages.encode(first) == messages.encode(msgspec.structs.replace(first))
-    assert b'"offer":{"b":[1,2],"a":{"z":1,"y":2}}' in messages.encode(first)
-    assert messages.encode_document(offer) == b'{"b":[1,2],"a":{"z":1,"y":2}}'
+    written = (
+        b'{"permission":[{"action":"use"}],"@type":"Offer","target":"a","@id":"urn:o","b":{"z":1,"y":2}}'
+    )
+    assert b'"offer":' + written in messages.encode(first)
+    error = {"reason": ["y"], "@type": "CatalogError", "@context": messages.CONTEXT}
+    assert messages.encode_document(error).startswith(b'{"reason":["y"],"@type":"CatalogError"')
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_the_place_is_below_where_the_offer_lies():
     assert caught.value.path == "$.policy.@id"
 
 
-def test_an_offer_for_a_message_takes_the_terms_verbatim_and_nothing_else():
+def test_an_offer_for_a_message_takes_all_that_is_said_verbatim_and_no_empty_lists_or_parties():
     policy = {
         "@id": "p",
         "@type": "Set",
@@ -77,9 +77,12 @@ def test_an_offer_for_a_message_takes_the_terms_verbatim_and_nothing_else():
         "prohibition": [],
         "dct:title": "T",
         "target": "x",
+        "assigner": "y",
+        "x:n": None,
     }
     found = negotiation.message_offer(policy, offer_id="urn:o", target="asset")
-    assert found == {"@id": "urn:o", "@type": "Offer", "permission": [RULE], "target": "asset"}
+    said = {"permission": [RULE], "dct:title": "T"}
+    assert found == {"@id": "urn:o", "@type": "Offer", **said, "target": "asset"}
     assert found["permission"] is policy["permission"]
 
 

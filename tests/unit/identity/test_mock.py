@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from comity import errors
@@ -8,6 +10,12 @@ from comity.identity import mock
 
 def test_what_is_formatted_is_parsed():
     assert mock.parse(mock.format("did:web:a", "https://b")) == "did:web:a"
+
+
+def test_header_has_the_three_members_that_edc_needs_none_of_them_null():
+    claimed = json.loads(mock.format("did:web:a", "https://b"))
+    assert set(claimed) == {"region", "audience", "clientId"}
+    assert all(claimed.values())
 
 
 def test_unknown_members_do_not_matter():

@@ -175,8 +175,8 @@ HOSTILE = [
         raw(_with(HEADER, {}), CLAIMS_TEXT.replace(str(NOW_S + 300), "1e999").encode()),
         "expiry",
     ),
-    ("expired-61-s", make(iat=NOW_S - 361, exp=NOW_S - 61), "expiry"),
-    ("expired-60-s", make(iat=NOW_S - 360, exp=NOW_S - 60), "expiry"),
+    ("expired-91-s", make(iat=NOW_S - 391, exp=NOW_S - 91), "expiry"),
+    ("expired-90-s", make(iat=NOW_S - 390, exp=NOW_S - 90), "expiry"),
     ("expired-a-year", make(iat=NOW_S - 31_536_300, exp=NOW_S - 31_536_000), "expiry"),
     ("exp-in-milliseconds", make(exp=(NOW_S + 300) * 1000), "lifetime"),
     ("lifetime-601-s", make(exp=NOW_S + 601), "lifetime"),
@@ -184,8 +184,8 @@ HOSTILE = [
     ("exp-equals-iat", make(exp=NOW_S), "lifetime"),
     ("iat-missing", make(iat=GONE), "expiry"),
     ("iat-text", make(iat="now"), "expiry"),
-    ("iat-in-future", make(iat=NOW_S + 61, exp=NOW_S + 300), "not-before"),
-    ("nbf-in-future", make(nbf=NOW_S + 61), "not-before"),
+    ("iat-in-future", make(iat=NOW_S + 91, exp=NOW_S + 300), "not-before"),
+    ("nbf-in-future", make(nbf=NOW_S + 91), "not-before"),
     ("nbf-text", make(nbf="soon"), "expiry"),
     ("nbf-null", make(nbf=None), "expiry"),
     # the id of the token
@@ -263,9 +263,9 @@ ACCEPTED = [
     ("without-typ", make({"typ": GONE})),
     ("typ-lower-case", make({"typ": "jwt"})),
     ("unknown-header-member", make({"x5t": "abc"})),
-    ("expired-59-s-ago", make(iat=NOW_S - 359, exp=NOW_S - 59)),
-    ("iat-60-s-ahead", make(iat=NOW_S + 60, exp=NOW_S + 300)),
-    ("nbf-60-s-ahead", make(nbf=NOW_S + 60)),
+    ("expired-89-s-ago", make(iat=NOW_S - 389, exp=NOW_S - 89)),
+    ("iat-90-s-ahead", make(iat=NOW_S + 90, exp=NOW_S + 300)),
+    ("nbf-90-s-ahead", make(nbf=NOW_S + 90)),
     ("lifetime-600-s", make(exp=NOW_S + 600)),
     ("times-with-fraction", make(iat=NOW_S - 0.5, exp=NOW_S + 299.5)),
     ("jti-256", make(jti="j" * 256)),
@@ -281,7 +281,22 @@ def test_good_token_passes(text):
 
 def test_issued_token_passes_with_its_body():
     text = token.issue(KEY, issuer=ISSUER, audience=US, jti="1", now_s=NOW_S, body_sha256=DIGEST, token="t")
-    assert check(text) == verify.Verified(ISSUER, "1", NOW_S + 360, body_bound=True)
+    assert check(text) == verify.Verified(ISSUER, "1", NOW_S + 390, body_bound=True)
+
+
+@pytest.mark.parametrize("skew_s", [-90, -60, 0, 60, 90])
+def test_a_partner_whose_clock_is_90_s_off_is_believed(skew_s):
+    text = token.issue(KEY, issuer=ISSUER, audience=US, jti="1", now_s=NOW_S + skew_s, body_sha256=DIGEST)
+    assert check(text).issuer == ISSUER
+
+
+@pytest.mark.parametrize(("skew_s", "step"), [(-600, "expiry"), (91, "not-before"), (600, "not-before")])
+def test_a_partner_whose_clock_is_minutes_off_is_refused(skew_s, step):
+    text = token.issue(KEY, issuer=ISSUER, audience=US, jti="1", now_s=NOW_S + skew_s, body_sha256=DIGEST)
+    with pytest.raises(errors.IdentityError) as caught:
+        check(text)
+    assert caught.value.step == step
+    assert "clock" in caught.value.hint
 
 
 def test_token_without_body_digest_says_that_nothing_is_bound():

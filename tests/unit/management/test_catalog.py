@@ -46,7 +46,12 @@ def test_a_catalog_is_cut_in_order_of_a_property():
 
 def test_one_dataset_alone_and_none_are_cut_too():
     assert cut({"limit": 1}, {"dataset": DATASETS[0]}) == {"dataset": [DATASETS[0]]}
-    assert cut({"limit": 1}, {"@id": "k"}) == {"@id": "k"}
+    assert cut({"limit": 1}, {"@id": "k"}) == {"@id": "k", "dataset": []}
+
+
+def test_a_catalog_without_datasets_has_an_empty_list():
+    assert catalog.cut({"@id": "k"}, None) == {"@id": "k", "dataset": []}
+    assert catalog.cut({"@id": "k", "dcat:dataset": []}, None) == {"@id": "k", "dcat:dataset": []}
 
 
 @pytest.mark.parametrize(

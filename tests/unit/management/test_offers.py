@@ -37,9 +37,8 @@ def test_a_new_asset_needs_a_data_address_and_a_change_does_not():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("authKey", "X-Key"),
-        ("authCode", "c"),
-        ("secretName", "s"),
+        ("authkey", "X-Key"),
+        ("vaultSecret", "s"),
         ("header:Authorization", "c"),
         ("oauth2:tokenUrl", "u"),
         ("password", "p"),

@@ -43,7 +43,7 @@ def test_an_offer_in_the_protocols_names_stays_letter_for_letter():
     }
     given = {"@id": "o", "@type": "Offer", "target": "a", "permission": [rule], "other": 1}
     found = policy.read_offer({"policy": given})
-    assert found.terms == {"permission": [rule]}
+    assert found.terms == {"permission": [rule], "other": 1}
     assert found.terms["permission"][0] is rule
 
 
@@ -127,3 +127,31 @@ def test_an_offer_in_the_protocols_form_stays_letter_for_letter():
     }
     rules = [{"action": "use", "constraint": [{"and": [constraint, constraint]}], "x:note": 1}]
     assert policy.read_offer({"policy": {"@id": "o", "permission": rules}}).terms == {"permission": rules}
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [(5, "5"), (1.5, "1.5"), (True, "true"), ("5", "5"), (["5"], ["5"]), ({"@value": "5"}, {"@value": "5"})],
+)
+def test_a_right_operand_goes_out_as_the_schema_has_it(given, written):
+    for constraint in (
+        {"leftOperand": "count", "operator": "lteq", "rightOperand": given},
+        {"and": [{"leftOperand": "count", "operator": "lteq", "rightOperand": given}]},
+    ):
+        rule = {"action": "use", "constraint": [constraint]}
+        (found,) = policy.read_offer({"policy": {"permission": [rule]}}).terms["permission"]
+        (sent,) = found["constraint"]
+        assert sent.get("and", [sent])[0]["rightOperand"] == written
+
+
+def test_an_operator_that_the_schema_does_not_have_is_refused_also_in_what_comes_from_a_partner():
+    constraint = {"leftOperand": "count", "operator": "atMost", "rightOperand": "5"}
+    with pytest.raises(InvalidInputError) as caught:
+        policy.read_offer({"policy": {"permission": [{"action": "use", "constraint": [constraint]}]}})
+    assert caught.value.path == "$.policy.permission[0].constraint[0].operator"
+
+
+@pytest.mark.parametrize("profile", [{"@id": "urn:p"}, [{"@id": "urn:p"}]])
+def test_a_profile_goes_out_as_text(profile):
+    found = policy.read_offer({"policy": {"profile": profile, "permission": [{"action": "use"}]}})
+    assert found.terms["profile"] == "urn:p"

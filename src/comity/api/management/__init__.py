@@ -1,15 +1,15 @@
-"""The management API: EDC's paths and payloads, and our own beside them; every endpoint needs the API key.
+"""The management API: EDC's paths and payloads, and our own beside them; every endpoint needs an API key.
 
-`endpoints` has the table of all of them, `paths` finds a request's row. A version is data: v3 is the one there is.
+`endpoints` has the table of all of them, `paths` finds a request's row and version, `unversioned` has what is open to
+everybody. The order of checks: key, path, role, body; only then anything is read or done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,24 +17,36 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from comity import errors, strict_json
 from comity.api import body as bodies
 from comity.api import problems
-from comity.api.management import paths
-from comity.api.management.call import Call
+from comity.api.management import idempotency, paths, unversioned
+from comity.api.management.call import Call, Row
 from comity.api.management.endpoints import ENDPOINTS
+from comity.api.management.responses import respond
+from comity.controlplane.apikeys import Holder
 from comity.controlplane.connector import Connector
+from comity.controlplane.repeats import Repeats
+from comity.management import forms, roles, strict, versions
+from comity.management.versions import Version
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_PARAMETERS = 100
 WITH_BODY = frozenset({"POST", "PUT"})
-METHODS = paths.methods_of(ENDPOINTS)
+METHODS = {
+    version.name: paths.methods_of(key for key, row in ENDPOINTS.items() if row.is_in(version))
+    for version in versions.VERSIONS
+}
+
+FindHolder = Callable[[str], Awaitable[Holder | None]]
+"""Says who holds an API key, None if it opens nothing."""
 
 
-def application(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp:
-    """Return the application below `/management`; `accepts` checks an API key."""
+def application(connector: Connector, find_holder: FindHolder) -> ASGIApp:
+    """Return the application below `/management`."""
+    repeats = Repeats()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await _respond(connector, accepts, request)
+            response = await _respond(connector, find_holder, repeats, request)
         except errors.ComityError as error:
             response = problems.answer(error)
         except Exception as error:  # noqa: BLE001  whatever it is, the caller gets an id and the log the rest
@@ -44,15 +56,25 @@ def application(connector: Connector, accepts: Callable[[str], bool]) -> ASGIApp
     return app
 
 
-async def _respond(connector: Connector, accepts: Callable[[str], bool], request: Request) -> Response:
-    if not accepts(_key(request)):
+async def _respond(
+    connector: Connector, find_holder: FindHolder, repeats: Repeats, request: Request
+) -> Response:
+    path = _raw_path(request.scope)
+    open_to_all = unversioned.find(request.method, path)
+    if open_to_all is not None:
+        return await open_to_all(connector)
+    holder = await find_holder(_key(request))
+    if holder is None:
         return problems.unauthorized()
-    key, ident = paths.find(METHODS, request.method, _raw_path(request.scope))
-    call = Call(ident, await _body(request), _parameters(request))
-    result = await ENDPOINTS[key](connector, call)
-    if result is None:
-        return Response(status_code=204)
-    return Response(msgspec.json.encode(result), 200, None, problems.JSON)
+    found = paths.find(METHODS, request.method, path)
+    row = ENDPOINTS[found.key]
+    if not roles.suffices(holder.role, row.role):
+        raise problems.RoleError(holder.role, row.role)
+    body = await _body(request, row, found.version)
+    call = Call(found.id, body, _parameters(request), found.version, holder.name, request.headers)
+    if row.creates is not None and (key := idempotency.read(request)):
+        return await idempotency.answer(connector, repeats, key, found.key, row, call)
+    return respond(await row.run(connector, call), found.version)
 
 
 def _key(request: Request) -> str:
@@ -66,14 +88,18 @@ def _raw_path(scope: Scope) -> bytes:
     return raw
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _body(request: Request, row: Row, version: Version) -> dict[str, Any]:
+    """Return the body as an object; no body is an empty one, of which even a strict version asks nothing."""
     if request.method not in WITH_BODY:
         return {}
     content = await bodies.read(request, MAX_BODY_BYTES)
     if not content.strip():
         return {}
     bodies.check_json(request)
-    return strict_json.decode_object(content)
+    body = strict_json.decode_object(content)
+    if version.strict and row.takes:
+        strict.check(forms.BODIES, row.takes, body, versions.CONTEXT_V4)
+    return body
 
 
 def _parameters(request: Request) -> dict[str, str]:

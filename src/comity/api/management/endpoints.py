@@ -1,68 +1,269 @@
 """The table of the management API: EDC's paths, and our own beside them.
 
-Creations answer 200 with an IdResponse, changes and moves 204: EDC's clients count on it. To add an endpoint, write a
-function that decodes, calls one use case and encodes, and give it a row.
+Creations answer 200 with an IdResponse, changes and moves 204: EDC's clients count on it. Keys, Idempotency-Key,
+versions, the OpenAPI document and a test of every endpoint with every role are all made from this table.
 """
 
 from __future__ import annotations
 
-from comity.api.management import offers, partners, processes
-from comity.api.management.call import Endpoint
+from comity.api.management import (
+    apikeys,
+    dataplanes,
+    discovery,
+    edrs,
+    events,
+    identity,
+    offers,
+    partners,
+    policies,
+    processes,
+    retirements,
+    secrets,
+)
+from comity.api.management.call import Row
 from comity.api.management.paths import Key
 from comity.controlplane import decide
+from comity.db.exchanges import Exchange
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.db.partners import Partner
+from comity.db.secrets import Secret
+from comity.db.webhooks import Webhook
+from comity.dsp.negotiation import Negotiation
+from comity.dsp.transfer import Transfer
+from comity.management.roles import ADMIN, OPERATOR, VIEWER
 
-ENDPOINTS: dict[Key, Endpoint] = {
-    ("POST", "assets", ""): offers.create_asset,
-    ("PUT", "assets", ""): offers.change_asset,
-    ("POST", "assets", "request"): offers.find_assets,
-    ("GET", "assets", "{id}"): offers.load(Asset),
-    ("DELETE", "assets", "{id}"): offers.remove(Asset),
-    ("POST", "policydefinitions", ""): offers.create_policy,
-    ("PUT", "policydefinitions", ""): offers.change_policy,
-    ("PUT", "policydefinitions", "{id}"): offers.change_policy,
-    ("POST", "policydefinitions", "request"): offers.find_policies,
-    ("GET", "policydefinitions", "{id}"): offers.load(PolicyDefinition),
-    ("DELETE", "policydefinitions", "{id}"): offers.remove(PolicyDefinition),
-    ("POST", "contractdefinitions", ""): offers.create_contract,
-    ("PUT", "contractdefinitions", ""): offers.change_contract,
-    ("POST", "contractdefinitions", "request"): offers.find_contracts,
-    ("GET", "contractdefinitions", "{id}"): offers.load(ContractDefinition),
-    ("DELETE", "contractdefinitions", "{id}"): offers.remove(ContractDefinition),
-    ("POST", "catalog", "request"): partners.request_catalog,
-    ("POST", "catalog", "dataset/request"): partners.request_dataset,
-    ("POST", "contractnegotiations", ""): processes.request_contract,
-    ("POST", "contractnegotiations", "request"): processes.find_negotiations,
-    ("POST", "contractnegotiations", "offers"): processes.offer_contract,
-    ("GET", "contractnegotiations", "{id}"): processes.load_negotiation,
-    ("GET", "contractnegotiations", "{id}/state"): processes.negotiation_state,
-    ("GET", "contractnegotiations", "{id}/agreement"): processes.negotiation_agreement,
-    ("POST", "contractnegotiations", "{id}/terminate"): processes.move_negotiation(decide.TERMINATE),
-    ("POST", "contractnegotiations", "{id}/accept"): processes.move_negotiation(decide.ACCEPT),
-    ("POST", "contractnegotiations", "{id}/offer"): processes.move_negotiation(decide.OFFER),
-    ("POST", "contractnegotiations", "{id}/request"): processes.move_negotiation(decide.REQUEST),
-    ("POST", "contractnegotiations", "{id}/agree"): processes.move_negotiation(decide.AGREE),
-    ("POST", "contractnegotiations", "{id}/verify"): processes.move_negotiation(decide.VERIFY),
-    ("POST", "contractnegotiations", "{id}/finalize"): processes.move_negotiation(decide.FINALIZE),
-    ("POST", "contractagreements", "request"): processes.find_agreements,
-    ("GET", "contractagreements", "{id}"): processes.load_agreement,
-    ("GET", "contractagreements", "{id}/negotiation"): processes.agreement_negotiation,
-    ("POST", "transferprocesses", ""): processes.request_transfer,
-    ("POST", "transferprocesses", "request"): processes.find_transfers,
-    ("GET", "transferprocesses", "{id}"): processes.load_transfer,
-    ("GET", "transferprocesses", "{id}/state"): processes.transfer_state,
-    ("POST", "transferprocesses", "{id}/terminate"): processes.move_transfer(decide.TERMINATE),
-    ("POST", "transferprocesses", "{id}/suspend"): processes.move_transfer(decide.SUSPEND),
-    ("POST", "transferprocesses", "{id}/resume"): processes.move_transfer(decide.START),
-    ("POST", "transferprocesses", "{id}/complete"): processes.move_transfer(decide.COMPLETE),
-    ("GET", "edrs", "{id}/dataaddress"): processes.data_address,
-    ("POST", "partners", ""): partners.add_partner,
-    ("GET", "partners", ""): partners.find_partners,
-    ("DELETE", "partners", "{id}"): partners.remove_partner,
-    ("POST", "packages", ""): offers.publish_package,
-    ("POST", "exchanges", ""): partners.start_exchange,
-    ("POST", "exchanges", "request"): partners.find_exchanges,
-    ("GET", "exchanges", "{id}"): partners.load_exchange,
-    ("GET", "evidence", ""): partners.find_evidence,
+# To add an endpoint: write a function that decodes, calls one use case and encodes; give it a row here and one in
+# docs/reference/management-api.md. A row has, in order:
+#   the function
+#   the role that it needs: VIEWER reads, which includes queries by POST; OPERATOR changes what is offered and moves
+#     processes; ADMIN decides who may: partners, keys, secrets
+#   the forms of the body and of the answer by their names in `management.forms`; a list is "[Asset]", nothing is ""
+#     (and the answer then 204)
+#   the statuses of its own errors
+# and by name, where they apply:
+#   creates     the type of the record that its creating unit of work returns, with `id` and `created_at`: such POSTs
+#               take an Idempotency-Key
+#   versions    the versions of the API that have it, if not all
+#   parameters  the query parameters by their names in `management.forms`
+ENDPOINTS: dict[Key, Row] = {
+    ("POST", "assets", ""): Row(
+        offers.create_asset, OPERATOR, "Asset", "IdResponse", "400 409 422", creates=Asset
+    ),
+    ("PUT", "assets", ""): Row(offers.change_asset, OPERATOR, "Asset", "", "400 404 422"),
+    ("POST", "assets", "request"): Row(offers.find_assets, VIEWER, "QuerySpec", "[Asset]", "400"),
+    ("GET", "assets", "{id}"): Row(offers.load(Asset), VIEWER, "", "Asset", "404"),
+    ("DELETE", "assets", "{id}"): Row(offers.remove(Asset), OPERATOR, "", "", "404 409"),
+    ("POST", "policydefinitions", ""): Row(
+        offers.create_policy, OPERATOR, "PolicyDefinition", "IdResponse", "400 409", creates=PolicyDefinition
+    ),
+    ("PUT", "policydefinitions", ""): Row(offers.change_policy, OPERATOR, "PolicyDefinition", "", "400 404"),
+    ("PUT", "policydefinitions", "{id}"): Row(
+        offers.change_policy, OPERATOR, "PolicyDefinition", "", "400 404"
+    ),
+    ("POST", "policydefinitions", "request"): Row(
+        offers.find_policies, VIEWER, "QuerySpec", "[PolicyDefinition]", "400"
+    ),
+    ("GET", "policydefinitions", "{id}"): Row(
+        offers.load(PolicyDefinition), VIEWER, "", "PolicyDefinition", "404"
+    ),
+    ("DELETE", "policydefinitions", "{id}"): Row(
+        offers.remove(PolicyDefinition), OPERATOR, "", "", "404 409"
+    ),
+    ("POST", "policydefinitions", "{id}/validate"): Row(
+        policies.validate, VIEWER, "", "PolicyValidationResult", "404"
+    ),
+    ("POST", "policydefinitions", "{id}/evaluationplan"): Row(
+        policies.plan, VIEWER, "PolicyEvaluationPlanRequest", "PolicyEvaluationPlan", "400 404"
+    ),
+    ("POST", "contractdefinitions", ""): Row(
+        offers.create_contract,
+        OPERATOR,
+        "ContractDefinition",
+        "IdResponse",
+        "400 409",
+        creates=ContractDefinition,
+    ),
+    ("PUT", "contractdefinitions", ""): Row(
+        offers.change_contract, OPERATOR, "ContractDefinition", "", "400 404"
+    ),
+    ("POST", "contractdefinitions", "request"): Row(
+        offers.find_contracts, VIEWER, "QuerySpec", "[ContractDefinition]", "400"
+    ),
+    ("GET", "contractdefinitions", "{id}"): Row(
+        offers.load(ContractDefinition), VIEWER, "", "ContractDefinition", "404"
+    ),
+    ("DELETE", "contractdefinitions", "{id}"): Row(
+        offers.remove(ContractDefinition), OPERATOR, "", "", "404"
+    ),
+    ("POST", "catalog", "request"): Row(
+        partners.request_catalog, VIEWER, "CatalogRequest", "Catalog", "400 404 502"
+    ),
+    ("POST", "catalog", "dataset/request"): Row(
+        partners.request_dataset, VIEWER, "DatasetRequest", "Dataset", "400 404 502"
+    ),
+    ("POST", "catalogs", "request"): Row(
+        partners.request_catalogs, VIEWER, "QuerySpec", "[Catalog]", "400", parameters=("flatten",)
+    ),
+    ("POST", "contractnegotiations", ""): Row(
+        processes.request_contract, OPERATOR, "ContractRequest", "IdResponse", "400 404", creates=Negotiation
+    ),
+    ("POST", "contractnegotiations", "request"): Row(
+        processes.find_negotiations, VIEWER, "QuerySpec", "[ContractNegotiation]", "400"
+    ),
+    ("POST", "contractnegotiations", "offers"): Row(
+        processes.offer_contract, OPERATOR, "ContractOffer", "IdResponse", "400 404", creates=Negotiation
+    ),
+    ("GET", "contractnegotiations", "{id}"): Row(
+        processes.load_negotiation, VIEWER, "", "ContractNegotiation", "404"
+    ),
+    ("DELETE", "contractnegotiations", "{id}"): Row(
+        processes.remove_negotiation, OPERATOR, "", "", "404 409"
+    ),
+    ("GET", "contractnegotiations", "{id}/state"): Row(
+        processes.negotiation_state, VIEWER, "", "NegotiationState", "404"
+    ),
+    ("GET", "contractnegotiations", "{id}/agreement"): Row(
+        processes.negotiation_agreement, VIEWER, "", "ContractAgreement", "404"
+    ),
+    ("POST", "contractnegotiations", "{id}/terminate"): Row(
+        processes.move_negotiation(decide.TERMINATE), OPERATOR, "TerminateNegotiation", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/accept"): Row(
+        processes.move_negotiation(decide.ACCEPT), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/offer"): Row(
+        processes.move_negotiation(decide.OFFER), OPERATOR, "CounterOffer", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/request"): Row(
+        processes.move_negotiation(decide.REQUEST), OPERATOR, "CounterOffer", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/agree"): Row(
+        processes.move_negotiation(decide.AGREE), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/verify"): Row(
+        processes.move_negotiation(decide.VERIFY), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "contractnegotiations", "{id}/finalize"): Row(
+        processes.move_negotiation(decide.FINALIZE), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "contractagreements", "request"): Row(
+        processes.find_agreements, VIEWER, "QuerySpec", "[ContractAgreement]", "400"
+    ),
+    ("POST", "contractagreements", "retirements"): Row(
+        retirements.retire, OPERATOR, "AgreementsRetirementEntry", "", "400 404 409"
+    ),
+    ("POST", "contractagreements", "retirements/request"): Row(
+        retirements.find, VIEWER, "QuerySpec", "[AgreementsRetirementEntry]", "400"
+    ),
+    ("DELETE", "contractagreements", "retirements/{id}"): Row(
+        retirements.reactivate, OPERATOR, "", "", "404 409"
+    ),
+    ("GET", "contractagreements", "{id}"): Row(
+        processes.load_agreement, VIEWER, "", "ContractAgreement", "404 409"
+    ),
+    ("GET", "contractagreements", "{id}/negotiation"): Row(
+        processes.agreement_negotiation, VIEWER, "", "ContractNegotiation", "404 409"
+    ),
+    ("POST", "transferprocesses", ""): Row(
+        processes.request_transfer,
+        OPERATOR,
+        "TransferRequest",
+        "IdResponse",
+        "400 404 409 422",
+        creates=Transfer,
+    ),
+    ("POST", "transferprocesses", "request"): Row(
+        processes.find_transfers, VIEWER, "QuerySpec", "[TransferProcess]", "400"
+    ),
+    ("GET", "transferprocesses", "{id}"): Row(processes.load_transfer, VIEWER, "", "TransferProcess", "404"),
+    ("GET", "transferprocesses", "{id}/state"): Row(
+        processes.transfer_state, VIEWER, "", "TransferState", "404"
+    ),
+    ("POST", "transferprocesses", "{id}/terminate"): Row(
+        processes.move_transfer(decide.TERMINATE), OPERATOR, "TerminateTransfer", "", "400 404 409"
+    ),
+    ("POST", "transferprocesses", "{id}/suspend"): Row(
+        processes.move_transfer(decide.SUSPEND), OPERATOR, "SuspendTransfer", "", "400 404 409"
+    ),
+    ("POST", "transferprocesses", "{id}/resume"): Row(
+        processes.move_transfer(decide.START), OPERATOR, "", "", "400 403 404 409"
+    ),
+    ("POST", "transferprocesses", "{id}/complete"): Row(
+        processes.move_transfer(decide.COMPLETE), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "transferprocesses", "{id}/deprovision"): Row(
+        processes.deprovision, OPERATOR, "", "", "404 409"
+    ),
+    ("POST", "edrs", ""): Row(
+        edrs.negotiate, OPERATOR, "ContractRequest", "IdResponse", "400 404", creates=Negotiation
+    ),
+    ("POST", "edrs", "request"): Row(
+        edrs.find, VIEWER, "QuerySpec", "[EndpointDataReferenceEntry]", "400"
+    ),
+    ("GET", "edrs", "{id}/dataaddress"): Row(
+        edrs.data_address, OPERATOR, "", "DataAddress", "400 404 502", parameters=("auto_refresh",)
+    ),
+    ("POST", "edrs", "{id}/refresh"): Row(edrs.refresh, OPERATOR, "", "DataAddress", "404 502"),
+    ("DELETE", "edrs", "{id}"): Row(edrs.forget, OPERATOR, "", "", "404 409"),
+    ("POST", "secrets", ""): Row(
+        secrets.create, ADMIN, "Secret", "IdResponse", "400 409", creates=Secret
+    ),
+    ("PUT", "secrets", ""): Row(secrets.change, ADMIN, "Secret", "", "400 404"),
+    ("GET", "secrets", "{id}"): Row(secrets.load, ADMIN, "", "Secret", "404"),
+    ("DELETE", "secrets", "{id}"): Row(secrets.remove, ADMIN, "", "", "404"),
+    ("GET", "dataplanes", ""): Row(dataplanes.find, VIEWER, "", "[DataPlaneInstance]", ""),
+    ("PUT", "dataplanes", ""): Row(dataplanes.register, ADMIN, "DataPlaneInstance", "", "400"),
+    ("DELETE", "dataplanes", "{id}"): Row(dataplanes.remove, ADMIN, "", "", "404 409"),
+    ("POST", "connectordiscovery", "dspversionparams"): Row(
+        discovery.find_one, OPERATOR, "ConnectorParamsDiscoveryRequest", "ConnectorParams", "400 502"
+    ),
+    ("POST", "connectordiscovery", "connectors"): Row(
+        discovery.find_all,
+        OPERATOR,
+        "ConnectorServiceDiscoveryRequest",
+        "[ConnectorParams]",
+        "400 404 422 502",
+    ),
+    ("POST", "protocol-versions", "request"): Row(
+        discovery.find_versions, OPERATOR, "ProtocolVersionsRequest", "ProtocolVersions", "400 502"
+    ),
+    ("POST", "partners", ""): Row(
+        partners.add_partner, ADMIN, "NewPartner", "Partner", "400 422 502", creates=Partner
+    ),
+    ("GET", "partners", ""): Row(partners.find_partners, VIEWER, "", "[Partner]", ""),
+    ("DELETE", "partners", "{id}"): Row(partners.remove_partner, ADMIN, "", "", "404"),
+    ("POST", "packages", ""): Row(
+        offers.publish_package, OPERATOR, "NewPackage", "Package", "400 409 422", creates=Asset
+    ),
+    ("POST", "exchanges", ""): Row(
+        partners.start_exchange, OPERATOR, "NewExchange", "IdResponse", "400 404 422 502", creates=Exchange
+    ),
+    ("POST", "exchanges", "request"): Row(partners.find_exchanges, VIEWER, "QuerySpec", "[Exchange]", "400"),
+    ("GET", "exchanges", "{id}"): Row(partners.load_exchange, VIEWER, "", "Exchange", "404"),
+    ("GET", "evidence", ""): Row(
+        partners.find_evidence, VIEWER, "", "EvidencePage", "400", parameters=("after", "limit")
+    ),
+    ("GET", "events", ""): Row(
+        events.read_events,
+        VIEWER,
+        "",
+        "EventPage",
+        "400 404",
+        parameters=("after", "limit", "processId", "types"),
+    ),
+    ("POST", "webhooks", ""): Row(
+        events.create_webhook, ADMIN, "NewWebhook", "IdResponse", "400", creates=Webhook
+    ),
+    ("GET", "webhooks", ""): Row(
+        events.find_webhooks, VIEWER, "", "[Webhook]", "400", parameters=("processId",)
+    ),
+    ("GET", "webhooks", "{id}"): Row(events.load_webhook, VIEWER, "", "Webhook", "404"),
+    ("DELETE", "webhooks", "{id}"): Row(events.remove_webhook, ADMIN, "", "", "404"),
+    ("GET", "identity", ""): Row(identity.show, VIEWER, "", "Identity", ""),
+    ("POST", "identity", "rotate"): Row(identity.rotate, ADMIN, "KeyRotation", "Identity", "400 409 422"),
+    ("DELETE", "identity", "{id}"): Row(identity.retire, ADMIN, "", "", "404 422"),
+    ("POST", "apikeys", ""): Row(apikeys.create_key, ADMIN, "NewApiKey", "ApiKey", "400 409"),
+    ("GET", "apikeys", ""): Row(apikeys.find_keys, ADMIN, "", "[ApiKey]", ""),
+    ("DELETE", "apikeys", "{id}"): Row(apikeys.remove_key, ADMIN, "", "", "404"),
 }
 """Method, noun, rest of the path -> endpoint."""

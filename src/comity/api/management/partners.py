@@ -6,8 +6,9 @@ What is decided is `controlplane`'s; the table of all endpoints is `endpoints`.
 from __future__ import annotations
 
 from comity import errors
+from comity.api.management import call as calls
 from comity.api.management.call import Call, Document
-from comity.controlplane import catalog, evidence, get, partners, processes
+from comity.controlplane import catalog, catalogs, evidence, get, partners, processes
 from comity.controlplane.connector import Connector
 from comity.db.partners import Partner
 from comity.management import catalog as catalog_forms
@@ -18,7 +19,6 @@ EXCHANGE_FIELDS = (
     "counterPartyId", "assetId", "destination", "stage", "negotiationId", "negotiationState", "agreementId",
     "transferId", "transferState", "manifestSha256", "createdAt",
 )  # fmt: skip
-MAX_AFTER = 2**63 - 1
 
 
 async def request_catalog(connector: Connector, call: Call) -> Document:
@@ -27,6 +27,15 @@ async def request_catalog(connector: Connector, call: Call) -> Document:
     processes.check_address(connector, form.address)
     found = await catalog.request(connector, form.counterparty_id, form.address, query=form.filter)
     return catalog_forms.cut(found, form.spec)
+
+
+async def request_catalogs(connector: Connector, call: Call) -> list[Document]:
+    """POST catalogs/request?flatten=: those of all partners."""
+    if call.parameters.get("flatten", "false").lower() != "false":
+        raise errors.InvalidInputError(
+            "catalogs are returned as partners wrote them: flatten is not supported", path="$.flatten"
+        )
+    return await catalogs.request(connector, query.parse(call.body))
 
 
 async def request_dataset(connector: Connector, call: Call) -> Document:
@@ -83,6 +92,7 @@ async def start_exchange(connector: Connector, call: Call) -> Document:
         wire.text(call.body, "assetId", required=True),
         wire.text(call.body, "destination"),
         offer_id=wire.text(call.body, "offerId"),
+        shown=wire.mapping(call.body, "policy") or None,
     )
     return wire.id_response(started.id, started.created_at)
 
@@ -94,21 +104,12 @@ async def load_exchange(connector: Connector, call: Call) -> Document:
 
 async def find_exchanges(connector: Connector, call: Call) -> list[Document]:
     """POST exchanges/request."""
-    spec = query.parse(call.body)
-    found = [{"@context": wire.CONTEXT, **each} for each in await get.find_all(connector)]
-    return query.select(found, spec, EXCHANGE_FIELDS)
+    spec = query.resolve(query.parse(call.body), EXCHANGE_FIELDS)
+    return [{"@context": wire.CONTEXT, **each} for each in await get.find(connector, spec)]
 
 
 async def find_evidence(connector: Connector, call: Call) -> Document:
     """GET evidence?after=&limit=."""
-    after = _number(call, "after", "0", MAX_AFTER)
-    limit = _number(call, "limit", "100", query.MAX_LIMIT, least=1)
+    after = calls.number(call, "after", 0, calls.MAX_AFTER)
+    limit = calls.number(call, "limit", 100, query.MAX_LIMIT, least=1)
     return await evidence.find_page(connector, after=after, limit=limit)
-
-
-def _number(call: Call, name: str, default: str, most: int, *, least: int = 0) -> int:
-    text = call.parameters.get(name, default)
-    plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
-    if not plain or not least <= int(text) <= most:
-        raise errors.InvalidInputError(f"{name} must be a number from {least} to {most}", path=f"$.{name}")
-    return int(text)

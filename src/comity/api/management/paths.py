@@ -1,26 +1,40 @@
-"""From the path of a request to a row of the table of endpoints, and the id in it.
+"""From the path of a request to a row of the table of endpoints, the version of the API, and the id in it.
 
 A path is read by its raw segments, so that an id may hold any character: percent-encoded it is one segment; written
-plainly it may be several. Repeated slashes around the noun, and one at the end, do not matter: clients send them.
+plainly it may be several. Repeated slashes around the noun, and one at the end, do not matter, and neither does a
+version that is left out: clients send such paths.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from comity import errors
 from comity.api import problems
+from comity.management import versions
+from comity.management.versions import Version
 
 PREFIX = "management"
-VERSIONS = frozenset({"v3"})
 ID = "{id}"
+_LIKE_VERSION = re.compile(r"v[0-9][0-9a-z.]*")
 
 Key = tuple[str, str, str]
 """Method, noun, rest of the path with `{id}` in the place of an id."""
 
 Methods = Mapping[tuple[str, str], frozenset[str]]
 """Noun and rest of the path -> the methods that it takes."""
+
+
+class Found(Struct, frozen=True):
+    """What a path means: the key of its row, the id in it (empty if none), the version."""
+
+    key: Key
+    id: str
+    version: Version
 
 
 def methods_of(keys: Iterable[Key]) -> Methods:
@@ -31,34 +45,56 @@ def methods_of(keys: Iterable[Key]) -> Methods:
     return found
 
 
-def find(table: Methods, method: str, raw_path: bytes) -> tuple[Key, str]:
-    """Return the row for a path such as `/management/v3/assets/x`, and the id in it.
+def find(tables: Mapping[str, Methods], method: str, raw_path: bytes) -> Found:
+    """Return what a path such as `/management/v3/assets/x` means; `tables` has the endpoints of each version.
 
     Raises:
+        UnknownVersionError: it names a version that is not served.
         NotFoundError: there is no such endpoint.
         MethodError: there is, but with other methods.
     """
     path = raw_path.partition(b"?")[0].decode("latin-1")
-    head, rest = _split(path)
-    allowed: set[str] = set()
-    if len(head) == 3 and head[0] == PREFIX and head[1] in VERSIONS:  # noqa: PLR2004  prefix, version, noun
-        for pattern, ident in _patterns(table, head[2], rest):
-            methods = table.get((head[2], pattern), frozenset())
-            if method in methods:
-                return (method, head[2], pattern), unquote(ident)
-            allowed |= methods
-    if allowed:
-        raise problems.MethodError(method, allowed)
+    segments = _from_the_first(path.split("/"))
+    if segments[:1] == [PREFIX]:
+        version, segments = _version(_from_the_first(segments[1:]))
+        segments = _from_the_first(segments)
+        if segments:
+            rest = _trimmed(_from_the_first(segments[1:]))
+            found = _find(tables[version.name], method, segments[0], rest)
+            if found is not None:
+                return Found(*found, version)
     raise errors.NotFoundError(f"there is no endpoint {path[:200]}")
 
 
-def _split(path: str) -> tuple[list[str], list[str]]:
-    """Return prefix, version and noun, and the segments after them without empty ones at either end."""
-    segments = path.split("/")
-    head: list[str] = []
-    while segments and (len(head) < 3 or not segments[0]):  # noqa: PLR2004  prefix, version, noun
-        head += [each] if (each := segments.pop(0)) else []
-    return head, _trimmed(segments)
+def _find(table: Methods, method: str, noun: str, rest: list[str]) -> tuple[Key, str] | None:
+    allowed: set[str] = set()
+    for pattern, ident in _patterns(table, noun, rest):
+        methods = table.get((noun, pattern), frozenset())
+        if method in methods:
+            return (method, noun, pattern), unquote(ident)
+        allowed |= methods
+    if allowed:
+        raise problems.MethodError(method, allowed)
+    return None
+
+
+def _version(segments: list[str]) -> tuple[Version, list[str]]:
+    """Return the version that a path names, and the segments after it."""
+    first = segments[0] if segments else ""
+    known = versions.SEGMENTS.get(first)
+    if known is not None:
+        return known, segments[1:]
+    if _LIKE_VERSION.fullmatch(first):
+        raise versions.UnknownVersionError(first)
+    return versions.UNNAMED, segments
+
+
+def _from_the_first(segments: list[str]) -> list[str]:
+    """Return segments without empty ones in front."""
+    start = 0
+    while start < len(segments) and not segments[start]:
+        start += 1
+    return segments[start:]
 
 
 def _trimmed(segments: list[str]) -> list[str]:
@@ -69,8 +105,10 @@ def _trimmed(segments: list[str]) -> list[str]:
 
 
 def _patterns(table: Methods, noun: str, rest: list[str]) -> list[tuple[str, str]]:
-    """Return what a rest can mean, with the id in it: a fixed path, something of an id, or else an id."""
+    """Return what a rest can mean, with the id in it: a fixed path, an id of a kind, something of an id, or an id."""
     fixed = ("/".join(rest), "")
+    if len(rest) > 1 and (noun, f"{rest[0]}/{ID}") in table:
+        return [fixed, (f"{rest[0]}/{ID}", "/".join(rest[1:]))]
     if len(rest) > 1 and (noun, f"{ID}/{rest[-1]}") in table:
         return [fixed, (f"{ID}/{rest[-1]}", "/".join(_trimmed(rest[:-1])))]
     return [fixed, (ID, fixed[0])] if rest else [fixed]

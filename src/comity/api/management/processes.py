@@ -6,7 +6,7 @@ What is decided is `controlplane.processes`; the table of all endpoints is `endp
 from __future__ import annotations
 
 from comity.api.management.call import Call, Document, Endpoint
-from comity.controlplane import decide, processes
+from comity.controlplane import decide, processes, removal
 from comity.controlplane.connector import Connector
 from comity.management import policy, query, wire
 from comity.management import processes as forms
@@ -55,6 +55,11 @@ def move_negotiation(kind: str) -> Endpoint:
         await processes.move_negotiation(connector, call.id, kind, reason=_reason(call, kind), offer=offer)
 
     return endpoint
+
+
+async def remove_negotiation(connector: Connector, call: Call) -> None:
+    """DELETE contractnegotiations/{id}."""
+    await removal.remove_negotiation(connector, call.id)
 
 
 async def load_agreement(connector: Connector, call: Call) -> Document:
@@ -108,6 +113,6 @@ def _reason(call: Call, kind: str) -> str:
     return wire.text(call.body, "reason") or f"{kind} by the operator, without a reason"
 
 
-async def data_address(connector: Connector, call: Call) -> Document:
-    """GET edrs/{id}/dataaddress."""
-    return await processes.load_data_address(connector, call.id)
+async def deprovision(connector: Connector, call: Call) -> None:
+    """POST transferprocesses/{id}/deprovision."""
+    await removal.deprovision(connector, call.id)

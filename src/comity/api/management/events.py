@@ -1,0 +1,111 @@
+"""Endpoints of events and of who is told of them: decode, one use case, encode.
+
+Whoever accepts `text/event-stream` gets a stream that goes on from `Last-Event-ID`, everybody else a page of JSON.
+What is decided is `controlplane.events` and `controlplane.webhooks`; the table of all endpoints is `endpoints`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.responses import Response
+
+from comity import errors
+from comity.api.management import call as calls
+from comity.api.management import stream
+from comity.api.management.call import Call, Document
+from comity.controlplane import events, webhooks
+from comity.controlplane.connector import Connector
+from comity.management import events as event_forms
+from comity.management import query, wire
+from comity.management import webhooks as forms
+
+LAST_EVENT_ID = "Last-Event-ID"
+PAGE_PARAMETERS = ("after", "limit", "processId", "types")
+STREAM_PARAMETERS = ("after", "processId", "types")
+LIMIT = 100
+
+
+async def read_events(connector: Connector, call: Call) -> Document | Response:
+    """GET events."""
+    streams = stream.MEDIA_TYPE in call.headers.get("accept", "").lower()
+    _check_parameters(call, STREAM_PARAMETERS if streams else PAGE_PARAMETERS)
+    types = call.parameters.get("types", "")
+    wanted = events.Wanted(
+        after=_after(call, streams=streams),
+        process_id=call.parameters.get("processId", ""),
+        types=event_forms.check_types(types.split(",") if types else [], "$.types"),
+    )
+    if streams:
+        return await _stream(connector, wanted)
+    page = await events.find_page(
+        connector, wanted, calls.number(call, "limit", LIMIT, query.MAX_LIMIT, least=1)
+    )
+    listed = [event_forms.cloud_event(each, connector.participant_id) for each in page.events]
+    return {
+        "events": listed,
+        "next": page.upto,
+        "more": page.more,
+        "oldest": page.oldest,
+        "newest": page.newest,
+    }
+
+
+def _check_parameters(call: Call, known: tuple[str, ...]) -> None:
+    for name in call.parameters:
+        if name not in known:
+            raise errors.InvalidInputError(
+                f"there is no parameter {name[:100]} here; there is: {', '.join(known)}",
+                path=f"$.{name[:100]}",
+            )
+
+
+def _after(call: Call, *, streams: bool) -> int | None:
+    """Return the place to go on from: a page begins with the oldest event, a stream with the next."""
+    seen = call.headers.get(LAST_EVENT_ID.lower(), "") if streams else ""
+    if seen:
+        return calls.whole(seen, LAST_EVENT_ID, calls.MAX_AFTER)
+    if streams and "after" not in call.parameters:
+        return None
+    return calls.number(call, "after", 0, calls.MAX_AFTER)
+
+
+async def _stream(connector: Connector, wanted: events.Wanted) -> Response:
+    place = await events.find_place(connector, wanted)
+    begun = msgspec.structs.replace(wanted, after=place)
+    return stream.EventStream(_chunks(connector, begun, place), connector.news.wait_closed)
+
+
+async def _chunks(connector: Connector, wanted: events.Wanted, place: int) -> AsyncIterator[bytes]:
+    yield stream.opening(place)
+    async for page in events.follow(connector, wanted):
+        documents = [
+            (each.seq, event_forms.cloud_event(each, connector.participant_id)) for each in page.events
+        ]
+        framed = [stream.frame(seq, msgspec.json.encode(document)) for seq, document in documents]
+        if not page.events or page.events[-1].seq != page.upto:
+            framed.append(stream.mark(page.upto))
+        yield b"".join(framed)
+
+
+async def create_webhook(connector: Connector, call: Call) -> Document:
+    """POST webhooks."""
+    created = await webhooks.create(connector, forms.decode(call.body))
+    return wire.id_response(created.id, created.created_at)
+
+
+async def find_webhooks(connector: Connector, call: Call) -> list[Document]:
+    """GET webhooks?processId=."""
+    _check_parameters(call, ("processId",))
+    return await webhooks.find_all(connector, call.parameters.get("processId", ""))
+
+
+async def load_webhook(connector: Connector, call: Call) -> Document:
+    """GET webhooks/{id}."""
+    return await webhooks.load(connector, call.id)
+
+
+async def remove_webhook(connector: Connector, call: Call) -> None:
+    """DELETE webhooks/{id}."""
+    await webhooks.remove(connector, call.id)

@@ -1,0 +1,247 @@
+"""Pushes the data of started transfers to their consumers' endpoints: at once, over cuts and restarts, to the end.
+
+How bytes are sent is `dataplane.push`; here is when to try, and what follows: completion when the receiver has all of
+it, an end with its reason when it never will. A receiver that is away is tried for 72 hours since something last got
+through. A suspended transfer waits for its next start; one whose agreement does not allow it any more is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import decide, process, transfer_moves
+from comity.controlplane.connector import Connector
+from comity.controlplane.content import Contents
+from comity.controlplane.progress import Progress
+from comity.dataplane import push as sending
+from comity.dataplane import serve
+from comity.db import pushes, transfers
+from comity.db.database import Transaction
+from comity.db.pushes import Push
+from comity.delivery import retry
+from comity.dsp import push as forms
+from comity.dsp import terms
+from comity.dsp.transfer import Transfer
+from comity.storage import source as sources
+
+PER_PARTNER = 8
+CHANGED = "the data is not what was published any more: ask its provider to publish it again"
+
+log = logging.getLogger(__name__)
+
+
+class Pushing:
+    """One task for each transfer whose data is being pushed, at most 8 of them at work for one partner."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        contents: Contents,
+        send: sending.Push,
+        *,
+        chance: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Use `pause` (seconds) to wait between attempts; `chance` lies in [0, 1)."""
+        self._connector = connector
+        self._contents = contents
+        self._send = send
+        self._chance = chance
+        self._pause = pause
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._caps: dict[str, asyncio.Semaphore] = {}
+        self._closing = False
+
+    def notice(self, announced: Sequence[object]) -> None:
+        """Begin what a committed step made ready; called in the event loop."""
+        for event in announced:
+            if isinstance(event, pushes.PushReady):
+                self._begin(event.transfer_id)
+
+    async def resume(self) -> None:
+        """Go on with everything that a process before us left unfinished."""
+        for push in await self._connector.database.read(pushes.find_open):
+            self._begin(push.transfer_id)
+
+    async def close(self) -> None:
+        """Stop; what was sent stays sent."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, transfer_id: str) -> None:
+        if transfer_id in self._tasks:
+            self._again.add(transfer_id)  # its task may have looked just before this was committed
+        elif not self._closing:
+            self._tasks[transfer_id] = asyncio.create_task(self._keep_pushing(transfer_id))
+
+    async def _keep_pushing(self, transfer_id: str) -> None:
+        failed = 0
+        try:
+            while (pause_s := await self._try(transfer_id, failed)) is not None:
+                failed += 1
+                await self._pause(pause_s)
+        except Exception:
+            log.exception("pushing transfer %s", transfer_id)
+            with contextlib.suppress(errors.ComityError):
+                await self._give_up(transfer_id, errors.ComityError("an internal error; see the log"))
+        finally:
+            del self._tasks[transfer_id]
+            if transfer_id in self._again:
+                self._again.discard(transfer_id)
+                self._begin(transfer_id)
+
+    async def _try(self, transfer_id: str, failed: int) -> float | None:
+        """Make one attempt and write down what came of it; return the pause (s) before the next, None for no next."""
+        try:
+            ready = await self._load(transfer_id)
+            return None if ready is None else await self._attempt_and_note(*ready, failed)
+        except errors.DatabaseError as error:  # a full disk, say: there is nowhere to write that down
+            log.warning("transfer %s: %s", transfer_id, error.message)
+            return self._pause_s(failed, None)
+
+    async def _attempt_and_note(self, record: Transfer, push: Push, failed: int) -> float | None:
+        progress = Progress(self._connector, push, pushes.save)
+        try:
+            async with self._caps.setdefault(record.counterparty_id, asyncio.Semaphore(PER_PARTNER)):
+                await self._attempt(record, progress)
+        except errors.DatabaseError:
+            raise
+        except errors.ComityError as error:
+            if await self._load(record.id) is None:
+                return None  # suspended or ended meanwhile: that is why
+            if progress.row.bytes_done > push.bytes_done:
+                failed = 0
+            if not self._may_mend(error, progress.row):
+                await self._give_up(record.id, error)
+                return None
+            await self._note(progress.row, error)
+            return self._pause_s(failed, getattr(error, "retry_after_s", None))
+        return None
+
+    def _may_mend(self, error: errors.ComityError, push: Push) -> bool:
+        """Return whether to try again after this error: a receiver or a disk may come back, for 72 hours."""
+        if isinstance(error, errors.StorageError):
+            waits = error.code != sources.CHANGED
+        else:
+            waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
+        return waits and not retry.expired(push.moved_at, self._connector.now_ms())
+
+    def _pause_s(self, failed: int, asked_s: float | None) -> float:
+        return retry.delay_s(failed + 1, self._chance(), asked_s=asked_s)
+
+    async def _load(self, transfer_id: str) -> tuple[Transfer, Push] | None:
+        """Return what is to be pushed now, or None if there is nothing to do (yet, or any more)."""
+
+        async def unit(tx: Transaction) -> tuple[Transfer, Push] | None:
+            push, record = await pushes.find(tx, transfer_id), await transfers.load(tx, transfer_id)
+            ending = await process.intent(tx, transfer_id)
+            running = record.state == terms.STARTED and (ending is None or ending.leads_to == terms.STARTED)
+            if push is None or push.state in {pushes.DONE, pushes.FAILED} or not running:
+                return None
+            return record, push
+
+        return await self._connector.database.read(unit)
+
+    async def _attempt(self, record: Transfer, progress: Progress[Push]) -> None:
+        plain = self._connector.seal.open(
+            record.data_address_sealed or b"", transfer_moves.ADDRESS + record.id
+        )
+        destination = forms.read(msgspec.json.decode(plain))
+        grant = await self._contents.to_push(record.id)
+        progress.row = pinned(progress.row, grant.content)
+        saving = asyncio.create_task(progress.keep_saving())
+        try:
+            size_bytes = await self._run(grant, destination, progress)
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+        await self._finish(
+            msgspec.structs.replace(progress.row, bytes_done=size_bytes, bytes_total=size_bytes)
+        )
+
+    async def _run(self, grant: serve.Grant, destination: forms.Destination, progress: Progress[Push]) -> int:
+        most = progress.row.bytes_done
+
+        def tell(files_done: int, bytes_done: int, bytes_total: int) -> None:
+            nonlocal most
+            progress.tell(files_done, bytes_done, bytes_total)
+            if bytes_done > most:
+                most = bytes_done
+                progress.row = msgspec.structs.replace(progress.row, moved_at=progress.row.updated_at)
+
+        try:
+            return await self._send.run(
+                grant, destination, files_done=progress.row.files_done, on_progress=tell
+            )
+        except errors.PolicyError as error:  # whether it is over is asked once more, by the next attempt
+            raise errors.ConflictError(error.message) from error
+
+    async def _finish(self, push: Push) -> None:
+        done = msgspec.structs.replace(push, state=pushes.DONE, files_total=push.files_done, error="")
+        await self._end(done, decide.Move(kind=decide.COMPLETE))
+
+    async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
+        push = await self._connector.database.read(lambda tx: pushes.find(tx, transfer_id))
+        if push is None:
+            return
+        log.info("transfer %s is given up: %s", transfer_id, error.message)
+        failed = msgspec.structs.replace(
+            push, state=pushes.FAILED, error=error.message, error_code=error.code
+        )
+        code = "policy" if isinstance(error, errors.PolicyError) else "receiver"
+        await self._end(failed, decide.Move(kind=decide.TERMINATE, reason=told(error), code=code))
+
+    async def _end(self, ended: Push, move: decide.Move) -> None:
+        """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
+        ended = msgspec.structs.replace(ended, updated_at=self._connector.now_ms())
+
+        async def unit(tx: Transaction) -> None:
+            await pushes.save(tx, ended)
+            await transfer_moves.step(self._connector, tx, ended.transfer_id, move)
+
+        try:
+            await self._connector.database.write(unit)
+        except errors.LocalProtocolError as error:
+            log.info("transfer %s: the partner is not told of the end: %s", ended.transfer_id, error)
+            await self._connector.database.write(lambda tx: pushes.save(tx, ended))
+
+    async def _note(self, push: Push, error: errors.ComityError) -> None:
+        """Write down how far it came and what it waits for."""
+        log.info("transfer %s: %s", push.transfer_id, error.message)
+        waiting = msgspec.structs.replace(
+            push, state=pushes.WAITING, error=error.message, updated_at=self._connector.now_ms()
+        )
+        await self._connector.database.write(lambda tx: pushes.save(tx, waiting))
+
+
+def pinned(push: Push, content: serve.Package | sources.Source) -> Push:
+    """Return the push with what tells its content from any other.
+
+    Raises:
+        StorageError: part of another content has been sent already.
+    """
+    name = sending.content_id(content)
+    if push.content not in {"", name} and push.bytes_done:
+        raise sources.changed("it was published anew after a part of it had been pushed")
+    return msgspec.structs.replace(push, content=name, files_done=push.files_done if name else 0)
+
+
+def told(error: errors.ComityError) -> str:
+    """Return what the consumer is told of an end: about its endpoint and the terms, never about our files."""
+    if isinstance(error, errors.StorageError):
+        return CHANGED if error.code == sources.CHANGED else "the data could not be read for 72 hours"
+    if isinstance(error, errors.PolicyError):
+        return decide.refusal(error.reasons)
+    if isinstance(error, errors.TransientDeliveryError | errors.ConflictError):
+        return f"the endpoint did not take the data for 72 hours: {error.message}"
+    return error.message

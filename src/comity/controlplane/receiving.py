@@ -1,0 +1,354 @@
+"""Takes what providers push to our inbox into the folders of their transfers, and says what becomes of these.
+
+Only the holder of the token, only while the transfer is open and runs (a provider may begin before its start has
+arrived), never after its end. Requests for one transfer come one after the other; a new one for the same path ends the
+one before, whose sender has gone. When all is here the provider is to complete; if it does not, we do
+(`transfer_moves`). What a folder cannot take in the end terminates the transfer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors
+from comity.controlplane import decide, process, transfer_moves
+from comity.controlplane.connector import Connector
+from comity.controlplane.progress import SAVE_S, Progress
+from comity.dataplane import attempt as attempts
+from comity.dataplane import fetch, flows, inbox, packages, target
+from comity.dataplane.attempt import Attempt, Free, Tally
+from comity.dataplane.pull import RESERVE_BYTES, free_bytes
+from comity.db import exchanges, pulls, received, transfers
+from comity.db.database import Transaction
+from comity.db.pulls import Pull
+from comity.dsp import machine, terms, transfer
+from comity.techdata import manifest
+
+T = TypeVar("T")
+KEPT = 64
+log = logging.getLogger(__name__)
+
+
+class Admitted(Struct, frozen=True):
+    """A transfer that a request may push to, and what its package must be where an exchange knows it."""
+
+    pull: Pull
+    expected_sha256: str
+
+
+class Receiving:
+    """The inbox's other side; `packages` that are being received are kept in memory, and found again on the disk."""
+
+    def __init__(
+        self, connector: Connector, *, free: Free = free_bytes, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
+        self._connector = connector
+        self._free = free
+        self._reserve_bytes = reserve_bytes
+        self._packages: dict[str, inbox.Package] = {}
+        self._turns: dict[str, _Turn] = {}
+
+    async def admit(self, transfer_id: str, token_digest: bytes) -> Admitted:
+        """Return what a token opens.
+
+        Raises:
+            IdentityError: there is no such transfer, or it is another token: the same answer.
+            ConflictError: it is suspended.
+            PolicyError: it has ended.
+        """
+        return await self._connector.database.read(lambda tx: self._check(tx, transfer_id, token_digest))
+
+    async def still_open(self, transfer_id: str, token_digest: bytes) -> bool:
+        """Say whether bytes may still come."""
+        try:
+            await self.admit(transfer_id, token_digest)
+        except errors.ComityError:
+            return False
+        return True
+
+    async def _check(self, tx: Transaction, transfer_id: str, token_digest: bytes) -> Admitted:
+        record = await transfers.find(tx, transfer_id)
+        pushed = record is not None and (record.role, record.format) == (terms.CONSUMER, transfer.PUSH)
+        held = record.token_sha256 if record is not None and pushed else None
+        pull = await pulls.find(tx, transfer_id) if held is not None else None
+        if record is None or held is None or pull is None or not hmac.compare_digest(held, token_digest):
+            raise errors.IdentityError("this token opens nothing here", step="token")
+        intent = await process.intent(tx, transfer_id)
+        states = {record.state, intent.leads_to if intent else record.state}
+        if states & {terms.TERMINATED} or pull.state == pulls.FAILED or record.state in machine.TERMINAL:
+            raise errors.PolicyError("the transfer has ended; nothing more is taken")
+        if terms.SUSPENDED in states:
+            raise errors.ConflictError("the transfer is suspended; it goes on with its next start")
+        exchange = await exchanges.find_by_transfer(tx, transfer_id)
+        return Admitted(pull, exchange.manifest_sha256 if exchange else "")
+
+    @contextlib.asynccontextmanager
+    async def turn(self, transfer_id: str, path: str, flow: flows.Flow) -> AsyncGenerator[None, None]:
+        """Wait for the requests before this one; one for the same path has lost its sender and ends."""
+        turn = self._turns.setdefault(transfer_id, _Turn())
+        turn.waiting += 1
+        if turn.path == path and turn.flow is not None:
+            turn.flow.end("left")
+        try:
+            async with turn.lock:
+                turn.path, turn.flow = path, flow
+                try:
+                    yield
+                finally:
+                    turn.path, turn.flow = None, None
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                self._turns.pop(transfer_id, None)
+
+    async def stand(self, admitted: Admitted, path: str) -> inbox.Stand:
+        """Return how much of what a path names is here.
+
+        Raises:
+            NotFoundError: it names nothing, or its package's manifest has not come.
+            ConflictError, StorageError: the folder cannot be used.
+        """
+        pull = admitted.pull
+        if pull.state == pulls.DONE:
+            return await self._stand_when_done(pull, path)
+        return await self._in_folder(pull, None, lambda attempt: self._stand(attempt, pull, path))
+
+    async def _stand_when_done(self, pull: Pull, path: str) -> inbox.Stand:
+        """All of it is here; of a file only its package's manifest knows the size, and that is told no more."""
+        if path:
+            raise errors.ConflictError("all of it has been received")
+        return inbox.Stand(pull.bytes_done, pull.bytes_done)
+
+    async def _stand(self, attempt: Attempt, pull: Pull, path: str) -> inbox.Stand:
+        kind = inbox.kind_of(path)
+        if kind == "manifest":
+            raise errors.NotFoundError("a manifest is sent whole")
+        if kind == "resource":
+            stand, whole = await inbox.stand_of_resource(attempt)
+            if whole is not None:
+                await self._done(pull, files=1, size_bytes=whole.size_bytes)
+            return stand
+        package = await self._package(attempt, pull)
+        file = package.find(path)
+        stand = await inbox.stand_of_file(attempt, package, file)
+        if stand.offset == stand.total_bytes:
+            await self._file_done(attempt, pull, package, path)
+        return stand
+
+    async def take(self, admitted: Admitted, path: str, sent: inbox.Sent) -> str:
+        """Receive a body to its end and return its SHA-256 (hex).
+
+        Raises:
+            OffsetError, MismatchError, ConflictError: see `dataplane.inbox`.
+            NotFoundError: the path names nothing.
+            TransientDeliveryError: the body ended too early.
+            PermanentDeliveryError, StorageError: it is not, or cannot be, taken.
+        """
+        pull = admitted.pull
+        if pull.state == pulls.DONE:
+            raise errors.ConflictError("all of it has been received")
+        progress = Progress(self._connector, pull, pulls.save)
+        saving = asyncio.create_task(_save_later(progress))
+        try:
+            return await self._in_folder(
+                pull, progress, lambda attempt: self._take(attempt, admitted, path, sent)
+            )
+        except errors.ComityError as error:
+            await self._failed(progress.row, error)
+            raise
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+
+    async def _take(self, attempt: Attempt, admitted: Admitted, path: str, sent: inbox.Sent) -> str:
+        pull, kind = admitted.pull, inbox.kind_of(path)
+        if kind == "resource":
+            whole = await inbox.take_resource(attempt, sent)
+            await self._done(pull, files=1, size_bytes=whole.size_bytes)
+            return whole.sha256
+        if kind == "manifest":
+            package = await inbox.take_manifest(attempt, sent, admitted.expected_sha256)
+            await self._begin_package(attempt, pull, package)
+            return manifest.digest(package.data)
+        package = await self._package(attempt, pull)
+        file = package.find(path)
+        attempt.tally.bytes_total = package.size_bytes
+        attempt.tally.files_done, attempt.tally.bytes_done = len(package.whole), package.whole_bytes
+        if path not in package.whole:
+            await inbox.take_file(attempt, package, file, sent)
+        await self._file_done(attempt, pull, package, path)
+        return file.sha256
+
+    async def _in_folder(
+        self, pull: Pull, progress: Progress[Pull] | None, work: Callable[[Attempt], Awaitable[T]]
+    ) -> T:
+        folder = self._connector.files.check_destination(pull.destination)
+        where = await asyncio.to_thread(target.Target, folder)
+        try:
+            tally = Tally(progress.tell if progress else None)
+            name = f"inbox:{pull.transfer_id}"
+            return await work(
+                Attempt(_nothing_is_fetched, name, "", where, tally, self._free, self._reserve_bytes)
+            )
+        finally:
+            where.close()
+
+    async def _package(self, attempt: Attempt, pull: Pull) -> inbox.Package:
+        package = self._packages.get(pull.transfer_id)
+        if package is None:
+            found = (
+                await attempt.where.run(lambda: inbox.load_package(attempt.where))
+                if pull.files_total
+                else None
+            )
+            if found is None:
+                raise errors.NotFoundError("the manifest of the package comes first")
+            package = found
+            await self._remember(pull, package)
+        return package
+
+    async def _remember(self, pull: Pull, package: inbox.Package) -> None:
+        name = pull.transfer_id
+        noted = await self._connector.database.read(lambda tx: received.find_all(tx, name))
+        package.whole = noted & package.files.keys()
+        self._packages[name] = package
+        while len(self._packages) > KEPT:
+            del self._packages[next(iter(self._packages))]
+
+    async def _begin_package(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
+        begun = self._packages.get(pull.transfer_id)
+        if begun is not None and begun.data != package.data:
+            raise attempts.broken(attempts.BAD_CONTENT, "another manifest came before for this transfer")
+        await self._remember(pull, package)
+        pull = msgspec.structs.replace(
+            pull,
+            files_total=len(package.files),
+            bytes_total=package.size_bytes,
+            updated_at=self._connector.now_ms(),
+        )
+        await self._connector.database.write(lambda tx: pulls.save(tx, pull))
+        if len(package.whole) == len(package.files):
+            await self._package_done(attempt, pull, package)
+
+    async def _file_done(self, attempt: Attempt, pull: Pull, package: inbox.Package, path: str) -> None:
+        package.whole.add(path)
+        now = msgspec.structs.replace(
+            pull,
+            state=pulls.RUNNING,
+            files_done=len(package.whole),
+            files_total=len(package.files),
+            bytes_done=package.whole_bytes,
+            bytes_total=package.size_bytes,
+            error="",
+            updated_at=self._connector.now_ms(),
+        )
+
+        async def unit(tx: Transaction) -> None:
+            await received.add(tx, pull.transfer_id, path)
+            await pulls.save(tx, now)
+
+        await self._connector.database.write(unit)
+        if len(package.whole) == len(package.files):
+            await self._package_done(attempt, now, package)
+
+    async def _package_done(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
+        await attempt.where.run(lambda: packages.end(attempt.where, package.data))
+        await self._done(pull, files=len(package.files), size_bytes=package.whole_bytes)
+
+    async def _done(self, pull: Pull, *, files: int, size_bytes: int) -> None:
+        """Write down that all is here; the provider is to complete, and if it does not, we do."""
+        done = msgspec.structs.replace(
+            pull,
+            state=pulls.DONE,
+            files_done=files,
+            files_total=files,
+            bytes_done=size_bytes,
+            bytes_total=size_bytes,
+            error="",
+            updated_at=self._connector.now_ms(),
+        )
+
+        async def unit(tx: Transaction) -> None:
+            await pulls.save(tx, done)
+            await received.clear(tx, pull.transfer_id)
+            record = await transfers.load(tx, pull.transfer_id)
+            await transfer_moves.complete_received(self._connector, tx, record)
+
+        self._settle(pull)
+        await self._connector.database.write(unit)
+        self._packages.pop(pull.transfer_id, None)
+
+    async def _failed(self, pull: Pull, error: errors.ComityError) -> None:
+        """Write down what went wrong; what cannot become right ends the transfer."""
+        log.info("transfer %s: %s", pull.transfer_id, error.message)
+        lasting = isinstance(error, errors.StorageError) and error.code != target.DISK_FULL
+        if isinstance(error, errors.PermanentDeliveryError) or lasting:
+            await self._give_up(pull, error)
+        elif isinstance(error, errors.StorageError | errors.TransientDeliveryError | inbox.MismatchError):
+            waiting = msgspec.structs.replace(
+                pull, state=pulls.WAITING, error=error.message, updated_at=self._connector.now_ms()
+            )
+            await self._connector.database.write(lambda tx: pulls.save(tx, waiting))
+
+    async def _give_up(self, pull: Pull, error: errors.ComityError) -> None:
+        failed = msgspec.structs.replace(
+            pull,
+            state=pulls.FAILED,
+            error=error.message,
+            error_code=error.code,
+            updated_at=self._connector.now_ms(),
+        )
+        reason = "the receiver could not take the data"
+
+        async def unit(tx: Transaction) -> None:
+            await pulls.save(tx, failed)
+            await transfer_moves.step(
+                self._connector,
+                tx,
+                pull.transfer_id,
+                decide.Move(kind=decide.TERMINATE, reason=reason, code="receiver"),
+            )
+
+        self._settle(pull)
+        try:
+            await self._connector.database.write(unit)
+        except errors.LocalProtocolError:
+            await self._connector.database.write(lambda tx: pulls.save(tx, failed))
+
+    def _settle(self, pull: Pull) -> None:
+        """Let the request that brought a transfer to its end still have its answer."""
+        turn = self._turns.get(pull.transfer_id)
+        if turn is not None and turn.flow is not None:
+            turn.flow.settle()
+
+
+class _Turn:
+    """Who is at work for a transfer, and how many are or wait to be."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.path: str | None = None
+        self.flow: flows.Flow | None = None
+        self.waiting = 0
+
+
+async def _save_later(progress: Progress[Pull]) -> None:
+    """Save figures of what takes long only: what ends at once is written down at its end."""
+    await asyncio.sleep(SAVE_S)
+    await progress.keep_saving()
+
+
+def _nothing_is_fetched(
+    url: str, *, headers: Mapping[str, str]
+) -> contextlib.AbstractAsyncContextManager[fetch.Response]:
+    """Stand where a pull has its client; a push needs none."""
+    del headers
+    raise RuntimeError(f"nothing is fetched for {url}")

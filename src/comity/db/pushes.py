@@ -1,0 +1,86 @@
+"""Rows of pushes: what is being sent to a consumer's endpoint, and how far it has come.
+
+The address lies sealed with its transfer. `content` pins what was begun with, so that nothing else is ever sent as
+its rest; `moved_at` is when something last got through: the horizon of retries begins there.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from comity.db.database import Transaction
+from comity.db.pulls import DONE, FAILED, RUNNING, WAITING
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "RUNNING",
+    "WAITING",
+    "Push",
+    "PushReady",
+    "begin_anew",
+    "find",
+    "find_open",
+    "save",
+]
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """The pushing of a transfer's data; sizes in bytes, times in ms, codes of `errors`."""
+
+    transfer_id: str
+    state: str = WAITING
+    content: str = ""
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    error: str = ""
+    error_code: str = ""
+    moved_at: int
+    updated_at: int
+
+
+class PushReady(Struct, frozen=True):
+    """Announced after the commit: this transfer's data can be pushed."""
+
+    transfer_id: str
+
+
+_COLUMNS = ", ".join(Push.__struct_fields__)
+_FIND = f"SELECT {_COLUMNS} FROM push WHERE transfer_id = ?1"
+_OPEN = (
+    f"SELECT {_COLUMNS} FROM push WHERE state IN ('WAITING', 'RUNNING') AND EXISTS"
+    " (SELECT 1 FROM transfer WHERE transfer.id = push.transfer_id AND transfer.state = 'STARTED') ORDER BY updated_at"
+)
+_BEGIN = "UPDATE push SET moved_at = ?2 WHERE transfer_id = ?1"
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in Push.__struct_fields__ if name != "transfer_id")
+_SAVE = (
+    f"INSERT INTO push ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    f" ON CONFLICT (transfer_id) DO UPDATE SET {_CHANGED}"
+)
+
+
+async def find(tx: Transaction, transfer_id: str) -> Push | None:
+    """Return the push of a transfer, or None when there is none."""
+    row = await tx.one(_FIND, transfer_id)
+    return _value(row) if row else None
+
+
+async def find_open(tx: Transaction) -> list[Push]:
+    """Return the pushes of running transfers that are not done yet."""
+    return [_value(row) for row in await tx.all(_OPEN)]
+
+
+async def begin_anew(tx: Transaction, transfer_id: str, *, at: int) -> None:
+    """Let the horizon of retries begin now (ms): the transfer has been started."""
+    await tx.run(_BEGIN, transfer_id, at)
+
+
+async def save(tx: Transaction, push: Push) -> None:
+    """Store a push, new or changed."""
+    await tx.run(_SAVE, *(getattr(push, name) for name in Push.__struct_fields__))
+
+
+def _value(row: tuple[object, ...]) -> Push:
+    return Push(**dict(zip(Push.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]

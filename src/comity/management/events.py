@@ -1,0 +1,171 @@
+"""Events on the wire: their names and what they say, CloudEvents 1.0, EDC's envelope, and which of them somebody wants.
+
+Every change of a process's state is an event, and every change of what is offered. Names are EDC's
+(`contract.negotiation.finalized`); who wants some of them names how theirs begin, as EDC's `callbackAddresses` do.
+Nothing secret is in an event: no token, no data address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors
+from comity.management import wire
+
+Document = dict[str, Any]
+NEGOTIATION, TRANSFER = "contract.negotiation.", "transfer.process."
+INITIATED, INITIAL = "initiated", "INITIAL"
+STATES = ("requested", "offered", "accepted", "agreed", "verified", "finalized", "terminated")
+TRANSFER_STATES = ("requested", "started", "suspended", "completed", "terminated")
+CREATED, UPDATED, DELETED = "created", "updated", "deleted"
+NAMES = (
+    *(NEGOTIATION + state for state in (INITIATED, *STATES)),
+    *(TRANSFER + state for state in (INITIATED, *TRANSFER_STATES)),
+    *(
+        f"{noun}.{change}"
+        for noun in ("asset", "policy.definition", "contract.definition")
+        for change in (CREATED, UPDATED, DELETED)
+    ),
+)
+"""Every event that there is."""
+ELSEWHERE = (
+    *(f"secret.{change}" for change in (CREATED, UPDATED, DELETED)),
+    *(
+        TRANSFER + step
+        for step in (
+            "preparationRequested", "prepared", "provisioned", "resuming", "deprovisioningRequested", "deprovisioned",
+        )
+    ),
+)  # fmt: skip
+"""Events of EDC that never happen here: its clients may name them among others."""
+ENDS = frozenset(
+    {NEGOTIATION + "finalized", NEGOTIATION + "terminated", TRANSFER + "completed", TRANSFER + "terminated"}
+)
+"""Events after which there is none of the same process."""
+MAX_TYPES = 50
+
+
+class NegotiationData(
+    Struct, kw_only=True, rename="camel", omit_defaults=True, tag_field="protocol", tag=wire.PROTOCOL
+):
+    """What an event says of a negotiation, in EDC's words; `type` is our role."""
+
+    contract_negotiation_id: str
+    type: str
+    state: str
+    counter_party_id: str
+    counter_party_address: str
+    correlation_id: str | None = None
+    asset_id: str
+    contract_agreement_id: str | None = None
+    reason: str = ""
+
+
+class TransferData(
+    Struct, kw_only=True, rename="camel", omit_defaults=True, tag_field="protocol", tag=wire.PROTOCOL
+):
+    """What an event says of a transfer, in EDC's words; `contract_id` is the agreement's."""
+
+    transfer_process_id: str
+    type: str
+    state: str
+    counter_party_id: str
+    counter_party_address: str
+    correlation_id: str | None = None
+    asset_id: str
+    contract_id: str
+    transfer_type: str
+    reason: str = ""
+
+
+class AssetData(Struct, rename="camel"):
+    """What an event says of an asset."""
+
+    asset_id: str
+
+
+class PolicyDefinitionData(Struct, rename="camel"):
+    """What an event says of a policy definition."""
+
+    policy_definition_id: str
+
+
+class ContractDefinitionData(Struct, rename="camel"):
+    """What an event says of a contract definition."""
+
+    contract_definition_id: str
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """An event as it was recorded: `seq` orders all of them, `number` counts those of one process (0: of no process).
+
+    `at` in ms since 1970, `data` the JSON of what it says, `id` a UUID URN that no other event has.
+    """
+
+    seq: int
+    id: str
+    type: str
+    subject: str
+    number: int
+    at: int
+    data: bytes
+
+
+def name_of(prefix: str, state: str | None) -> str:
+    """Return the name of the event that a process has reached a state."""
+    return prefix + (state.lower() if state else INITIATED)
+
+
+def cloud_event(event: Event, source: str) -> Document:
+    """Write an event in the structured form of CloudEvents 1.0, with `sequence` and `number` as its extensions."""
+    numbered = {"number": event.number} if event.number else {}
+    return {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": _time(event.at),
+        "datacontenttype": "application/json",
+        "sequence": f"{event.seq:020d}",
+        **numbered,
+        "data": msgspec.Raw(event.data),
+    }
+
+
+def envelope(event: Event) -> Document:
+    """Write an event as EDC sends it to a `callbackAddress`: `type` is the name of its class."""
+    kind = "".join(word.capitalize() for word in event.type.split("."))
+    return {"id": event.id, "at": event.at, "payload": msgspec.Raw(event.data), "type": kind}
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wanted(prefixes: Sequence[str], name: str) -> bool:
+    """Return whether an event is one of those that somebody wants; no prefixes mean all."""
+    return not prefixes or name.startswith(tuple(prefixes))
+
+
+def check_types(listed: Sequence[str], path: str) -> tuple[str, ...]:
+    """Return prefixes of names of events after a look whether each of them is one.
+
+    Raises:
+        InvalidInputError: at `path`; a prefix that no event has would wait for ever.
+    """
+    if len(listed) > MAX_TYPES:
+        raise errors.InvalidInputError(f"at most {MAX_TYPES} types are taken", path=path)
+    for at, each in enumerate(listed):
+        if not each or not any(name.startswith(each) for name in (*NAMES, *ELSEWHERE)):
+            raise errors.InvalidInputError(
+                f"no event has a name that begins with {each[:100]!r}",
+                path=f"{path}[{at}]",
+                hint=f"there is: {', '.join(NAMES)}",
+            )
+    return tuple(dict.fromkeys(listed))

@@ -1,0 +1,12 @@
+"""The forms of bodies, answers and query parameters of the management API by their names; `form` says what one is.
+
+The table of endpoints names them; the strict check of v4, the OpenAPI document and the page are made from them.
+"""
+
+from __future__ import annotations
+
+from comity.management.forms import answers, bodies, extended, own
+
+BODIES = {**bodies.BODIES, **extended.BODIES, **own.BODIES}
+ANSWERS = {**answers.ANSWERS, **extended.ANSWERS}
+PARAMETERS = bodies.PARAMETERS

@@ -1,0 +1,185 @@
+"""The signing keys in `keys/`: one PEM file a key, and `keyring.json` that says when each signs and is published.
+
+The first key is `connector.pem`; without `keyring.json` it is the only one. A change writes the new PEM file first and
+then the ring, whole or not at all: whenever the process is killed, the ring names keys that are there. The rules are
+`comity.identity.keyring`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from comity import errors
+from comity.identity import jose, keyring
+from comity.identity.keyring import Key, Keyring
+
+RING: Final = "keyring.json"
+FIRST_FILE: Final = "connector.pem"
+
+
+class KeyFiles:
+    """Signs and publishes by the keys of a folder; rotates and retires them. For any thread."""
+
+    def __init__(self, folder: Path, participant_id: str, *, now_ms: Callable[[], int]) -> None:
+        """Read the ring of `folder`, and the key that signs now.
+
+        Raises:
+            SettingsError: the ring or that key cannot be read.
+        """
+        self._folder = folder
+        self._participant_id = participant_id
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._loaded: dict[str, jose.SigningKey] = {}
+        self._ring = self._read_ring()
+        self.signing_key()
+
+    @property
+    def ring(self) -> Keyring:
+        """The ring as it is now."""
+        return self._ring
+
+    def signing_key(self) -> jose.SigningKey:
+        """Return the key that signs now.
+
+        Raises:
+            SettingsError: its file is gone or cannot be read.
+        """
+        kid = self._ring.signing(self._now_ms()).kid
+        key = self._loaded.get(kid)
+        if key is None:
+            key = self._loaded[kid] = read(self._path(kid), f"{self._participant_id}#{kid}")
+        return key
+
+    def published(self) -> list[dict[str, Any]]:
+        """Return the public JWKs of the DID document."""
+        return [each.jwk for each in self._ring.published(self._now_ms())]
+
+    def rotate(self, *, lead_ms: int, grace_ms: int) -> Key:
+        """Publish a new key that signs after `lead_ms`; the old ones leave `grace_ms` after that.
+
+        Raises:
+            ConflictError: a rotation is under way.
+            InvalidInputError: a time is out of range.
+            StorageError: the folder cannot be written; nothing has changed.
+        """
+        with self._lock:
+            now_ms = self._now_ms()
+            keyring.check_rotation(self._ring, now_ms=now_ms, lead_ms=lead_ms, grace_ms=grace_ms)
+            return self._add(self._ring, now_ms=now_ms, lead_ms=lead_ms, grace_ms=grace_ms)
+
+    def retire(self, kid: str) -> Key:
+        """Take a key out of the document at once, and make a new one if none is left that stays.
+
+        Raises:
+            NotFoundError: there is no such key.
+            StorageError: the folder cannot be written; nothing has changed.
+        """
+        with self._lock:
+            now_ms = self._now_ms()
+            lead_ms = keyring.successor_lead(self._ring, kid, now_ms=now_ms)
+            ring = keyring.retired(self._ring, kid, now_ms=now_ms)
+            if lead_ms is None:
+                self._save(ring)
+            else:
+                self._add(ring, now_ms=now_ms, lead_ms=lead_ms, grace_ms=keyring.GRACE_MS)
+            self._tidy(now_ms)
+            return self._ring.find(kid)
+
+    def tidy(self) -> None:
+        """Delete private keys that will never sign again."""
+        with self._lock:
+            self._tidy(self._now_ms())
+
+    def _add(self, ring: Keyring, *, now_ms: int, lead_ms: int, grace_ms: int) -> Key:
+        kid = ring.next_kid()
+        whole = f"{self._participant_id}#{kid}"
+        with _writing(self._folder):
+            path = self._path(kid)
+            if not path.exists():  # else a rotation was interrupted after it was written
+                _replace(path, jose.SigningKey.generate(whole).dump_pem())
+        key = read(path, whole)
+        ring = keyring.rotated(ring, key.public_jwk(), now_ms=now_ms, lead_ms=lead_ms, grace_ms=grace_ms)
+        self._save(ring)
+        self._loaded[kid] = key
+        return ring.keys[-1]
+
+    def _save(self, ring: Keyring) -> None:
+        with _writing(self._folder):
+            _replace(self._folder / RING, msgspec.json.format(msgspec.json.encode(ring), indent=1) + b"\n")
+        self._ring = ring
+
+    def _tidy(self, now_ms: int) -> None:
+        for each in self._ring.keys:
+            if not each.published(now_ms):
+                self._loaded.pop(each.kid, None)
+                with contextlib.suppress(OSError):  # the next time, then
+                    self._path(each.kid).unlink(missing_ok=True)
+
+    def _path(self, kid: str) -> Path:
+        return self._folder / (FIRST_FILE if kid == keyring.FIRST else f"{kid}.pem")
+
+    def _read_ring(self) -> Keyring:
+        path = self._folder / RING
+        try:
+            ring = msgspec.json.decode(path.read_bytes(), type=Keyring)
+        except FileNotFoundError:
+            first = read(self._folder / FIRST_FILE, f"{self._participant_id}#{keyring.FIRST}")
+            return Keyring((Key(kid=keyring.FIRST, jwk={**first.public_jwk(), "kid": keyring.FIRST}),))
+        except (OSError, msgspec.MsgspecError) as error:
+            raise errors.SettingsError(
+                f"{path} cannot be read: {error}", hint="put it back from a backup"
+            ) from None
+        return ring
+
+
+def read(path: Path, kid: str) -> jose.SigningKey:
+    """Return the private key in a PEM file.
+
+    Raises:
+        SettingsError: it cannot be read, or is not such a key.
+    """
+    try:
+        return jose.SigningKey.load_pem(kid, path.read_bytes().strip())
+    except OSError as error:
+        raise errors.SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except errors.SettingsError:
+        raise errors.SettingsError(
+            f"{path} is not a private P-256 key in PEM form",
+            hint="put back the key that partners know from a backup",
+        ) from None
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise errors.StorageError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner only, and have it on the disk when this returns."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

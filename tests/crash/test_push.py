@@ -1,0 +1,98 @@
+"""A push of 512 MiB while either side is killed with -9 in the middle: exact, and never from zero again."""
+
+import hashlib
+import random
+
+import pytest
+
+from support import processes
+
+MIB = 2**20
+SIZE = 512 * MIB
+KILLS = (("consumer", 0.15), ("provider", 0.35), ("consumer", 0.6), ("provider", 0.8))
+
+
+@pytest.fixture
+def sides(serving):
+    provider, consumer = serving("provider"), serving("consumer")
+    processes.introduce(provider, consumer)
+    return provider, consumer
+
+
+def write_big(path):
+    """Of every 4 MiB one is pseudo-random and different, the rest a hole."""
+    block = random.Random(7).randbytes(MIB)
+    with path.open("wb") as file:
+        for at in range(0, SIZE, 4 * MIB):
+            file.seek(at)
+            file.write(at.to_bytes(8) + block[8:])
+        file.truncate(SIZE)
+
+
+def size_of(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def agreement_with(provider, consumer):
+    name = consumer.api.request(
+        "POST", "contractnegotiations", processes.contract_request(provider, consumer, "model")
+    )["@id"]
+    found = processes.wait_until(
+        lambda: (
+            (one := consumer.api.request("GET", f"contractnegotiations/{name}"))["state"] == "FINALIZED"
+            and one
+        ),
+        "the agreement",
+        20,
+        provider,
+        consumer,
+    )
+    return found["contractAgreementId"]
+
+
+def test_a_push_survives_two_kills_of_either_side(sides, tmp_path, record_property):
+    provider, consumer = sides
+    source, into = tmp_path / "model", tmp_path / "received"
+    source.mkdir()
+    write_big(source / "big.bin")
+    provider.api.publish(str(source), timeout_s=60, assetId="model")
+    body = {
+        "contractId": agreement_with(provider, consumer),
+        "transferType": "HttpData-PUSH",
+        "dataDestination": {"type": "File", "path": str(into)},
+    }
+    name = consumer.api.request("POST", "transferprocesses", body)["@id"]
+    part, kills, before = into / ".big.bin.part", 0, 0
+    for side, share in KILLS:
+        served = {"consumer": consumer, "provider": provider}[side]
+        processes.wait_until(
+            lambda share=share: size_of(part) >= share * SIZE or (into / "big.bin").exists(),
+            f"{share:.0%} of the file",
+            60,
+            provider,
+            consumer,
+            every_s=0.001,
+        )
+        if (into / "big.bin").exists():
+            break
+        served.kill()
+        assert size_of(part) >= before, "what had come was lost"
+        before = size_of(part)
+        kills += 1
+        served.start()
+    processes.wait_until(
+        lambda: consumer.api.request("GET", f"transferprocesses/{name}")["state"] == "COMPLETED",
+        "the transfer to be complete",
+        90,
+        provider,
+        consumer,
+    )
+    assert kills >= 2
+    record_property("kills", kills)
+    digests = []
+    for path in (source / "big.bin", into / "big.bin"):
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    assert digests[0] == digests[1]
+    assert provider.rows("SELECT state, error FROM push") == [("DONE", "")]
+    assert "STARTED" in {state for states in provider.steps().values() for state in states}
