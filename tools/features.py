@@ -50,7 +50,7 @@ class Watch:
 
         def noting_find(*args: Any, **kwargs: Any) -> Any:
             found = find(*args, **kwargs)
-            _called.set(found[0])
+            _called.set(found.key)
             return found
 
         async def noting_respond(*args: Any, **kwargs: Any) -> Any:

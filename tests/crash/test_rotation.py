@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from support import processes
+from support import processes, specification
 
 
 def published(site):
@@ -19,7 +19,7 @@ def states(site):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.2])
-def test_a_kill_during_a_rotation_loses_neither_a_key_nor_a_negotiation(serving, tmp_path, after_s):
+def test_a_kill_during_a_rotation_loses_neither_a_key_nor_a_negotiation(serving, tmp_path, ear, after_s):
     provider, consumer = serving("provider"), serving("consumer")
     processes.introduce(provider, consumer)
     (tmp_path / "drawings").mkdir()
@@ -52,3 +52,5 @@ def test_a_kill_during_a_rotation_loses_neither_a_key_nor_a_negotiation(serving,
         assert {each["kid"].rpartition("#")[2] for each in kept if each["participant"] == provider.did} >= {
             "key-1"
         }
+    if specification.PRESENT:  # what these processes sent was heard, and is checked after the test
+        assert b'"ContractAgreementMessage"' in ear.file.read_bytes()

@@ -250,7 +250,11 @@ async def test_a_catalog_without_end_is_given_up(site, peer, monkeypatch, bound)
 async def raw(peer, site, path, *, accept=None, document=None, **more):
     """Send a request as `peer` does, and return the answer with its body as it came over the wire."""
     body = b"" if document is None else wire.encode(document)
-    headers = {"Authorization": "Bearer " + peer.token(site.did, body), "Accept-Encoding": accept or "identity", **more}
+    headers = {
+        "Authorization": "Bearer " + peer.token(site.did, body),
+        "Accept-Encoding": accept or "identity",
+        **more,
+    }
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         method = "GET" if document is None else "POST"
         async with session.request(method, site.dsp + path, data=body or None, headers=headers) as answer:

@@ -133,7 +133,9 @@ async def test_a_partner_that_was_updated_is_found_when_it_is_added_again(site, 
     assert peer.of("/catalog/request")[-1].path == "/new/catalog/request"
 
 
-@pytest.mark.parametrize("path", ["/dsp/catalog/request", "/dsp/2024/1/negotiations/request", "/dsp/", "/dsp/2025-2/x"])
+@pytest.mark.parametrize(
+    "path", ["/dsp/catalog/request", "/dsp/2024/1/negotiations/request", "/dsp/", "/dsp/2025-2/x"]
+)
 async def test_who_comes_to_the_place_of_another_version_learns_which_one_is_spoken(site, peer, path):
     async with peer._session.post(site.conf.address + path, data=b"{}") as answer:
         assert answer.status == 404

@@ -264,7 +264,9 @@ def elsewhere_route() -> Route:
     """Return the route below `/dsp`, where other versions have their endpoints: callers learn which is ours."""
 
     async def endpoint(request: Request) -> Response:  # noqa: ARG001  the answer is one for all
-        sentence = f"this connector speaks the Dataspace Protocol {terms.VERSION} only, below {terms.VERSION_PATH}"
+        sentence = (
+            f"this connector speaks the Dataspace Protocol {terms.VERSION} only, below {terms.VERSION_PATH}"
+        )
         return Response(messages.encode_document({"code": "not-found", "message": sentence}), 404, None, JSON)
 
     return Route("/dsp/{rest:path}", endpoint, methods=["GET", "POST"])

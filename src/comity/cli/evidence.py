@@ -133,7 +133,12 @@ def keys(ctx: typer.Context, *, file: File = None, _data: Data = None, _json: As
     if here.as_json:
         output.document(
             [
-                {"participant": each.participant_id, "kid": each.kid, "publicKeyJwk": each.jwk, "seenAt": each.seen_at}
+                {
+                    "participant": each.participant_id,
+                    "kid": each.kid,
+                    "publicKeyJwk": each.jwk,
+                    "seenAt": each.seen_at,
+                }
                 for each in found
             ]
         )

@@ -26,7 +26,9 @@ Name = Annotated[str, typer.Option(help="What you call it.", show_default=False)
 Address = Annotated[
     str,
     typer.Option(
-        metavar="URL", help="DSP base address, if its DID document does not name it.", show_default=False
+        metavar="URL",
+        help="Its DSP base address, or the root above it, if its DID document names none.",
+        show_default=False,
     ),
 ]
 Purpose = Annotated[

@@ -175,9 +175,7 @@ async def publish_address(connector: Connector, address: dict[str, Any]) -> Sour
     if isinstance(path, str) and path:
         url = f"{url.rstrip('/')}/{path.lstrip('/')}"
     credentials = await _credentials(connector, address)
-    return await connector.back_end.publish(
-        url, name=str(address.get("name") or ""), credentials=credentials
-    )
+    return await connector.back_end.publish(url, name=str(address.get("name") or ""), credentials=credentials)
 
 
 async def _credentials(connector: Connector, address: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -191,10 +189,13 @@ async def _credentials(connector: Connector, address: dict[str, Any]) -> tuple[t
     value = await connector.database.read(lambda tx: secrets.find_value(connector, tx, secret))
     if value is None:
         raise errors.StorageError(
-            f"the data address names the secret {secret!r}, and there is none", hint="create it with POST secrets"
+            f"the data address names the secret {secret!r}, and there is none",
+            hint="create it with POST secrets",
         )
     if not forms.is_header_text(value):
-        raise errors.StorageError(f"the secret {secret!r} cannot be sent as a header: it is not visible ASCII")
+        raise errors.StorageError(
+            f"the secret {secret!r} cannot be sent as a header: it is not visible ASCII"
+        )
     return ((name, value),)
 
 

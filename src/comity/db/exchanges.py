@@ -36,9 +36,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
 _COLUMNS = ", ".join(Exchange.__struct_fields__)
 _BY = f"SELECT {_COLUMNS} FROM exchange WHERE "
-_NEWEST = (
-    f"{_BY}counterparty_id = ?1 AND asset_id = ?2 AND destination = ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
-)
+_NEWEST = f"{_BY}counterparty_id = ?1 AND asset_id = ?2 AND destination = ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
 _LISTING = listing.Listing(
     "exchange",
     _COLUMNS,

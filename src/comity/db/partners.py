@@ -82,7 +82,9 @@ async def load(tx: Transaction, partner_id: str) -> Partner:
     """
     found = await find(tx, partner_id)
     if found is None:
-        raise errors.NotFoundError(f"{partner_id[:200]} is not a partner", hint="add it with: comity partner add")
+        raise errors.NotFoundError(
+            f"{partner_id[:200]} is not a partner", hint="add it with: comity partner add"
+        )
     return found
 
 

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import re
 import ssl
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -23,6 +22,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from comity import errors
+from comity.net import answer
 from comity.net.guard import Guard, RefusedAddressError
 from comity.net.resolver import CheckedResolver
 
@@ -32,13 +32,9 @@ CONNECT_S: Final = 10.0
 TIMEOUT_S: Final = 30.0
 MAX_BYTES: Final = 16 * 1024 * 1024
 CHUNK_BYTES: Final = 1024 * 1024
-_MAX_ERROR_BYTES: Final = 64 * 1024
 _PER_HOST: Final = 128
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD: Final = frozenset({307, 308})
-STEP_BYTES: Final = 256 * 1024
-_ERROR: Final = 400
-_GZIP: Final = frozenset({"gzip", "x-gzip"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
@@ -149,11 +145,11 @@ class HttpClient:
         redirects: int,
     ) -> Response:
         for hops_left in range(redirects, -1, -1):
-            answer = await self._exchange(method, target, headers, body, timeout, limit)
-            location = answer.headers.get("Location", "")
-            safe = method in {"GET", "HEAD"} or answer.status in _KEEP_METHOD
-            if answer.status not in _REDIRECTS or not location or not safe:
-                return answer
+            reply = await self._exchange(method, target, headers, body, timeout, limit)
+            location = reply.headers.get("Location", "")
+            safe = method in {"GET", "HEAD"} or reply.status in _KEEP_METHOD
+            if reply.status not in _REDIRECTS or not location or not safe:
+                return reply
             if not hops_left:
                 break
             goal = self._next_hop(target, location)
@@ -162,13 +158,15 @@ class HttpClient:
                     name: text for name, text in headers.items() if name.lower() not in _SECRET_HEADERS
                 }
             target = goal
-        raise errors.PermanentDeliveryError(f"{_shown(target)} redirects more than {redirects} times")
+        raise errors.PermanentDeliveryError(f"{answer.shown(target)} redirects more than {redirects} times")
 
     def _next_hop(self, target: URL, location: str) -> URL:
         try:
             goal = str(target.join(URL(location, encoded=True)).with_fragment(None))
         except ValueError:
-            raise errors.PermanentDeliveryError(f"{_shown(target)} redirects to a malformed URL") from None
+            raise errors.PermanentDeliveryError(
+                f"{answer.shown(target)} redirects to a malformed URL"
+            ) from None
         checked = self.guard.check_url(goal)
         if target.scheme == "https" and checked.scheme != "https":
             raise RefusedAddressError(f"{goal[:200]!r} is refused: a redirect must not leave https")
@@ -187,7 +185,7 @@ class HttpClient:
             async with self._session(target).request(
                 method, target, headers=headers, data=body or None, allow_redirects=False, timeout=timeout
             ) as response:
-                return Response(response.status, response.headers, await _read(response, target, limit))
+                return Response(response.status, response.headers, await answer.read(response, target, limit))
         except _FAILURES as error:
             raise _translated(error, target) from error
 
@@ -228,9 +226,9 @@ class HttpClient:
         except _FAILURES as error:
             raise _translated(error, target) from error
         try:
-            if _encoding(response) and response.status < _ERROR:
-                raise _encoded(target, response)
-            yield StreamResponse(response, _shown(target))
+            if answer.encoding(response) and response.status < answer.ERROR:
+                raise answer.encoded(target, response)
+            yield StreamResponse(response, answer.shown(target))
         finally:
             if response.content.at_eof():
                 response.release()
@@ -303,84 +301,13 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-async def _read(response: aiohttp.ClientResponse, target: URL, limit: int) -> bytes:
-    failed = response.status >= _ERROR
-    most = min(limit, _MAX_ERROR_BYTES) if failed else limit
-    if _encoding(response) and not failed:
-        return await _read_packed(response, target, most)
-    length = response.content_length
-    if length is not None and (length <= most or response.method == "HEAD"):
-        content = await response.read()
-    elif length is not None and not failed:
-        raise _too_large(target, response, most)
-    else:
-        content = await _read_up_to(response, most)
-    if len(content) > most:
-        if not failed:
-            raise _too_large(target, response, most)
-        response.close()
-        content = content[:most]
-    return _words_of_error(content, response) if failed else content
-
-
-async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while size <= most and (piece := await response.content.readany()):
-        pieces.append(piece)
-        size += len(piece)
-    return b"".join(pieces)
-
-
-def _encoding(response: aiohttp.ClientResponse) -> str:
-    name = response.headers.get("Content-Encoding", "").strip().lower()
-    return "" if name == "identity" else name
-
-
-async def _read_packed(response: aiohttp.ClientResponse, target: URL, most: int) -> bytes:
-    """Undo gzip while it comes, one member, never more than `most` bytes and a step beyond: a bomb is not unpacked."""
-    if _encoding(response) not in _GZIP:
-        raise _encoded(target, response)
-    unpacking = zlib.decompressobj(wbits=31)
-    pieces: list[bytes] = []
-    size, came = 0, False
-    while packed := await response.content.readany():
-        came, plain = True, b"x" * STEP_BYTES
-        while packed or len(plain) == STEP_BYTES:  # with a full step there may be more inside, also without input
-            try:
-                plain = unpacking.decompress(packed, STEP_BYTES)
-            except zlib.error:
-                raise _encoded(target, response) from None
-            pieces.append(plain)
-            size += len(plain)
-            if size > most:
-                raise _too_large(target, response, most)
-            packed = unpacking.unconsumed_tail
-            await asyncio.sleep(0)  # others go on meanwhile
-        if unpacking.unused_data:
-            raise _encoded(target, response)
-    if came and not unpacking.eof:
-        raise _encoded(target, response)
-    return b"".join(pieces)
-
-
-def _words_of_error(content: bytes, response: aiohttp.ClientResponse) -> bytes:
-    """Return an error's body so that its words can be read, as it is where that cannot be."""
-    if _encoding(response) not in _GZIP:
-        return content
-    try:
-        return zlib.decompressobj(wbits=31).decompress(content, _MAX_ERROR_BYTES)
-    except zlib.error:
-        return content
-
-
 def _translated(error: Exception, target: URL | str) -> errors.TransientDeliveryError:
     """Turn one of `_FAILURES` into ours; only where no connection came about is it sure that nothing arrived."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return errors.TransientDeliveryError(f"{_shown(target)} cannot be reached: {_words(error)}")
+        return errors.TransientDeliveryError(f"{answer.shown(target)} cannot be reached: {_words(error)}")
     if isinstance(error, TimeoutError):
         return _no_answer(target)
-    message = f"the connection to {_shown(target)} broke: {_words(error)}"
+    message = f"the connection to {answer.shown(target)} broke: {_words(error)}"
     return errors.TransientDeliveryError(message, outcome_unknown=True)
 
 
@@ -396,25 +323,7 @@ def _words(error: Exception) -> str:
     return "".join(char if char.isprintable() else " " for char in text)[:200]
 
 
-def _shown(target: URL | str) -> str:
-    """Return a URL for messages, without its query, which may hold what others must not read."""
-    return str(target).partition("?")[0][:200]
-
-
 def _no_answer(target: URL | str) -> errors.TransientDeliveryError:
-    return errors.TransientDeliveryError(f"{_shown(target)} did not answer in time", outcome_unknown=True)
-
-
-def _too_large(target: URL, response: aiohttp.ClientResponse, most: int) -> errors.PermanentDeliveryError:
-    response.close()
-    return errors.PermanentDeliveryError(
-        f"{_shown(target)} answers with more than {most} bytes", status=response.status
-    )
-
-
-def _encoded(target: URL, response: aiohttp.ClientResponse) -> errors.PermanentDeliveryError:
-    response.close()
-    return errors.PermanentDeliveryError(
-        f"{_shown(target)} answers in the Content-Encoding {_encoding(response)[:40]!r}, which cannot be undone here",
-        status=response.status,
+    return errors.TransientDeliveryError(
+        f"{answer.shown(target)} did not answer in time", outcome_unknown=True
     )

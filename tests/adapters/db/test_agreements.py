@@ -59,5 +59,7 @@ async def test_uses_are_counted_where_we_provide(store):
         await store.write(lambda tx: agreements.count_use(tx, "urn:a", "did:web:beta"))
     await store.write(lambda tx: agreements.count_use(tx, "urn:a", "did:web:gamma"))
     for role, uses in (("consumer", 0), ("provider", 2)):
-        found = await store.read(lambda tx, role=role: agreements.find_of_party(tx, "urn:a", "did:web:beta", role))
+        found = await store.read(
+            lambda tx, role=role: agreements.find_of_party(tx, "urn:a", "did:web:beta", role)
+        )
         assert found.uses == uses

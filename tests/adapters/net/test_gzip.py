@@ -12,6 +12,7 @@ import zlib
 import pytest
 
 from comity import errors
+from comity.net import answer as answer_of
 from comity.net import dsp, http
 
 MIB = 1024 * 1024
@@ -33,10 +34,10 @@ SIZES = [
     0,
     1,
     1000,
-    http.STEP_BYTES - 1,
-    http.STEP_BYTES,
-    http.STEP_BYTES + 1,
-    4 * http.STEP_BYTES,
+    answer_of.STEP_BYTES - 1,
+    answer_of.STEP_BYTES,
+    answer_of.STEP_BYTES + 1,
+    4 * answer_of.STEP_BYTES,
     5 * MIB + 7,
 ]
 

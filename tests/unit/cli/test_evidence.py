@@ -184,11 +184,20 @@ def test_signatures_are_checked_with_the_keys_that_were_kept(comity, tmp_path):
         unknown = comity("evidence", "verify", str(path), "--signatures", "--json")
         jwk = json.dumps(key.public_jwk())
         row = ("did:web:a", key.kid, jwk.encode(), 1_800_000_000_000)
-        connection.execute("INSERT INTO public_key (participant_id, kid, jwk, seen_at) VALUES (?, ?, ?, ?)", row)
+        connection.execute(
+            "INSERT INTO public_key (participant_id, kid, jwk, seen_at) VALUES (?, ?, ?, ?)", row
+        )
         connection.commit()
-    assert json.loads(unknown.out)["signatures"] == {"held": 0, "bound": 0, "withoutKey": 2, "withoutToken": 1}
+    assert json.loads(unknown.out)["signatures"] == {
+        "held": 0,
+        "bound": 0,
+        "withoutKey": 2,
+        "withoutToken": 1,
+    }
     done = comity("evidence", "verify", str(path), "--signatures")
-    assert "signatures hold on 2 records, on 2 with the body; 1 have none, the key of 0 was not kept" in done.out
+    assert (
+        "signatures hold on 2 records, on 2 with the body; 1 have none, the key of 0 was not kept" in done.out
+    )
     shown = comity("evidence", "keys", str(path))
     assert jose.thumbprint(key.public_jwk()) in shown.out
     assert json.loads(comity("evidence", "keys", str(path), "--json").out)[0]["kid"] == "did:web:a#key-1"

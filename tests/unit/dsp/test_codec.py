@@ -60,7 +60,12 @@ def test_one_of_several_expected_messages_is_read():
     [
         (GOOD, {"@context": None}, "$.@context", "must name https://w3id.org/dspace/2025/1/context.jsonld"),
         (GOOD, {"@context": []}, "$.@context", "must name"),
-        (GOOD, {"@context": "https://w3id.org/dspace/2024/1/context.json"}, "$.@context", "2024-1, and .* 2025-1"),
+        (
+            GOOD,
+            {"@context": "https://w3id.org/dspace/2024/1/context.json"},
+            "$.@context",
+            "2024-1, and .* 2025-1",
+        ),
         (GOOD, {"@context": {"@vocab": terms.CONTEXT}}, "$.@context", "must name"),
         (GOOD, {"@context": 1}, "$.@context", "must name"),
         (

@@ -21,7 +21,13 @@ def test_a_message_is_written_with_the_schemas_names_and_without_what_is_absent(
 
 
 def test_a_message_is_always_written_in_the_same_bytes():
-    offer = {"permission": [{"action": "use"}], "@type": "Offer", "target": "a", "@id": "urn:o", "b": {"z": 1, "y": 2}}
+    offer = {
+        "permission": [{"action": "use"}],
+        "@type": "Offer",
+        "target": "a",
+        "@id": "urn:o",
+        "b": {"z": 1, "y": 2},
+    }
     first = messages.ContractRequestMessage(
         context=messages.CONTEXT, consumer_pid="urn:c", offer=offer, callback_address="https://a.example"
     )

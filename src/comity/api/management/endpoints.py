@@ -197,17 +197,13 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "edrs", ""): Row(
         edrs.negotiate, OPERATOR, "ContractRequest", "IdResponse", "400 404", creates=Negotiation
     ),
-    ("POST", "edrs", "request"): Row(
-        edrs.find, VIEWER, "QuerySpec", "[EndpointDataReferenceEntry]", "400"
-    ),
+    ("POST", "edrs", "request"): Row(edrs.find, VIEWER, "QuerySpec", "[EndpointDataReferenceEntry]", "400"),
     ("GET", "edrs", "{id}/dataaddress"): Row(
         edrs.data_address, OPERATOR, "", "DataAddress", "400 404 502", parameters=("auto_refresh",)
     ),
     ("POST", "edrs", "{id}/refresh"): Row(edrs.refresh, OPERATOR, "", "DataAddress", "404 502"),
     ("DELETE", "edrs", "{id}"): Row(edrs.forget, OPERATOR, "", "", "404 409"),
-    ("POST", "secrets", ""): Row(
-        secrets.create, ADMIN, "Secret", "IdResponse", "400 409", creates=Secret
-    ),
+    ("POST", "secrets", ""): Row(secrets.create, ADMIN, "Secret", "IdResponse", "400 409", creates=Secret),
     ("PUT", "secrets", ""): Row(secrets.change, ADMIN, "Secret", "", "400 404"),
     ("GET", "secrets", "{id}"): Row(secrets.load, ADMIN, "", "Secret", "404"),
     ("DELETE", "secrets", "{id}"): Row(secrets.remove, ADMIN, "", "", "404"),

@@ -188,7 +188,9 @@ ANSWERS: dict[str, Form] = {
     "Identity": Form(
         text="Who we are, and which keys prove it.",
         identified=ALWAYS,
-        members={"keys": must("objects", "kid, state, thumbprint, publicKeyJwk, signsFrom, leavesAt, retiredAt")},
+        members={
+            "keys": must("objects", "kid, state, thumbprint, publicKeyJwk, signsFrom, leavesAt, retiredAt")
+        },
     ),
     "ApiKey": Form(
         text="An API key.",
