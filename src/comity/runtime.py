@@ -121,9 +121,8 @@ async def _running(
         store.subscribe(listener)
     tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(made, settings))]
     await keyring.keep(made)
-    await pulling.resume()
-    await pushing.resume()
-    await telling.resume()
+    for each in (pulling, pushing, telling):
+        await each.resume()
     try:
         yield Parts(made, *_applications(settings, made, contents, open_flows), worker, open_flows)
     finally:
@@ -132,10 +131,8 @@ async def _running(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await worker.close()
-        await pulling.close()
-        await pushing.close()
-        await telling.close()
+        for part in (worker, pulling, pushing, telling):
+            await part.close()
 
 
 def _connector(

@@ -3,14 +3,13 @@
 import contextlib
 import hashlib
 import os
-import random
 import socket
 import threading
 import time
 
 import pytest
 
-from support import pair, processes
+from support import big, pair, processes
 
 MIB, GIB = 2**20, 2**30
 KILLS = (("consumer", 0.15), ("provider", 0.35), ("consumer", 0.6), ("provider", 0.8))
@@ -70,25 +69,11 @@ def sides(serving):
     meter.close()
 
 
-def write_big(path):
-    """1 GiB: of every 4 MiB one is pseudo-random and different, the rest a hole."""
-    block = random.Random(7).randbytes(MIB)
-    with path.open("wb") as file:
-        for at in range(0, GIB, 4 * MIB):
-            file.seek(at)
-            file.write(at.to_bytes(8) + block[8:])
-        file.truncate(GIB)
-
-
-def size_of(path):
-    return path.stat().st_size if path.exists() else 0
-
-
 def test_one_gib_survives_two_kills_of_either_side(sides, tmp_path, record_property):
     provider, consumer, meter = sides
     source, into = tmp_path / "model", tmp_path / "received"
     source.mkdir()
-    write_big(source / "model.step")
+    big.write(source / "model.step", GIB)
     provider.api.publish(str(source), timeout_s=60, assetId="model")
     part, whole = into / ".model.step.part", into / "model.step"
     by_name = {"provider": provider, "consumer": consumer}
@@ -99,16 +84,16 @@ def test_one_gib_survives_two_kills_of_either_side(sides, tmp_path, record_prope
     for name, share in KILLS:
         side = by_name[name]
         processes.wait_until(
-            lambda share=share: size_of(part) >= share * GIB, f"{share:.0%} of it", 30, *by_name.values()
+            lambda share=share: big.size_of(part) >= share * GIB, f"{share:.0%} of it", 30, *by_name.values()
         )
         for each, served in by_name.items():
             peaks_kib[each].append(served.memory_kib())
         side.kill()
-        before = size_of(part)
+        before = big.size_of(part)
         assert share * GIB <= before < GIB, "the kill came too late"
         assert not whole.exists()
         side.start()
-        after = size_of(part)
+        after = big.size_of(part)
         assert after >= before, f"{name} was killed and {before - after} bytes are gone"
     state = processes.wait_until(
         lambda: ended(consumer, exchange), "the exchange to end", 50, *by_name.values(), every_s=0.05

@@ -1,11 +1,10 @@
 """A push of 512 MiB while either side is killed with -9 in the middle: exact, and never from zero again."""
 
 import hashlib
-import random
 
 import pytest
 
-from support import processes
+from support import big, processes
 
 MIB = 2**20
 SIZE = 512 * MIB
@@ -17,20 +16,6 @@ def sides(serving):
     provider, consumer = serving("provider"), serving("consumer")
     processes.introduce(provider, consumer)
     return provider, consumer
-
-
-def write_big(path):
-    """Of every 4 MiB one is pseudo-random and different, the rest a hole."""
-    block = random.Random(7).randbytes(MIB)
-    with path.open("wb") as file:
-        for at in range(0, SIZE, 4 * MIB):
-            file.seek(at)
-            file.write(at.to_bytes(8) + block[8:])
-        file.truncate(SIZE)
-
-
-def size_of(path):
-    return path.stat().st_size if path.exists() else 0
 
 
 def agreement_with(provider, consumer):
@@ -54,7 +39,7 @@ def test_a_push_survives_two_kills_of_either_side(sides, tmp_path, record_proper
     provider, consumer = sides
     source, into = tmp_path / "model", tmp_path / "received"
     source.mkdir()
-    write_big(source / "big.bin")
+    big.write(source / "big.bin", SIZE)
     provider.api.publish(str(source), timeout_s=60, assetId="model")
     body = {
         "contractId": agreement_with(provider, consumer),
@@ -66,7 +51,7 @@ def test_a_push_survives_two_kills_of_either_side(sides, tmp_path, record_proper
     for side, share in KILLS:
         served = {"consumer": consumer, "provider": provider}[side]
         processes.wait_until(
-            lambda share=share: size_of(part) >= share * SIZE or (into / "big.bin").exists(),
+            lambda share=share: big.size_of(part) >= share * SIZE or (into / "big.bin").exists(),
             f"{share:.0%} of the file",
             60,
             provider,
@@ -76,8 +61,8 @@ def test_a_push_survives_two_kills_of_either_side(sides, tmp_path, record_proper
         if (into / "big.bin").exists():
             break
         served.kill()
-        assert size_of(part) >= before, "what had come was lost"
-        before = size_of(part)
+        assert big.size_of(part) >= before, "what had come was lost"
+        before = big.size_of(part)
         kills += 1
         served.start()
     processes.wait_until(

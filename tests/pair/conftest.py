@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import NamedTuple
 
 import pytest
 
-from comity.db import migrate
 from comity.dsp import machine
 from comity.net import http as net_http
 from support import pair as pairs
 from support.peer import Peer
 
 _tls = functools.cache(net_http._tls)
-
-
-class Pair(NamedTuple):
-    provider: pairs.Site
-    consumer: pairs.Site
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """An empty database with its schema, made once."""
-    path = tmp_path_factory.mktemp("template") / "comity.sqlite"
-    migrate.migrate(path)
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +47,7 @@ async def started(tmp_path, template, peers):
 @pytest.fixture
 async def pair(started):
     """Two connectors on each other's list of partners."""
-    provider, consumer = await started("provider"), await started("consumer")
-    await provider.befriend(consumer)
-    await consumer.befriend(provider)
-    return Pair(provider, consumer)
+    return await pairs.introduced(await started("provider"), await started("consumer"))
 
 
 @pytest.fixture

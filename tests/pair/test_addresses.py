@@ -6,7 +6,7 @@ from comity.controlplane import partners
 from comity.db import pulls
 from comity.db.partners import Partner
 from support.pair import offer_of
-from support.process import Process, awaited
+from support.process import Process, awaited, bought
 
 ADDRESSES = [
     "http://partner.example/dsp",
@@ -89,13 +89,7 @@ async def test_the_did_of_a_partner_is_not_fetched_from_loopback(strict, peer):
 
 
 async def test_data_at_an_address_that_may_not_be_called_is_never_fetched(site, peer, tmp_path):
-    offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
-    record = await site.request(peer, offer)
-    await site.reaches(record.id, "REQUESTED")
-    process = awaited(peer, site, record.id)
-    assert (await process.agree(offer)).status == 200
-    await site.reaches(record.id, "VERIFIED")
-    assert (await process.event("FINALIZED")).status == 200
+    record = await bought(peer, site)
     asked = await site.ask_for_data(record.id)
     await site.reaches(asked.id, "REQUESTED")
     pull = pulls.Pull(transfer_id=asked.id, destination=str(tmp_path / "got"), updated_at=0)

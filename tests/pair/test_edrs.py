@@ -242,3 +242,43 @@ async def test_a_pull_into_a_folder_takes_a_new_token_where_its_own_has_ended(si
     received = [each for each in (tmp_path / "got").iterdir() if not each.name.startswith(".")]
     assert [each.read_bytes() for each in received] == [content]
     await runner.cleanup()
+
+
+async def test_our_signature_is_for_the_provider_only_whatever_audience_its_address_names(site, peer, tokens):
+    """Else it could have our token for a third participant, and speak to that one in our name."""
+    other = "did:web:somebody.example"
+    name, _ = await running(site, peer, address_of(tokens, peer, **{AUTH + "refreshAudience": other}))
+    with pytest.raises(errors.PermanentDeliveryError, match="audience"):
+        await edrs.load_address(site.connector, name, force=True)
+    assert tokens.seen == []
+    assert (await edrs.load_address(site.connector, name))["authorization"] == "data-0"
+
+
+@pytest.mark.parametrize("expires_in", ["9" * 5000, "1" * 30])
+async def test_a_token_that_lives_longer_than_time_is_kept(site, peer, tokens, expires_in):
+    name, _ = await running(site, peer, address_of(tokens, peer, expires_in=expires_in))
+    shown = await edrs.load_address(site.connector, name, auto_refresh=True)
+    assert shown["authorization"] == "data-0"
+
+
+async def test_a_time_of_refresh_that_a_provider_made_up_is_not_read(site, peer, tokens):
+    address = {**address_of(tokens, peer, expires_in="1"), "comity:refreshedAt": "a day"}
+    name, _ = await running(site, peer, address)
+    shown = await edrs.load_address(site.connector, name, auto_refresh=True)
+    assert shown["authorization"] == "data-1"
+
+
+@pytest.mark.parametrize(
+    "odd", ["text", 7, None, {"name": ["a"], "value": "b"}, {"value": "b"}, {"name": {"@id": "x"}}]
+)
+async def test_an_address_with_a_property_that_is_none_is_refused_or_refreshed_all_the_same(
+    site, peer, tokens, odd
+):
+    address = address_of(tokens, peer, expires_in="1")
+    address["endpointProperties"].append(odd)
+    try:
+        name, _ = await running(site, peer, address)
+    except AssertionError:
+        assert [row[0] for row in await site.rows("SELECT state FROM transfer")] == ["REQUESTED"]
+        return
+    assert (await edrs.load_address(site.connector, name, force=True))["authorization"] == "data-1"

@@ -15,7 +15,7 @@ from support.endpoint import digest_header
 from support.handed import CONTENT, TUS, chunked, into, listing, request
 from support.pair import wait_for
 from support.peer import status
-from support.process import awaited
+from support.process import bought
 
 
 @pytest.fixture
@@ -289,13 +289,7 @@ async def test_a_sender_that_comes_back_ends_its_own_request_that_hangs(handed):
 
 async def test_a_provider_that_refuses_the_request_leaves_no_inbox_open(site, peer, http, tmp_path):
     peer.script("/transfers/request", status(400, {"reason": ["no push here"]}))
-    offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
-    record = await site.request(peer, offer)
-    await site.reaches(record.id, "REQUESTED")
-    process = awaited(peer, site, record.id)
-    assert (await process.agree(offer)).status == 200
-    await site.reaches(record.id, "VERIFIED")
-    assert (await process.event("FINALIZED")).status == 200
+    record = await bought(peer, site)
     transfer_id = await request(site, (await site.agreement(record.id)).id, into(tmp_path / "got"))
     await site.reaches(transfer_id, "TERMINATED")
     made = handing.Handed(site, peer, http, transfer_id, tmp_path / "got")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from comity import runtime
-from comity.controlplane import decide, partners
+from comity.controlplane import decide, partners, processes
 from comity.net import guard
 from support import schemas, wire
 from support.endpoint import Endpoint
@@ -182,6 +182,8 @@ async def test_a_name_that_leads_inside_at_connect_time_ends_the_transfer_and_no
     await wait_for(lambda: peer.of(f"/{process.pid}/termination"))
     reason = peer.of(f"/{process.pid}/termination")[0].document["reason"][0]
     assert "address is refused" in reason
+    assert "private" not in reason  # else names could be tried out until one is there inside
+    assert "private" in (await row(site, process, "error"))[0]
 
 
 class _Resolver:
@@ -388,3 +390,20 @@ async def test_no_token_opens_the_data_of_a_push(site, peer):
         await busy(endpoint)
         url = f"{site.conf.address}/data/{process.theirs}"
         assert (await peer.fetch(url, "x" * 43)).status == 401
+
+
+async def test_the_path_of_an_address_with_its_port_written_out_is_in_no_message(site, peer, caplog):
+    """It may be the receiver's secret; where the port is the scheme's own, URLs have two spellings."""
+    caplog.set_level("DEBUG")
+    agreement_id = await agreed(site, peer)
+    process = await pushing(peer, site, agreement_id, address("https://127.0.0.1:443/secret-place"))
+
+    async def noted():
+        return (await row(site, process, "error"))[0]
+
+    error = await wait_for(noted)
+    assert "https://127.0.0.1" in error
+    shown = await processes.load_transfer(site.connector, process.theirs)
+    logged = "\n".join(each.getMessage() for each in caplog.records if "aiohttp" not in each.name)
+    for text in (error, str(shown), logged):
+        assert "secret-place" not in text

@@ -7,9 +7,9 @@ import pytest
 from comity import errors
 from comity.controlplane import catalog, decide
 from support import wire
-from support.pair import offer_of, wait_for
+from support.pair import introduced, offer_of, wait_for
 from support.peer import after, calling, raw, status
-from support.process import Process, access, awaited, finalized, started, transfer
+from support.process import Process, access, awaited, bought, finalized, started, transfer
 
 OFFER = {"@id": "urn:offer:1", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
 
@@ -103,7 +103,7 @@ class TestEarlyNext:
         assert (await site.negotiation(record.id)).counterparty_pid == peer.pid_for(record.id)
 
     async def test_a_start_before_our_transfer_request_is_answered(self, site, peer):
-        record = await agreed(site, peer)
+        record = await bought(peer, site)
 
         async def start(seen):
             process = awaited(peer, site, seen.document["consumerPid"], collection="transfers")
@@ -184,17 +184,6 @@ ADDRESS = {
 }
 
 
-async def agreed(site, peer):
-    """A finalized negotiation in which the connector is the consumer."""
-    record = await site.request(peer, OFFER)
-    await site.reaches(record.id, "REQUESTED")
-    process = awaited(peer, site, record.id)
-    assert (await process.agree(OFFER)).status == 200
-    await site.reaches(record.id, "VERIFIED")
-    assert (await process.event("FINALIZED")).status == 200
-    return record
-
-
 class Crossing:
     """Holds the next messages of both connectors until both are on their way, then lets them go."""
 
@@ -226,15 +215,13 @@ class TestCrossing:
 
             transfer = negotiation
 
-        provider, consumer = await started("p", decisions=Wait()), await started("c", decisions=Wait())
-        await provider.befriend(consumer)
-        await consumer.befriend(provider)
+        two = await introduced(await started("p", decisions=Wait()), await started("c", decisions=Wait()))
+        provider, consumer = two
         await provider.publish()
         dataset = await catalog.request_dataset(consumer.connector, provider.did, None, "asset")
         record = await consumer.request(provider, offer_of(dataset))
         await consumer.reaches(record.id, "REQUESTED")
         theirs = (await consumer.negotiation(record.id)).counterparty_pid
-        two = type("Two", (), {"provider": provider, "consumer": consumer})
         crossing = Crossing(two, "/termination", "/termination")
         await consumer.move(record.id, decide.TERMINATE, reason="ours")
         await provider.move(theirs, decide.TERMINATE, reason="theirs")
@@ -278,15 +265,13 @@ class TestCrossing:
                 waits = case.negotiation.state == "VERIFIED" and case.negotiation.role == "provider"
                 return decide.Move() if waits else super().negotiation(case)
 
-        provider, consumer = await started("p", decisions=Slow()), await started("c")
-        await provider.befriend(consumer)
-        await consumer.befriend(provider)
+        two = await introduced(await started("p", decisions=Slow()), await started("c"))
+        provider, consumer = two
         await provider.publish()
         dataset = await catalog.request_dataset(consumer.connector, provider.did, None, "asset")
         record = await consumer.request(provider, offer_of(dataset))
         await consumer.reaches(record.id, "VERIFIED")
         theirs = (await consumer.negotiation(record.id)).counterparty_pid
-        two = type("Two", (), {"provider": provider, "consumer": consumer})
         crossing = Crossing(two, "/termination", "/events")
         await consumer.move(record.id, decide.TERMINATE, reason="changed our mind")
         await provider.move(theirs, decide.FINALIZE)
@@ -329,7 +314,7 @@ class TestTerminationAndWhatIsOnItsWay:
         assert len(peer.of("/negotiations/request")) == 1
 
     async def test_a_transfer_terminated_before_the_first_acknowledgement_too(self, site, peer):
-        record = await agreed(site, peer)
+        record = await bought(peer, site)
         gate = asyncio.Event()
         peer.script("/transfers/request", after(gate))
         asked = await site.ask_for_data(record.id)

@@ -11,7 +11,7 @@ from comity.controlplane import decide, get
 from support import process as processes
 from support import schemas, wire
 from support.pair import offer_of, wait_for
-from support.process import Process, access, awaited, finalized, started, transfer
+from support.process import Process, access, awaited, bought, finalized, started, transfer
 
 BIG = {"big.bin": b"\x07" * (48 << 20)}
 
@@ -308,13 +308,7 @@ async def test_an_agreement_that_expires_refuses_requests_and_cuts_open_streams(
 
 class TestConsumer:
     async def handed(self, site, peer):
-        offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
-        record = await site.request(peer, offer)
-        await site.reaches(record.id, "REQUESTED")
-        process = awaited(peer, site, record.id)
-        assert (await process.agree(offer)).status == 200
-        await site.reaches(record.id, "VERIFIED")
-        assert (await process.event("FINALIZED")).status == 200
+        record = await bought(peer, site)
         asked = await site.ask_for_data(record.id)
         await site.reaches(asked.id, "REQUESTED")
         return awaited(peer, site, asked.id, collection="transfers")

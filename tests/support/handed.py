@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from comity.controlplane import catalog, processes
 from comity.management import processes as forms
 from support.pair import offer_of
-from support.process import awaited
+from support.process import awaited, bought
 
 CONTENT = bytes(range(256)) * 4096
 FILES = {"a.txt": b"hello", "b/c d.bin": CONTENT, "b/empty": b"", "z.bin": CONTENT * 3}
@@ -83,13 +83,7 @@ class Handed:
 
 async def hand_over(site, peer, http, tmp_path):
     """A running push that nobody has sent a byte of yet."""
-    offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
-    record = await site.request(peer, offer)
-    await site.reaches(record.id, "REQUESTED")
-    process = awaited(peer, site, record.id)
-    assert (await process.agree(offer)).status == 200
-    await site.reaches(record.id, "VERIFIED")
-    assert (await process.event("FINALIZED")).status == 200
+    record = await bought(peer, site)
     transfer_id = await request(site, (await site.agreement(record.id)).id, into(tmp_path / "got"))
     await site.reaches(transfer_id, "REQUESTED")
     return Handed(site, peer, http, transfer_id, tmp_path / "got")

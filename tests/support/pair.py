@@ -15,7 +15,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from comity import runtime, settings
 from comity.controlplane import negotiation_moves, partners, publish, transfer_moves
@@ -291,3 +291,15 @@ def new_site(
         **more,
     )
     return Site(folder, conf, template, decisions=decisions)
+
+
+class Pair(NamedTuple):
+    provider: Site
+    consumer: Site
+
+
+async def introduced(provider: Site, consumer: Site) -> Pair:
+    """Put each on the other's list of partners."""
+    await provider.befriend(consumer)
+    await consumer.befriend(provider)
+    return Pair(provider, consumer)

@@ -166,13 +166,13 @@ class Peer:
         )
 
     def token(self, audience: str, body: bytes | None = b"", **more: Any) -> str:
-        """A token as it should be; `more` overrides jti, key, issuer, times."""
+        """A token as it should be; `more` overrides jti, key, issuer; `later_s` moves the clock that it is made by."""
         key = more.pop("key", self.key)
         claims = {
             "issuer": self.did,
             "audience": audience,
             "jti": wire.new_id(),
-            "now_s": int(time.time()),
+            "now_s": int(time.time()) + more.pop("later_s", 0),
             "body_sha256": None if body is None else sha256(body).hexdigest(),
             **more,
         }

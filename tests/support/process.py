@@ -120,3 +120,15 @@ def access(peer: Peer, process: Process, at: int = -1) -> tuple[str, str]:
     address = peer.of(f"/{process.pid}/start")[at].document["dataAddress"]
     named = {each["name"]: each["value"] for each in address["endpointProperties"]}
     return address["endpoint"], named["authorization"]
+
+
+async def bought(peer, site):
+    """The negotiation in which the site, as consumer, came to an agreement with the peer."""
+    offer = {"@id": "urn:o", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
+    record = await site.request(peer, offer)
+    await site.reaches(record.id, "REQUESTED")
+    process = awaited(peer, site, record.id)
+    assert (await process.agree(offer)).status == 200
+    await site.reaches(record.id, "VERIFIED")
+    assert (await process.event("FINALIZED")).status == 200
+    return record

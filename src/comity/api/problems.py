@@ -22,7 +22,8 @@ from comity.controlplane.repeats import KeyReusedError
 
 JSON = "application/json"
 RETRY_S = 2
-_UNAVAILABLE = 503
+ALL_ENDPOINTS = "all endpoints, each with an example, are at /management/docs"
+_UNAVAILABLE = frozenset({429, 503})
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class MethodError(errors.NotFoundError):
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         self.allowed = ", ".join(sorted(allowed))
-        super().__init__(f"{method[:20]} is not possible here; there is: {self.allowed}")
+        super().__init__(f"{method[:20]} is not possible here; there is: {self.allowed}", hint=ALL_ENDPOINTS)
 
 
 class RoleError(errors.ComityError):
@@ -49,6 +50,12 @@ class RoleError(errors.ComityError):
         )
 
 
+class CrowdedError(errors.ComityError):
+    """As many streams of events are open as may be."""
+
+    code = "crowded"
+
+
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
     (TooSlowError, 408),
@@ -56,6 +63,7 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (EncodedError, 415),
     (errors.InvalidInputError, 400),
     (RoleError, 403),
+    (CrowdedError, 429),
     (MethodError, 405),
     (errors.NotFoundError, 404),
     (KeyReusedError, 422),
@@ -102,7 +110,7 @@ def _hint(error: errors.ComityError) -> str:
 def _headers(error: errors.ComityError, status: int) -> dict[str, str]:
     if isinstance(error, MethodError):
         return {"Allow": error.allowed}
-    if status == _UNAVAILABLE:
+    if status in _UNAVAILABLE:
         return {"Retry-After": str(RETRY_S)}
     if isinstance(error, errors.TransientDeliveryError) and error.retry_after_s is not None:
         return {"Retry-After": str(math.ceil(error.retry_after_s))}
@@ -114,7 +122,8 @@ def unauthorized() -> Response:
     problem = {
         "message": "the API key is missing or wrong",
         "type": "unauthorized",
-        "hint": "send it as X-Api-Key; it lies in keys/management.key of the data folder",
+        "hint": "send it as X-Api-Key; one lies in keys/management.key of the data folder, others are made with: comity"
+        " apikey add",
     }
     return _response([problem], 401, {"WWW-Authenticate": "Bearer"})
 

@@ -33,17 +33,7 @@ def list_(
     _json: AsJson = False,
 ) -> None:
     """Agreements: list them, or show one by its ID."""
-    if ctx.invoked_subcommand is not None:
-        return
-    here = Invocation(ctx)
-    found = here.connector.find(AGREEMENTS, limit=limit)
-    if here.as_json:
-        output.document(found)
-    elif not found:
-        output.line("no agreements yet; comity get <partner> <asset> -o <folder> negotiates one")
-    else:
-        _table(here, found)
-        processes.more(here, found, limit)
+    processes.show_list(ctx, AGREEMENTS, limit, _table, get="negotiates")
 
 
 def _table(here: Invocation, found: list[Document]) -> None:
@@ -68,26 +58,23 @@ def _table(here: Invocation, found: list[Document]) -> None:
 @app.command()
 def show(ctx: typer.Context, *, agreement: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
     """Show one agreement (the word show may be left out)."""
-    here = Invocation(ctx)
-    found = here.connector.load(AGREEMENTS, processes.find(here, AGREEMENTS, agreement))
-    if here.as_json:
-        output.document(found)
-        return
+    processes.show_one(ctx, AGREEMENTS, agreement, _pairs)
+
+
+def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
     us = here.settings.participant_id
-    output.pairs(
-        [
-            ("agreement", found.get("@id")),
-            (
-                "partner's id",
-                found.get("agreementId") if found.get("agreementId") != found.get("@id") else "",
-            ),
-            ("our role", "provider" if found.get("providerId") == us else "consumer"),
-            ("partner", people.called(processes.partner_names(here), _partner(found, us))),
-            ("asset", found.get("assetId")),
-            ("terms", words.terms(found.get("policy"), us=us)),
-            ("signed", _signed(found)),
-        ]
-    )
+    return [
+        ("agreement", found.get("@id")),
+        (
+            "partner's id",
+            found.get("agreementId") if found.get("agreementId") != found.get("@id") else "",
+        ),
+        ("our role", "provider" if found.get("providerId") == us else "consumer"),
+        ("partner", people.called(processes.partner_names(here), _partner(found, us))),
+        ("asset", found.get("assetId")),
+        ("terms", words.terms(found.get("policy"), us=us)),
+        ("signed", _signed(found)),
+    ]
 
 
 def _partner(agreement: Document, us: str) -> str:

@@ -73,11 +73,7 @@ def init(
     from comity.db import migrate  # noqa: PLC0415
 
     here = Invocation(ctx)
-    if address.startswith("http://") and not insecure:
-        raise errors.InvalidInputError(
-            "the address is http, and partners are reached by https only",
-            hint="give an https address; --insecure allows http for trying on one machine",
-        )
+    _check_address(address, insecure=insecure)
     if (here.folder / configuration.FILE).exists():
         raise errors.SettingsError(
             f"{here.folder.absolute()} holds a connector already",
@@ -101,18 +97,17 @@ def init(
     if here.as_json:
         output.document(_document(made, thumbprint))
         return
-    output.pairs(
-        [
-            ("participant", made.participant_id),
-            ("name", made.name),
-            ("address", made.address),
-            ("listens at", made.listen),
-            ("public key", f"{thumbprint} (thumbprint)"),
-            ("data folder", made.folder),
-        ]
-    )
+    output.pairs(_pairs(made, thumbprint))
     output.line(f"\nnext: {here.command('serve')}")
     output.line(f"your partners then run: comity partner add {made.participant_id}")
+
+
+def _check_address(address: str, *, insecure: bool) -> None:
+    if address.startswith("http://") and not insecure:
+        raise errors.InvalidInputError(
+            "the address is http, and partners are reached by https only",
+            hint="give an https address; --insecure allows http for trying on one machine",
+        )
 
 
 def _document(made: Settings, thumbprint: str) -> dict[str, str]:
@@ -140,3 +135,14 @@ def _absolute(folders: Sequence[Path]) -> list[str]:
 
 def _path(path: Path | None) -> str:
     return os.path.abspath(path) if path else ""  # noqa: PTH100  keeps symlinks, takes out `..`
+
+
+def _pairs(made: Settings, thumbprint: str) -> list[tuple[str, object]]:
+    return [
+        ("participant", made.participant_id),
+        ("name", made.name),
+        ("address", made.address),
+        ("listens at", made.listen),
+        ("public key", f"{thumbprint} (thumbprint)"),
+        ("data folder", made.folder),
+    ]

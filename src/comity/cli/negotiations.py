@@ -32,17 +32,7 @@ def list_(
     _json: AsJson = False,
 ) -> None:
     """Negotiations: list them, show one by its ID, or make a move in one."""
-    if ctx.invoked_subcommand is not None:
-        return
-    here = Invocation(ctx)
-    found = here.connector.find(NEGOTIATIONS, limit=limit)
-    if here.as_json:
-        output.document(found)
-    elif not found:
-        output.line("no negotiations yet; comity get <partner> <asset> -o <folder> begins one")
-    else:
-        _table(here, found)
-        processes.more(here, found, limit)
+    processes.show_list(ctx, NEGOTIATIONS, limit, _table)
 
 
 def _table(here: Invocation, found: list[Document]) -> None:
@@ -67,66 +57,29 @@ def _table(here: Invocation, found: list[Document]) -> None:
 @app.command()
 def show(ctx: typer.Context, *, negotiation: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
     """Show one negotiation (the word show may be left out)."""
-    here = Invocation(ctx)
-    found = here.connector.load(NEGOTIATIONS, processes.find(here, NEGOTIATIONS, negotiation))
-    if here.as_json:
-        output.document(found)
-        return
-    output.pairs(
-        [
-            ("negotiation", found.get("@id")),
-            ("state", found.get("state")),
-            ("error", found.get("errorDetail")),
-            ("our role", str(found.get("type", "")).lower()),
-            ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),
-            ("asset", found.get("assetId")),
-            ("agreement", found.get("contractAgreementId")),
-            ("partner's id", found.get("correlationId")),
-            ("begun", words.moment(found.get("createdAt"))),
-        ]
-    )
+    processes.show_one(ctx, NEGOTIATIONS, negotiation, _pairs)
 
 
-@app.command()
-def accept(
-    ctx: typer.Context, *, negotiation: processes.Id, _data: Data = None, _json: AsJson = False
-) -> None:
-    """Accept the provider's last offer (as the consumer)."""
-    processes.move(Invocation(ctx), NEGOTIATIONS, negotiation, "accept")
+def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
+    return [
+        ("negotiation", found.get("@id")),
+        ("state", found.get("state")),
+        ("error", found.get("errorDetail")),
+        ("our role", str(found.get("type", "")).lower()),
+        ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),
+        ("asset", found.get("assetId")),
+        ("agreement", found.get("contractAgreementId")),
+        ("partner's id", found.get("correlationId")),
+        ("begun", words.moment(found.get("createdAt"))),
+    ]
 
 
-@app.command()
-def agree(
-    ctx: typer.Context, *, negotiation: processes.Id, _data: Data = None, _json: AsJson = False
-) -> None:
-    """Agree to what was requested or accepted (as the provider)."""
-    processes.move(Invocation(ctx), NEGOTIATIONS, negotiation, "agree")
-
-
-@app.command()
-def verify(
-    ctx: typer.Context, *, negotiation: processes.Id, _data: Data = None, _json: AsJson = False
-) -> None:
-    """Verify the agreement that the provider sent (as the consumer)."""
-    processes.move(Invocation(ctx), NEGOTIATIONS, negotiation, "verify")
-
-
-@app.command()
-def finalize(
-    ctx: typer.Context, *, negotiation: processes.Id, _data: Data = None, _json: AsJson = False
-) -> None:
-    """Finalize the agreement that the consumer verified (as the provider)."""
-    processes.move(Invocation(ctx), NEGOTIATIONS, negotiation, "finalize")
-
-
-@app.command()
-def terminate(
-    ctx: typer.Context,
-    *,
-    negotiation: processes.Id,
-    reason: processes.Reason = "",
-    _data: Data = None,
-    _json: AsJson = False,
-) -> None:
-    """End a negotiation without an agreement."""
-    processes.move(Invocation(ctx), NEGOTIATIONS, negotiation, "terminate", reason)
+processes.add_move(app, NEGOTIATIONS, "accept", "Accept the provider's last offer (as the consumer).")
+processes.add_move(app, NEGOTIATIONS, "agree", "Agree to what was requested or accepted (as the provider).")
+processes.add_move(
+    app, NEGOTIATIONS, "verify", "Verify the agreement that the provider sent (as the consumer)."
+)
+processes.add_move(
+    app, NEGOTIATIONS, "finalize", "Finalize the agreement that the consumer verified (as the provider)."
+)
+processes.add_move(app, NEGOTIATIONS, "terminate", "End a negotiation without an agreement.", reasoned=True)

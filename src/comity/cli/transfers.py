@@ -32,20 +32,10 @@ def list_(
     _json: AsJson = False,
 ) -> None:
     """Transfers: list them, show one by its ID, or make a move in one."""
-    if ctx.invoked_subcommand is not None:
-        return
-    here = Invocation(ctx)
-    found = here.connector.find(TRANSFERS, limit=limit)
-    if here.as_json:
-        output.document(found)
-    elif not found:
-        output.line("no transfers yet; comity get <partner> <asset> -o <folder> begins one")
-    else:
-        _table(found)
-        processes.more(here, found, limit)
+    processes.show_list(ctx, TRANSFERS, limit, _table)
 
 
-def _table(found: list[Document]) -> None:
+def _table(_: Invocation, found: list[Document]) -> None:
     short, assets = ids.shorten([str(each["@id"]) for each in found]), processes.short_assets(found)
     agreements = ids.shorten({str(each.get("contractId") or "") for each in found})
     output.table(
@@ -67,63 +57,32 @@ def _table(found: list[Document]) -> None:
 @app.command()
 def show(ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
     """Show one transfer (the word show may be left out)."""
-    here = Invocation(ctx)
-    found = here.connector.load(TRANSFERS, processes.find(here, TRANSFERS, transfer))
-    if here.as_json:
-        output.document(found)
-        return
-    output.pairs(
-        [
-            ("transfer", found.get("@id")),
-            ("state", found.get("state")),
-            ("error", found.get("errorDetail")),
-            ("our role", str(found.get("type", "")).lower()),
-            ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),
-            ("asset", found.get("assetId")),
-            ("agreement", found.get("contractId")),
-            ("kind", found.get("transferType")),
-            ("partner's id", found.get("correlationId")),
-            ("begun", words.moment(found.get("createdAt"))),
-            ("in this state", words.moment(found.get("stateTimestamp"))),
-        ]
-    )
+    processes.show_one(ctx, TRANSFERS, transfer, _pairs)
 
 
-@app.command()
-def suspend(
-    ctx: typer.Context,
-    *,
-    transfer: processes.Id,
-    reason: processes.Reason = "",
-    _data: Data = None,
-    _json: AsJson = False,
-) -> None:
-    """Hold a transfer: its token opens nothing until it is resumed."""
-    processes.move(Invocation(ctx), TRANSFERS, transfer, "suspend", reason)
+def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
+    return [
+        ("transfer", found.get("@id")),
+        ("state", found.get("state")),
+        ("error", found.get("errorDetail")),
+        ("our role", str(found.get("type", "")).lower()),
+        ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),
+        ("asset", found.get("assetId")),
+        ("agreement", found.get("contractId")),
+        ("kind", found.get("transferType")),
+        ("partner's id", found.get("correlationId")),
+        ("begun", words.moment(found.get("createdAt"))),
+        ("in this state", words.moment(found.get("stateTimestamp"))),
+    ]
 
 
-@app.command()
-def resume(ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
-    """Let a suspended transfer go on."""
-    processes.move(Invocation(ctx), TRANSFERS, transfer, "resume")
-
-
-@app.command()
-def complete(
-    ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False
-) -> None:
-    """Say that a transfer is done; its token opens nothing any more."""
-    processes.move(Invocation(ctx), TRANSFERS, transfer, "complete")
-
-
-@app.command()
-def terminate(
-    ctx: typer.Context,
-    *,
-    transfer: processes.Id,
-    reason: processes.Reason = "",
-    _data: Data = None,
-    _json: AsJson = False,
-) -> None:
-    """End a transfer for good; its token opens nothing any more."""
-    processes.move(Invocation(ctx), TRANSFERS, transfer, "terminate", reason)
+processes.add_move(
+    app, TRANSFERS, "suspend", "Hold a transfer: its token opens nothing until it is resumed.", reasoned=True
+)
+processes.add_move(app, TRANSFERS, "resume", "Let a suspended transfer go on.")
+processes.add_move(
+    app, TRANSFERS, "complete", "Say that a transfer is done; its token opens nothing any more."
+)
+processes.add_move(
+    app, TRANSFERS, "terminate", "End a transfer for good; its token opens nothing any more.", reasoned=True
+)

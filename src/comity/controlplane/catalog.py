@@ -233,6 +233,18 @@ async def find_partner(connector: Connector, partner_id: str) -> partners.Partne
     return await connector.database.read(lambda tx: partners.load(tx, partner_id))
 
 
+async def is_listed(connector: Connector, counterparty_id: str, address: str | None) -> bool:
+    """Return whether an address, where one is given, is the listed one of its partner.
+
+    To any other goes a token that speaks to this partner in our name: that is for those to say who may do so.
+
+    Raises:
+        NotFoundError: it is no partner.
+    """
+    partner = await find_partner(connector, counterparty_id)
+    return not address or address.rstrip("/") == partner.address.rstrip("/")
+
+
 async def request(
     connector: Connector, counterparty_id: str, address: str | None = None, *, query: Document | None = None
 ) -> Document:

@@ -155,7 +155,9 @@ def check_address(address: dict[str, Any]) -> None:
     """
     wanted = {"HttpData": "baseUrl", "File": "path"}.get(str(address.get("type")))
     if wanted is None:
-        raise errors.InvalidInputError("supported are HttpData and File", path="$.dataAddress.type")
+        raise errors.InvalidInputError(
+            "the type of a data address must be HttpData or File", path="$.dataAddress.type"
+        )
     if not isinstance(address.get(wanted), str) or not address[wanted]:
         raise errors.InvalidInputError(f"{wanted} is missing", path=f"$.dataAddress.{wanted}")
 

@@ -7,7 +7,7 @@ on after a break from the last event that it has seen. What is too old was purge
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from msgspec import Struct
@@ -83,7 +83,7 @@ def _check_place(after: int, oldest: int, newest: int) -> None:
         )
 
 
-async def follow(connector: Connector, wanted: Wanted) -> AsyncIterator[Page]:
+async def follow(connector: Connector, wanted: Wanted) -> AsyncGenerator[Page, None]:
     """Yield pages as events come, and an empty one from time to time when none come; end when the connector stops.
 
     Raises:

@@ -15,8 +15,11 @@ from comity.db.database import Transaction
 from comity.evidence.entry import Head
 
 
-async def find_page(connector: Connector, *, after: int, limit: int) -> dict[str, Any]:
-    """Return at most `limit` records after row number `after` with their hashes, and the head of the chain."""
+async def find_page(connector: Connector, *, after: int, limit: int, tokens: bool = True) -> dict[str, Any]:
+    """Return at most `limit` records after row number `after` with their hashes, and the head of the chain.
+
+    Without their `tokens`, of which a young one still speaks in our name, records do not have these hashes.
+    """
 
     async def unit(tx: Transaction) -> tuple[list[tuple[int, bytes, bytes]], Head]:
         return await evidence.find_page(tx, after=after, limit=limit), await evidence.find_head(tx)
@@ -24,7 +27,15 @@ async def find_page(connector: Connector, *, after: int, limit: int) -> dict[str
     rows, head = await connector.database.read(unit)
     return {
         "entries": [
-            {"seq": seq, "hash": hash_.hex(), "record": msgspec.Raw(record)} for seq, record, hash_ in rows
+            {"seq": seq, "hash": hash_.hex(), "record": _shown(record, tokens=tokens)}
+            for seq, record, hash_ in rows
         ],
         "head": {"size": head.size, "hash": head.hash},
     }
+
+
+def _shown(record: bytes, *, tokens: bool) -> msgspec.Raw:
+    if tokens:
+        return msgspec.Raw(record)
+    members = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    return msgspec.Raw(msgspec.json.encode({name: raw for name, raw in members.items() if name != "token"}))

@@ -102,9 +102,7 @@ def callback(connector: Connector, address: str | None) -> str:
     try:
         connector.egress.check_url(address)
     except errors.PermanentDeliveryError as error:
-        raise errors.InvalidInputError(
-            f"this address is refused: {error.message}", path="$.callbackAddress"
-        ) from None
+        raise errors.InvalidInputError(error.message, path="$.callbackAddress") from None
     return address
 
 
@@ -139,8 +137,7 @@ async def _receive_next(
     )
     record = await negotiations.save(tx, record)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
-    await negotiation_moves.after_change(connector, tx, record)
-    await negotiation_moves.advance(connector, tx, record, partner)
+    await negotiation_moves.go_on(connector, tx, record, partner)
     return negotiation.answer(record, taken.step.after)
 
 

@@ -90,6 +90,14 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
         await exchanges.save(tx, msgspec.structs.replace(exchange, error=record.error))
 
 
+async def go_on(
+    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None = None
+) -> None:
+    """Do what a new state brings with it, and make the next move."""
+    await after_change(connector, tx, record)
+    await advance(connector, tx, record, partner)
+
+
 async def advance(
     connector: Connector,
     tx: Transaction,
@@ -105,7 +113,7 @@ async def advance(
     if (
         move.kind != decide.WAIT and await process.intent(tx, record.id) is None
     ):  # else our termination goes out
-        await _make(connector, tx, record, move, case.standing)
+        await carry_out(connector, tx, record, move, case.standing)
 
 
 async def _standing(
@@ -139,7 +147,7 @@ async def _standing(
     return min(standing, key=lambda each: len(each.differences), default=None)
 
 
-async def _make(
+async def carry_out(
     connector: Connector,
     tx: Transaction,
     record: Negotiation,
@@ -159,9 +167,8 @@ async def _make(
         )
     if move.kind == decide.TERMINATE and not record.error:
         record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
-    message = _message(connector, record, move, standing)
-    path = negotiation.path(record, messages.event_key(message))
-    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path, after_s=move.after_s)
+    message = message_of(connector, record, move, standing)
+    await process.send(connector, tx, record, message, after_s=move.after_s)
     if isinstance(message, messages.ContractAgreementMessage):
         record = await _keep_agreement(connector, tx, record, message)
     return record
@@ -172,7 +179,7 @@ async def end_here(connector: Connector, tx: Transaction, record: Negotiation, r
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
         await outbox.remove(tx, row)
-    await process.record_end(connector, tx, record, terms.NEGOTIATION, reason)
+    await process.record_end(connector, tx, record, reason)
     record = process.stepped(record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason)
     record = await negotiations.save(tx, record)
     await after_change(connector, tx, record)
@@ -194,9 +201,14 @@ async def _put_on_table(
     return await negotiations.save(tx, changed)
 
 
-def _message(
-    connector: Connector, record: Negotiation, move: decide.Move, standing: decide.Standing | None
+def message_of(
+    connector: Connector, record: Negotiation, move: decide.Move, standing: decide.Standing | None = None
 ) -> messages.Message:
+    """Return the message of a move.
+
+    Raises:
+        LocalProtocolError: a negotiation has no such move.
+    """
     message_id = connector.new_id()
     if move.kind == decide.AGREE:
         own = record.offer if record.offered_by == record.role else standing.policy if standing else {}
@@ -257,13 +269,7 @@ async def request(
 ) -> Negotiation:
     """Begin a negotiation as consumer: ask for `offer` at the partner's DSP `address`."""
     record = new_record(connector, partner, terms.CONSUMER, offer, None, address)
-    record = await negotiations.insert(tx, record)
-    message = negotiation.request_message(
-        record, callback_address=connector.dsp_address, message_id=connector.new_id()
-    )
-    path = negotiation.path(record, machine.REQUEST)
-    await process.send(connector, tx, record, terms.NEGOTIATION, message, path=path)
-    return record
+    return await _open(connector, tx, record, decide.REQUEST)
 
 
 async def offer(
@@ -271,13 +277,13 @@ async def offer(
 ) -> Negotiation:
     """Begin a negotiation as provider: offer something to a consumer at its DSP `address`."""
     record = new_record(connector, partner, terms.PROVIDER, offered, None, address)
+    return await _open(connector, tx, record, decide.OFFER)
+
+
+async def _open(connector: Connector, tx: Transaction, record: Negotiation, kind: str) -> Negotiation:
     record = await negotiations.insert(tx, record)
-    message = negotiation.offer_message(
-        record, callback_address=connector.dsp_address, message_id=connector.new_id()
-    )
-    await process.send(
-        connector, tx, record, terms.NEGOTIATION, message, path=negotiation.path(record, machine.OFFER)
-    )
+    message = message_of(connector, record, decide.Move(kind=kind))
+    await process.send(connector, tx, record, message)
     return record
 
 
@@ -291,59 +297,6 @@ async def make(connector: Connector, negotiation_id: str, move: decide.Move) -> 
 
     async def unit(tx: Transaction) -> None:
         record = await negotiations.load(tx, negotiation_id)
-        await _make(connector, tx, record, move)
+        await carry_out(connector, tx, record, move)
 
     await connector.database.write(unit)
-
-
-async def acknowledged(
-    connector: Connector,
-    tx: Transaction,
-    sent: outbox.Outgoing,
-    fresh: outbox.Outgoing | None,
-    reply: Document,
-) -> None:
-    """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
-    record = await negotiations.load(tx, sent.process_id)
-    pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
-    if record.counterparty_pid is None and isinstance(pid, str) and pid:
-        if await negotiations.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
-            raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
-        record = await negotiations.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
-        if record.state == terms.TERMINATED:
-            await _tell_late_end(connector, tx, record)
-    if fresh is None or fresh.implied:
-        return
-    record = process.stepped(record, fresh.leads_to, now_ms=connector.now_ms())
-    record = await negotiations.save(tx, record)
-    await after_change(connector, tx, record)
-    await advance(connector, tx, record)
-
-
-async def _tell_late_end(connector: Connector, tx: Transaction, record: Negotiation) -> None:
-    """The request arrived after it was ended here: tell the partner now that its pid is known."""
-    message = negotiation.termination_message(record, record.error, code=None, message_id=connector.new_id())
-    path = negotiation.path(record, machine.NEGOTIATION_TERMINATION)
-    await process.send_ended(connector, tx, record, terms.NEGOTIATION, message, path=path)
-
-
-async def refused(
-    connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool
-) -> None:
-    """End a negotiation whose message the partner refused, or could not be given; `reachable`: tell the partner."""
-    record = await negotiations.load(tx, row.process_id)
-    if record.state in machine.TERMINAL:
-        return
-    if reachable and await process.intent(tx, record.id) is not None:
-        return  # our termination waited for this message and goes out now
-    if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
-        await end_here(connector, tx, record, record.error or reason)
-        return
-    record = await negotiations.save(tx, msgspec.structs.replace(record, error=reason))
-    await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))
-
-
-async def peer(tx: Transaction, process_id: str) -> tuple[str, str | None]:
-    """Return the partner's address and its pid of a process."""
-    record = await negotiations.load(tx, process_id)
-    return record.counterparty_address, record.counterparty_pid

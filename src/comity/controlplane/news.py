@@ -6,7 +6,8 @@ A reader keeps nothing here but its place in the queue: what is new it reads fro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from comity.db.events import Recorded
 
@@ -16,6 +17,7 @@ class News:
 
     def __init__(self) -> None:
         self.count = 0
+        self.readers = 0
         self._closed = asyncio.Event()
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -33,6 +35,15 @@ class News:
         if any(isinstance(each, Recorded) for each in announced):
             self.count += 1
             self._wake()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count who reads in the block as one of the `readers`."""
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
 
     def close(self) -> None:
         """Let all who wait go, now and from now on."""

@@ -39,6 +39,20 @@ async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
     return made
 
 
+async def keeps_address(connector: Connector, form: forms.AssetForm) -> bool:
+    """Return whether a change leaves an asset's data address as it is: none, the stored one, or that as it is shown.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    stored = await connector.database.read(lambda tx: offers.load(tx, Asset, form.id))
+    return _keeps(_address(connector, stored), form)
+
+
+def _keeps(address: Document, form: forms.AssetForm) -> bool:
+    return form.data_address in (None, address, forms.show_address(address))
+
+
 async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     """Replace an asset's properties and, where one is given, its data address.
 
@@ -51,8 +65,7 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     """
     stored = await connector.database.read(lambda tx: offers.load(tx, Asset, form.id))
     address = _address(connector, stored)
-    same = form.data_address in (None, address, forms.show_address(address))
-    if form.data_address is None or (same and address.get("type") != "File"):
+    if form.data_address is None or (_keeps(address, form) and address.get("type") != "File"):
         await connector.database.write(lambda tx: _describe_anew(connector, tx, form))
         return
     changed = await _made(connector, stored.id, form)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from comity import errors, strict_json
-from comity.controlplane import negotiation_moves, process, transfer_moves
+from comity.controlplane import decide, negotiation_moves, process, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import outbox
+from comity.db import negotiations, outbox, transfers
 from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
-from comity.dsp import binding, spelling, terms
+from comity.dsp import binding, machine, spelling, terms
 
+ROWS = {terms.NEGOTIATION: negotiations, terms.TRANSFER: transfers}
 MOVES = {terms.NEGOTIATION: negotiation_moves, terms.TRANSFER: transfer_moves}
 MAX_PID = 1024
 BEYOND = {
@@ -25,7 +28,6 @@ BEYOND = {
     terms.VERIFIED: {terms.FINALIZED},
 }
 """States of a negotiation that a partner can only be in after it took the message that leads to the first one."""
-COLLECTIONS = {terms.NEGOTIATION: "negotiations", terms.TRANSFER: "transfers"}
 
 
 class Outcomes:
@@ -56,7 +58,7 @@ class Outcomes:
                 authorization=authorization,
                 outcome="acknowledged" if fresh else "overtaken",
             )
-            await MOVES[row.kind].acknowledged(self._connector, tx, row, fresh, answer)
+            await _acknowledged(self._connector, tx, row, fresh, answer)
 
         if row.before is None and not _names_process(answer):
             raise errors.TransientDeliveryError(
@@ -88,7 +90,7 @@ class Outcomes:
                 detail=reason,
             )
             if fresh is not None and not fresh.implied:
-                await MOVES[row.kind].refused(self._connector, tx, row, reason, reachable=reachable)
+                await _refused(self._connector, tx, row, reason, reachable=reachable)
 
         await self._connector.database.write(unit)
 
@@ -97,11 +99,10 @@ class Outcomes:
 
         A partner that has gone on from where the message leads is said to be there.
         """
-        peer = await self._connector.database.read(lambda tx: MOVES[row.kind].peer(tx, row.process_id))
-        address, pid = peer
-        if pid is None:
+        record = await self._connector.database.read(lambda tx: ROWS[row.kind].load(tx, row.process_id))
+        if record.counterparty_pid is None:
             return None
-        url = binding.join(address, f"/{COLLECTIONS[row.kind]}/{binding.segment(pid)}")
+        url = binding.join(record.counterparty_address, record.path())
         try:
             authorization = self._connector.identity.authorization(row.counterparty_id, b"")
             answer = _read(await self._connector.peers.get(url, authorization))
@@ -119,6 +120,43 @@ class Outcomes:
     async def find_open(self, after_id: int) -> list[Outgoing]:
         """Return open rows in order of their ids, after an id."""
         return await self._connector.database.read(lambda tx: outbox.find_open(tx, after_id=after_id))
+
+
+async def _acknowledged(
+    connector: Connector, tx: Transaction, sent: Outgoing, fresh: Outgoing | None, reply: dict[str, Any]
+) -> None:
+    """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
+    rows, moves = ROWS[sent.kind], MOVES[sent.kind]
+    record = await rows.load(tx, sent.process_id)
+    pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
+    if record.counterparty_pid is None and isinstance(pid, str) and pid:
+        if await rows.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
+            raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
+        record = await rows.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
+        if (
+            record.state == terms.TERMINATED
+        ):  # ended here before the partner's pid was known: it hears of it now
+            end = decide.Move(kind=decide.TERMINATE, reason=record.error)
+            await process.send_ended(connector, tx, record, moves.message_of(connector, record, end))
+    if fresh is not None and not fresh.implied:
+        record = await rows.save(tx, process.stepped(record, fresh.leads_to, now_ms=connector.now_ms()))
+        await moves.go_on(connector, tx, record)
+
+
+async def _refused(
+    connector: Connector, tx: Transaction, row: Outgoing, reason: str, *, reachable: bool
+) -> None:
+    """End a process whose message the partner refused, or could not be given; `reachable`: tell the partner."""
+    moves, record = MOVES[row.kind], await ROWS[row.kind].load(tx, row.process_id)
+    if record.state in machine.TERMINAL:
+        return
+    if reachable and await process.intent(tx, record.id) is not None:
+        return  # our termination waited for this message and goes out now
+    if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
+        await moves.end_here(connector, tx, record, record.error or reason)
+        return
+    end = decide.Move(kind=decide.TERMINATE, reason=reason, code="refused")
+    await moves.carry_out(connector, tx, record, end)
 
 
 def _read(reply: bytes) -> dict[str, Any]:

@@ -136,46 +136,36 @@ async def record_received(
         )
     elif incoming.message.id is not None:
         await inbox.add(tx, record.id, party, incoming.message.id, digest=digest, answer_state=step.after)
-    await evidence.append(
-        tx,
-        Entry(
-            at=connector.now_ms(),
-            direction="in",
-            message=incoming.key,
-            message_id=incoming.message.id or "",
-            sha256=incoming.sha256,
-            sender=party,
-            receiver=connector.participant_id,
-            kind=incoming.kind,
-            process_id=record.id,
-            counterparty_pid=record.counterparty_pid or "",
-            before=step.before or "",
-            after=step.after,
-            token=incoming.caller.token,
-        ),
+    entry = msgspec.structs.replace(
+        _received(connector, incoming),
+        process_id=record.id,
+        counterparty_pid=record.counterparty_pid or "",
+        before=step.before or "",
+        after=step.after,
     )
+    await evidence.append(tx, entry)
 
 
 async def record_refused(
     connector: Connector, tx: Transaction, incoming: Incoming, error: errors.ComityError
 ) -> None:
     """Keep that a partner's message was refused, and why."""
-    await evidence.append(
-        tx,
-        Entry(
-            at=connector.now_ms(),
-            direction="in",
-            message=incoming.key,
-            message_id=incoming.message.id or "",
-            sha256=incoming.sha256,
-            sender=incoming.caller.participant_id,
-            receiver=connector.participant_id,
-            kind=incoming.kind,
-            process_id=incoming.process_id,
-            token=incoming.caller.token,
-            outcome="refused",
-            detail=error.message[:500],
-        ),
+    entry = _received(connector, incoming)
+    await evidence.append(tx, msgspec.structs.replace(entry, outcome="refused", detail=error.message[:500]))
+
+
+def _received(connector: Connector, incoming: Incoming) -> Entry:
+    return Entry(
+        at=connector.now_ms(),
+        direction="in",
+        message=incoming.key,
+        message_id=incoming.message.id or "",
+        sha256=incoming.sha256,
+        sender=incoming.caller.participant_id,
+        receiver=connector.participant_id,
+        kind=incoming.kind,
+        process_id=incoming.process_id,
+        token=incoming.caller.token,
     )
 
 
@@ -189,10 +179,8 @@ async def send(
     connector: Connector,
     tx: Transaction,
     record: Negotiation | Transfer,
-    kind: str,
     message: messages.Message,
     *,
-    path: str,
     after_s: float = 0.0,
     secret: bool = False,
 ) -> Outgoing:
@@ -203,56 +191,40 @@ async def send(
     """
     key = messages.event_key(message)
     open_row = await intent(tx, record.id)
-    leads_to = process.move(kind, record.state, open_row.leads_to if open_row else None, key, record.role)
+    after_id, coming = (open_row.id, open_row.leads_to) if open_row else (None, None)
+    leads_to = process.move(record.kind, record.state, coming, key, record.role)
     return await _queue(
-        connector,
-        tx,
-        record,
-        kind,
-        message,
-        path=path,
-        leads_to=leads_to,
-        after_id=open_row.id if open_row else None,
-        after_s=after_s,
-        secret=secret,
+        connector, tx, record, message, leads_to=leads_to, after_id=after_id, after_s=after_s, secret=secret
     )
 
 
 async def send_ended(
-    connector: Connector,
-    tx: Transaction,
-    record: Negotiation | Transfer,
-    kind: str,
-    message: messages.Message,
-    *,
-    path: str,
+    connector: Connector, tx: Transaction, record: Negotiation | Transfer, message: messages.Message
 ) -> Outgoing:
     """Tell the partner of an end that has happened here already."""
-    return await _queue(connector, tx, record, kind, message, path=path, leads_to=record.state or "")
+    return await _queue(connector, tx, record, message, leads_to=record.state or "")
 
 
 async def _queue(
     connector: Connector,
     tx: Transaction,
     record: Negotiation | Transfer,
-    kind: str,
     message: messages.Message,
     *,
-    path: str,
     leads_to: str,
     after_id: int | None = None,
     after_s: float = 0.0,
     secret: bool = False,
 ) -> Outgoing:
-    body, now_ms = messages.encode(message), connector.now_ms()
+    body, now_ms, key = messages.encode(message), connector.now_ms(), messages.event_key(message)
     return await outbox.add(
         tx,
         Outgoing(
-            kind=kind,
+            kind=record.kind,
             process_id=record.id,
             counterparty_id=record.counterparty_id,
-            url=binding.join(record.counterparty_address, path),
-            message=messages.event_key(message),
+            url=binding.join(record.counterparty_address, record.path(key)),
+            message=key,
             message_id=message.id or "",
             body=connector.seal.close(body, message.id or "") if secret else body,
             sealed=secret,
@@ -308,7 +280,7 @@ def check_open(record: Negotiation | Transfer) -> None:
 
 
 async def record_end(
-    connector: Connector, tx: Transaction, record: Negotiation | Transfer, kind: str, reason: str
+    connector: Connector, tx: Transaction, record: Negotiation | Transfer, reason: str
 ) -> None:
     """Keep that a process was ended here without a message: there was nobody to tell, or no way to."""
     await evidence.append(
@@ -316,11 +288,11 @@ async def record_end(
         Entry(
             at=connector.now_ms(),
             direction="out",
-            message=machine.TERMINATIONS[kind],
+            message=machine.TERMINATIONS[record.kind],
             sha256=sha256_hex(b""),
             sender=connector.participant_id,
             receiver=record.counterparty_id,
-            kind=kind,
+            kind=record.kind,
             process_id=record.id,
             counterparty_pid=record.counterparty_pid or "",
             before=record.state or "",

@@ -43,12 +43,7 @@ def check_address(connector: Connector, address: str, *, path: str = "$.counterP
     if not address:
         return
     binding.check_address(address, path=path)
-    try:
-        connector.egress.check_url(address)
-    except errors.PermanentDeliveryError as error:
-        raise errors.InvalidInputError(
-            f"this address is refused: {error.message}", path=path, hint=error.hint
-        ) from None
+    webhooks.check_address(connector, address, path=path)
 
 
 async def request_contract(
@@ -295,33 +290,27 @@ async def _intent_of(tx: Transaction, name: str) -> tuple[str, str]:
 
 def _negotiation(record: Negotiation, leads_to: str, error: str) -> Document:
     return forms.encode_negotiation(
-        record.id,
-        role=record.role,
-        shown_state=forms.state(record.state, leads_to),
-        counterparty_id=record.counterparty_id,
-        counterparty_address=record.counterparty_address,
-        asset_id=record.asset_id,
-        correlation_id=record.counterparty_pid,
+        _shown(record, leads_to, error),
         agreement_id=record.agreement_id,
         offer=record.offer,
         offered_by=record.offered_by,
-        error=record.error or error,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
     )
 
 
 def _transfer(record: Transfer, leads_to: str, error: str) -> Document:
-    return forms.encode_transfer(
-        record.id,
+    shown = _shown(record, leads_to, error)
+    return forms.encode_transfer(shown, agreement_id=record.agreement_id, transfer_type=record.format)
+
+
+def _shown(record: Negotiation | Transfer, leads_to: str, error: str) -> forms.Shown:
+    return forms.Shown(
+        id=record.id,
         role=record.role,
-        shown_state=forms.state(record.state, leads_to),
+        state=forms.state(record.state, leads_to),
         counterparty_id=record.counterparty_id,
         counterparty_address=record.counterparty_address,
         correlation_id=record.counterparty_pid,
         asset_id=record.asset_id,
-        agreement_id=record.agreement_id,
-        transfer_type=record.format,
         error=record.error or error,
         created_at=record.created_at,
         updated_at=record.updated_at,

@@ -1,35 +1,40 @@
 """How far a pull or a push has come, written down a few times a second; what it waited for stays until bytes move.
 
-What moves the bytes is `dataplane`'s, when and what follows `pulling`'s, `pushing`'s and `receiving`'s.
+What moves the bytes is `dataplane`'s, when and what follows `pulling`'s, `pushing`'s and `receiving`'s; how an end is
+written down and told is the same for all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic, TypeVar
 
 import msgspec
 
 from comity import errors
+from comity.controlplane import decide, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db.database import Transaction
 from comity.db.pulls import RUNNING, Pull
 from comity.db.pushes import Push
 
 SAVE_S = 0.3
+NOT_TAKEN = decide.Move(kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver")
 Row = TypeVar("Row", Pull, Push)
+Save = Callable[[Transaction, Row], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Generic[Row]):
     """The row of a transfer's bytes and what has changed of it; `save` stores it."""
 
-    def __init__(
-        self, connector: Connector, row: Row, save: Callable[[Transaction, Row], Awaitable[None]]
-    ) -> None:
+    def __init__(self, connector: Connector, row: Row, save: Save[Row]) -> None:
         self._connector = connector
-        self._save: Callable[[Transaction, Row], Awaitable[None]] = save
+        self._save: Save[Row] = save
         self.row: Row = msgspec.structs.replace(row, state=RUNNING)
 
     def tell(self, files_done: int, bytes_done: int, bytes_total: int) -> None:
@@ -43,15 +48,25 @@ class Progress(Generic[Row]):
             updated_at=self._connector.now_ms(),
         )
 
-    async def keep_saving(self) -> None:
-        """Save what changed, until cancelled."""
+    async def _keep_saving(self, after_s: float) -> None:
         saved = None
+        await asyncio.sleep(after_s)
         while True:
             if self.row is not saved:
                 saved = self.row
                 with contextlib.suppress(errors.DatabaseError):  # the next figures may find room again
                     await self.save()
             await asyncio.sleep(SAVE_S)
+
+    @contextlib.asynccontextmanager
+    async def kept(self, *, after_s: float = 0.0) -> AsyncGenerator[None, None]:
+        """Save what changes meanwhile, beginning after some seconds."""
+        saving = asyncio.create_task(self._keep_saving(after_s))
+        try:
+            yield
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
 
     async def save(self) -> None:
         """Save it as it is now.
@@ -61,3 +76,18 @@ class Progress(Generic[Row]):
         """
         row = self.row
         await self._connector.database.write(lambda tx: self._save(tx, row))
+
+
+async def finish(connector: Connector, ended: Row, save: Save[Row], move: decide.Move) -> None:
+    """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
+    ended = msgspec.structs.replace(ended, updated_at=connector.now_ms())
+
+    async def unit(tx: Transaction) -> None:
+        await save(tx, ended)
+        await transfer_moves.step(connector, tx, ended.transfer_id, move)
+
+    try:
+        await connector.database.write(unit)
+    except errors.LocalProtocolError as error:
+        log.info("transfer %s: the partner is not told of the end: %s", ended.transfer_id, error)
+        await connector.database.write(lambda tx: save(tx, ended))

@@ -14,15 +14,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, token_refresh, transfer_moves
+from comity.controlplane import decide, token_refresh
 from comity.controlplane.connector import Connector
-from comity.controlplane.progress import Progress
+from comity.controlplane.progress import NOT_TAKEN, Progress, finish
 from comity.dataplane import target
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
 from comity.db.database import Transaction
 from comity.db.pulls import Pull
 from comity.delivery import retry
+from comity.delivery.tasks import Tasks
 from comity.dsp import terms, transfer
 from comity.dsp.transfer import Transfer
 
@@ -39,34 +40,22 @@ class Pulling:
         self._connector = connector
         self._fetch = fetch
         self._chance = chance
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
-        self._closing = False
+        self._tasks = Tasks(self._keep_pulling)
 
     def notice(self, announced: Sequence[object]) -> None:
         """Begin what a committed step made ready; called in the event loop."""
         for event in announced:
             if isinstance(event, pulls.PullReady):
-                self._begin(event.transfer_id)
+                self._tasks.begin(event.transfer_id)
 
     async def resume(self) -> None:
         """Go on with everything that a process before us left unfinished."""
         for pull in await self._connector.database.read(pulls.find_open):
-            self._begin(pull.transfer_id)
+            self._tasks.begin(pull.transfer_id)
 
     async def close(self) -> None:
         """Stop; what was fetched stays on the disk."""
-        self._closing = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _begin(self, transfer_id: str) -> None:
-        if transfer_id in self._tasks:
-            self._again.add(transfer_id)  # its task may have looked just before this was committed
-        elif not self._closing:
-            self._tasks[transfer_id] = asyncio.create_task(self._keep_pulling(transfer_id))
+        await self._tasks.close()
 
     async def _keep_pulling(self, transfer_id: str) -> None:
         tries = Tries()
@@ -79,11 +68,6 @@ class Pulling:
             log.exception("pulling transfer %s", transfer_id)
             with contextlib.suppress(errors.ComityError):
                 await self._give_up(transfer_id, errors.ComityError("an internal error; see the log"))
-        finally:
-            del self._tasks[transfer_id]
-            if transfer_id in self._again:
-                self._again.discard(transfer_id)
-                self._begin(transfer_id)
 
     async def _try(self, transfer_id: str, tries: Tries) -> bool:
         """Make one attempt and write down what came of it; return whether to look again."""
@@ -127,8 +111,7 @@ class Pulling:
 
     async def _attempt(self, record: Transfer, progress: Progress[Pull], manifest_sha256: str) -> None:
         access = transfer.access(await token_refresh.current(self._connector, record))
-        saving = asyncio.create_task(progress.keep_saving())
-        try:
+        async with progress.kept():
             received = await self._fetch.run(
                 access.endpoint,
                 access.authorization or "",
@@ -136,43 +119,19 @@ class Pulling:
                 expected_sha256=manifest_sha256,
                 on_progress=progress.tell,
             )
-        finally:
-            saving.cancel()
-            await asyncio.gather(saving, return_exceptions=True)
         progress.tell(len(received.files), received.size_bytes, received.size_bytes)
-        await self._finish(record, progress.row)
-
-    async def _finish(self, record: Transfer, pull: Pull) -> None:
-        await self._end(
-            record.id,
-            msgspec.structs.replace(pull, state=pulls.DONE, files_total=pull.files_done, error=""),
-            decide.Move(kind=decide.COMPLETE),
+        done = msgspec.structs.replace(
+            progress.row, state=pulls.DONE, files_total=progress.row.files_done, error=""
         )
+        await finish(self._connector, done, pulls.save, decide.Move(kind=decide.COMPLETE))
 
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
         pull = await self._connector.database.read(lambda tx: pulls.find(tx, transfer_id))
         if pull is not None:
-            await self._end(
-                transfer_id,
-                msgspec.structs.replace(pull, state=pulls.FAILED, error=error.message, error_code=error.code),
-                decide.Move(
-                    kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver"
-                ),
+            failed = msgspec.structs.replace(
+                pull, state=pulls.FAILED, error=error.message, error_code=error.code
             )
-
-    async def _end(self, transfer_id: str, ended: Pull, move: decide.Move) -> None:
-        """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
-        ended = msgspec.structs.replace(ended, updated_at=self._connector.now_ms())
-
-        async def unit(tx: Transaction) -> None:
-            await pulls.save(tx, ended)
-            await transfer_moves.step(self._connector, tx, transfer_id, move)
-
-        try:
-            await self._connector.database.write(unit)
-        except errors.LocalProtocolError as error:
-            log.info("transfer %s: the partner is not told of the end: %s", transfer_id, error)
-            await self._connector.database.write(lambda tx: pulls.save(tx, ended))
+            await finish(self._connector, failed, pulls.save, NOT_TAKEN)
 
     async def _note(self, transfer_id: str, error: str) -> None:
         """Write down what it waits for."""

@@ -18,13 +18,14 @@ from comity import errors
 from comity.controlplane import decide, process, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.controlplane.content import Contents
-from comity.controlplane.progress import Progress
+from comity.controlplane.progress import Progress, finish
 from comity.dataplane import push as sending
 from comity.dataplane import serve
 from comity.db import pushes, transfers
 from comity.db.database import Transaction
 from comity.db.pushes import Push
 from comity.delivery import retry
+from comity.delivery.tasks import Tasks
 from comity.dsp import push as forms
 from comity.dsp import terms
 from comity.dsp.transfer import Transfer
@@ -54,35 +55,23 @@ class Pushing:
         self._send = send
         self._chance = chance
         self._pause = pause
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._tasks = Tasks(self._keep_pushing)
         self._caps: dict[str, asyncio.Semaphore] = {}
-        self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
         """Begin what a committed step made ready; called in the event loop."""
         for event in announced:
             if isinstance(event, pushes.PushReady):
-                self._begin(event.transfer_id)
+                self._tasks.begin(event.transfer_id)
 
     async def resume(self) -> None:
         """Go on with everything that a process before us left unfinished."""
         for push in await self._connector.database.read(pushes.find_open):
-            self._begin(push.transfer_id)
+            self._tasks.begin(push.transfer_id)
 
     async def close(self) -> None:
         """Stop; what was sent stays sent."""
-        self._closing = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _begin(self, transfer_id: str) -> None:
-        if transfer_id in self._tasks:
-            self._again.add(transfer_id)  # its task may have looked just before this was committed
-        elif not self._closing:
-            self._tasks[transfer_id] = asyncio.create_task(self._keep_pushing(transfer_id))
+        await self._tasks.close()
 
     async def _keep_pushing(self, transfer_id: str) -> None:
         failed = 0
@@ -94,11 +83,6 @@ class Pushing:
             log.exception("pushing transfer %s", transfer_id)
             with contextlib.suppress(errors.ComityError):
                 await self._give_up(transfer_id, errors.ComityError("an internal error; see the log"))
-        finally:
-            del self._tasks[transfer_id]
-            if transfer_id in self._again:
-                self._again.discard(transfer_id)
-                self._begin(transfer_id)
 
     async def _try(self, transfer_id: str, failed: int) -> float | None:
         """Make one attempt and write down what came of it; return the pause (s) before the next, None for no next."""
@@ -159,15 +143,17 @@ class Pushing:
         destination = forms.read(msgspec.json.decode(plain))
         grant = await self._contents.to_push(record.id)
         progress.row = pinned(progress.row, grant.content)
-        saving = asyncio.create_task(progress.keep_saving())
-        try:
+        async with progress.kept():
             size_bytes = await self._run(grant, destination, progress)
-        finally:
-            saving.cancel()
-            await asyncio.gather(saving, return_exceptions=True)
-        await self._finish(
-            msgspec.structs.replace(progress.row, bytes_done=size_bytes, bytes_total=size_bytes)
+        done = msgspec.structs.replace(
+            progress.row,
+            state=pushes.DONE,
+            files_total=progress.row.files_done,
+            bytes_done=size_bytes,
+            bytes_total=size_bytes,
+            error="",
         )
+        await finish(self._connector, done, pushes.save, decide.Move(kind=decide.COMPLETE))
 
     async def _run(self, grant: serve.Grant, destination: forms.Destination, progress: Progress[Push]) -> int:
         most = progress.row.bytes_done
@@ -186,10 +172,6 @@ class Pushing:
         except errors.PolicyError as error:  # whether it is over is asked once more, by the next attempt
             raise errors.ConflictError(error.message) from error
 
-    async def _finish(self, push: Push) -> None:
-        done = msgspec.structs.replace(push, state=pushes.DONE, files_total=push.files_done, error="")
-        await self._end(done, decide.Move(kind=decide.COMPLETE))
-
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
         push = await self._connector.database.read(lambda tx: pushes.find(tx, transfer_id))
         if push is None:
@@ -199,21 +181,8 @@ class Pushing:
             push, state=pushes.FAILED, error=error.message, error_code=error.code
         )
         code = "policy" if isinstance(error, errors.PolicyError) else "receiver"
-        await self._end(failed, decide.Move(kind=decide.TERMINATE, reason=told(error), code=code))
-
-    async def _end(self, ended: Push, move: decide.Move) -> None:
-        """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
-        ended = msgspec.structs.replace(ended, updated_at=self._connector.now_ms())
-
-        async def unit(tx: Transaction) -> None:
-            await pushes.save(tx, ended)
-            await transfer_moves.step(self._connector, tx, ended.transfer_id, move)
-
-        try:
-            await self._connector.database.write(unit)
-        except errors.LocalProtocolError as error:
-            log.info("transfer %s: the partner is not told of the end: %s", ended.transfer_id, error)
-            await self._connector.database.write(lambda tx: pushes.save(tx, ended))
+        move = decide.Move(kind=decide.TERMINATE, reason=told(error), code=code)
+        await finish(self._connector, failed, pushes.save, move)
 
     async def _note(self, push: Push, error: errors.ComityError) -> None:
         """Write down how far it came and what it waits for."""
@@ -237,7 +206,9 @@ def pinned(push: Push, content: serve.Package | sources.Source) -> Push:
 
 
 def told(error: errors.ComityError) -> str:
-    """Return what the consumer is told of an end: about its endpoint and the terms, never about our files."""
+    """Return what the consumer is told of an end: about its endpoint and the terms, not our files or network."""
+    if error.code == sending.REFUSED:
+        return "the receiver's address is refused"  # why would tell which names there are inside
     if isinstance(error, errors.StorageError):
         return CHANGED if error.code == sources.CHANGED else "the data could not be read for 72 hours"
     if isinstance(error, errors.PolicyError):

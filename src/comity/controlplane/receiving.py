@@ -19,9 +19,9 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import decide, process, transfer_moves
+from comity.controlplane import process, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.controlplane.progress import SAVE_S, Progress
+from comity.controlplane.progress import NOT_TAKEN, SAVE_S, Progress, finish
 from comity.dataplane import attempt as attempts
 from comity.dataplane import fetch, flows, inbox, packages, target
 from comity.dataplane.attempt import Attempt, Free, Tally
@@ -34,11 +34,13 @@ from comity.techdata import manifest
 
 T = TypeVar("T")
 KEPT = 64
+KEPT_BYTES = 64 * 1024 * 1024
+"""How many packages, and how many bytes of their manifests, are kept in memory: others are read from the disk again."""
 log = logging.getLogger(__name__)
 
 
 class Admitted(Struct, frozen=True):
-    """A transfer that a request may push to, and what its package must be where an exchange knows it."""
+    """A transfer that a request may push to, and what its package or resource must be where an exchange knows it."""
 
     pull: Pull
     expected_sha256: str
@@ -119,7 +121,7 @@ class Receiving:
         pull = admitted.pull
         if pull.state == pulls.DONE:
             return await self._stand_when_done(pull, path)
-        return await self._in_folder(pull, None, lambda attempt: self._stand(attempt, pull, path))
+        return await self._in_folder(pull, None, lambda attempt: self._stand(attempt, admitted, path))
 
     async def _stand_when_done(self, pull: Pull, path: str) -> inbox.Stand:
         """All of it is here; of a file only its package's manifest knows the size, and that is told no more."""
@@ -127,12 +129,12 @@ class Receiving:
             raise errors.ConflictError("all of it has been received")
         return inbox.Stand(pull.bytes_done, pull.bytes_done)
 
-    async def _stand(self, attempt: Attempt, pull: Pull, path: str) -> inbox.Stand:
-        kind = inbox.kind_of(path)
+    async def _stand(self, attempt: Attempt, admitted: Admitted, path: str) -> inbox.Stand:
+        pull, kind = admitted.pull, inbox.kind_of(path)
         if kind == "manifest":
             raise errors.NotFoundError("a manifest is sent whole")
         if kind == "resource":
-            stand, whole = await inbox.stand_of_resource(attempt)
+            stand, whole = await inbox.stand_of_resource(attempt, admitted.expected_sha256)
             if whole is not None:
                 await self._done(pull, files=1, size_bytes=whole.size_bytes)
             return stand
@@ -155,23 +157,20 @@ class Receiving:
         pull = admitted.pull
         if pull.state == pulls.DONE:
             raise errors.ConflictError("all of it has been received")
-        progress = Progress(self._connector, pull, pulls.save)
-        saving = asyncio.create_task(_save_later(progress))
-        try:
-            return await self._in_folder(
-                pull, progress, lambda attempt: self._take(attempt, admitted, path, sent)
-            )
-        except errors.ComityError as error:
-            await self._failed(progress.row, error)
-            raise
-        finally:
-            saving.cancel()
-            await asyncio.gather(saving, return_exceptions=True)
+        progress = Progress(self._connector, pull, _save_unless_ended)
+        async with progress.kept(after_s=SAVE_S):  # what ends at once is written down at its end
+            try:
+                return await self._in_folder(
+                    pull, progress, lambda attempt: self._take(attempt, admitted, path, sent)
+                )
+            except errors.ComityError as error:
+                await self._failed(progress.row, error)
+                raise
 
     async def _take(self, attempt: Attempt, admitted: Admitted, path: str, sent: inbox.Sent) -> str:
         pull, kind = admitted.pull, inbox.kind_of(path)
         if kind == "resource":
-            whole = await inbox.take_resource(attempt, sent)
+            whole = await inbox.take_resource(attempt, sent, admitted.expected_sha256)
             await self._done(pull, files=1, size_bytes=whole.size_bytes)
             return whole.sha256
         if kind == "manifest":
@@ -191,7 +190,11 @@ class Receiving:
         self, pull: Pull, progress: Progress[Pull] | None, work: Callable[[Attempt], Awaitable[T]]
     ) -> T:
         folder = self._connector.files.check_destination(pull.destination)
-        where = await asyncio.to_thread(target.Target, folder)
+        try:
+            where = await asyncio.to_thread(target.Target, folder)
+        except errors.ConflictError:
+            log.info("transfer %s: another transfer is being received into %r", pull.transfer_id, folder)
+            raise errors.ConflictError("the place for this is in use now") from None
         try:
             tally = Tally(progress.tell if progress else None)
             name = f"inbox:{pull.transfer_id}"
@@ -220,8 +223,12 @@ class Receiving:
         noted = await self._connector.database.read(lambda tx: received.find_all(tx, name))
         package.whole = noted & package.files.keys()
         self._packages[name] = package
-        while len(self._packages) > KEPT:
+        while len(self._packages) > 1 and self._too_many():
             del self._packages[next(iter(self._packages))]
+
+    def _too_many(self) -> bool:
+        size_bytes = sum(len(each.data) for each in self._packages.values())
+        return len(self._packages) > KEPT or size_bytes > KEPT_BYTES
 
     async def _begin_package(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
         begun = self._packages.get(pull.transfer_id)
@@ -234,7 +241,7 @@ class Receiving:
             bytes_total=package.size_bytes,
             updated_at=self._connector.now_ms(),
         )
-        await self._connector.database.write(lambda tx: pulls.save(tx, pull))
+        await self._connector.database.write(lambda tx: _save_unless_ended(tx, pull))
         if len(package.whole) == len(package.files):
             await self._package_done(attempt, pull, package)
 
@@ -253,7 +260,7 @@ class Receiving:
 
         async def unit(tx: Transaction) -> None:
             await received.add(tx, pull.transfer_id, path)
-            await pulls.save(tx, now)
+            await _save_unless_ended(tx, now)
 
         await self._connector.database.write(unit)
         if len(package.whole) == len(package.files):
@@ -296,32 +303,13 @@ class Receiving:
             waiting = msgspec.structs.replace(
                 pull, state=pulls.WAITING, error=error.message, updated_at=self._connector.now_ms()
             )
-            await self._connector.database.write(lambda tx: pulls.save(tx, waiting))
+            await self._connector.database.write(lambda tx: _save_unless_ended(tx, waiting))
 
     async def _give_up(self, pull: Pull, error: errors.ComityError) -> None:
-        failed = msgspec.structs.replace(
-            pull,
-            state=pulls.FAILED,
-            error=error.message,
-            error_code=error.code,
-            updated_at=self._connector.now_ms(),
-        )
-        reason = "the receiver could not take the data"
-
-        async def unit(tx: Transaction) -> None:
-            await pulls.save(tx, failed)
-            await transfer_moves.step(
-                self._connector,
-                tx,
-                pull.transfer_id,
-                decide.Move(kind=decide.TERMINATE, reason=reason, code="receiver"),
-            )
-
+        failed = msgspec.structs.replace(pull, state=pulls.FAILED, error=error.message, error_code=error.code)
         self._settle(pull)
-        try:
-            await self._connector.database.write(unit)
-        except errors.LocalProtocolError:
-            await self._connector.database.write(lambda tx: pulls.save(tx, failed))
+        self._packages.pop(pull.transfer_id, None)
+        await finish(self._connector, failed, pulls.save, NOT_TAKEN)
 
     def _settle(self, pull: Pull) -> None:
         """Let the request that brought a transfer to its end still have its answer."""
@@ -340,10 +328,11 @@ class _Turn:
         self.waiting = 0
 
 
-async def _save_later(progress: Progress[Pull]) -> None:
-    """Save figures of what takes long only: what ends at once is written down at its end."""
-    await asyncio.sleep(SAVE_S)
-    await progress.keep_saving()
+async def _save_unless_ended(tx: Transaction, pull: Pull) -> None:
+    """Save figures, but never over the end that was noted while they waited for their turn."""
+    stored = await pulls.find(tx, pull.transfer_id)
+    if stored is not None and stored.state not in {pulls.DONE, pulls.FAILED}:
+        await pulls.save(tx, pull)
 
 
 def _nothing_is_fetched(

@@ -25,6 +25,7 @@ AUTH = "https://w3id.org/tractusx/auth/"
 REFRESH_TOKEN, ENDPOINT, AUDIENCE, EXPIRES = "refreshToken", "refreshEndpoint", "refreshAudience", "expiresIn"
 TOLD = (REFRESH_TOKEN, ENDPOINT, AUDIENCE, EXPIRES)
 MARGIN_MS = 15_000
+MAX_DIGITS = 12
 REFRESHED_AT = "comity:refreshedAt"
 _AUTHORIZATIONS = frozenset({"authorization", transfer.EDC + "authorization"})
 
@@ -52,21 +53,25 @@ def told(address: Document) -> dict[str, str]:
 def is_due(address: Document, record: Transfer, now_ms: int) -> bool:
     """Return whether a token has ended, or does within 15 s; one that says nothing of its end has none."""
     seconds = told(address).get(EXPIRES, "")
-    if not (seconds.isascii() and seconds.isdigit()):
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= MAX_DIGITS):
         return False
-    return now_ms >= int(address.get(REFRESHED_AT) or record.updated_at) + int(seconds) * 1000 - MARGIN_MS
+    since_ms = address.get(REFRESHED_AT)
+    if not isinstance(since_ms, int):
+        since_ms = record.updated_at
+    return now_ms >= since_ms + int(seconds) * 1000 - MARGIN_MS
 
 
 async def current(connector: Connector, record: Transfer, *, force: bool = False) -> Document:
     """Return the data address of a running transfer, with a new token where the one that is there ends, or by `force`.
 
     Raises:
-        DeliveryError: the refresh endpoint cannot be reached or refuses.
+        DeliveryError: the refresh endpoint cannot be reached or refuses, or the token for it would be somebody else's.
     """
     address = read(connector, record)
     possible = {REFRESH_TOKEN, ENDPOINT, AUDIENCE} <= told(address).keys()
     if not possible or not (force or is_due(address, record, connector.now_ms())):
         return address
+    _check_audience(address, record)
     try:
         changed = _with_token(address, await _ask(connector, address), connector.now_ms())
     except errors.PermanentDeliveryError:
@@ -75,6 +80,16 @@ async def current(connector: Connector, record: Transfer, *, force: bool = False
             raise
         return read(connector, stored)  # somebody else used the refresh token first, and has its answer
     return await _save(connector, record, changed)
+
+
+def _check_audience(address: Document, record: Transfer) -> None:
+    """Refuse to sign for anybody but the provider: a token for a third one would let it speak to that one as us."""
+    audience = told(address)[AUDIENCE]
+    if audience != record.counterparty_id:
+        raise errors.PermanentDeliveryError(
+            f"the data address asks for a token with the audience {audience[:200]!r}, which is not its provider's",
+            hint=f"ask the provider to name {record.counterparty_id} as the audience",
+        )
 
 
 async def _ask(connector: Connector, address: Document) -> Answer:
@@ -100,11 +115,14 @@ def _with_token(address: Document, new: Answer, now_ms: int) -> Document:
     if new.expires_in is not None:
         changes[AUTH + EXPIRES] = str(new.expires_in)
     listed = address["endpointProperties"]
-    properties = [
-        {**each, "value": changes[each["name"]]} if each.get("name") in changes else each
-        for each in (listed if isinstance(listed, list) else [listed])
-    ]
+    properties = [_changed(each, changes) for each in (listed if isinstance(listed, list) else [listed])]
     return {**address, "endpointProperties": properties, REFRESHED_AT: now_ms}
+
+
+def _changed(each: Any, changes: dict[str, str]) -> Any:
+    """Return a property with its new value; what is none, or not one of these, as it is."""
+    name = each.get("name") if isinstance(each, dict) else None
+    return {**each, "value": changes[name]} if isinstance(name, str) and name in changes else each
 
 
 async def _save(connector: Connector, record: Transfer, changed: Document) -> Document:

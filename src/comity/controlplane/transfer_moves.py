@@ -15,7 +15,7 @@ from comity import errors
 from comity.controlplane import decide, offering, process, webhooks
 from comity.controlplane.connector import Connector
 from comity.dataplane import tokens
-from comity.db import agreements, exchanges, outbox, pulls, pushes, retirements, transfers
+from comity.db import agreements, exchanges, outbox, pulls, pushes, received, retirements, transfers
 from comity.db import partners as partner_rows
 from comity.db.database import Transaction
 from comity.dsp import binding, machine, messages, push, terms, transfer
@@ -85,9 +85,7 @@ async def request(
         message_id=connector.new_id(),
         data_address=data_address,
     )
-    path = transfer.path(record, machine.TRANSFER_REQUEST)
-    secret = data_address is not None
-    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, secret=secret)
+    await process.send(connector, tx, record, message, secret=data_address is not None)
     return record
 
 
@@ -120,6 +118,8 @@ async def after_change(tx: Transaction, record: Transfer) -> None:
             await pushes.begin_anew(tx, record.id, at=record.updated_at)
             tx.announce(pushes.PushReady(record.id))
         return
+    if pushed and record.state in machine.TERMINAL:
+        await received.clear(tx, record.id)
     pull = await pulls.find(tx, record.id)
     if pull is not None and record.state == terms.STARTED and not pushed:
         tx.announce(pulls.PullReady(record.id))
@@ -147,6 +147,14 @@ async def _check_received(tx: Transaction, record: Transfer, pull: pulls.Pull) -
     return await transfers.save(tx, msgspec.structs.replace(record, error=error))
 
 
+async def go_on(
+    connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
+) -> None:
+    """Do what a new state brings with it, and make the next move."""
+    await after_change(tx, record)
+    await advance(connector, tx, record, partner)
+
+
 async def advance(
     connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
 ) -> None:
@@ -162,7 +170,7 @@ async def advance(
     if (
         move.kind != decide.WAIT and await process.intent(tx, record.id) is None
     ):  # else our termination goes out
-        await _make(connector, tx, record, move)
+        await carry_out(connector, tx, record, move)
 
 
 async def complete_received(connector: Connector, tx: Transaction, record: Transfer) -> None:
@@ -170,7 +178,7 @@ async def complete_received(connector: Connector, tx: Transaction, record: Trans
     pull = await pulls.find(tx, record.id)
     received = pull is not None and pull.state == pulls.DONE and record.state == terms.STARTED
     if received and await process.intent(tx, record.id) is None:
-        await _make(connector, tx, record, decide.Move(kind=decide.COMPLETE, after_s=COMPLETE_AFTER_S))
+        await carry_out(connector, tx, record, decide.Move(kind=decide.COMPLETE, after_s=COMPLETE_AFTER_S))
 
 
 async def may_use(
@@ -200,7 +208,9 @@ async def resume(
     if allowed and record.format == transfer.PUSH:
         return  # the address is known already, and the consumer's start was enough
     kind = decide.START if allowed else decide.TERMINATE
-    await _make(connector, tx, record, decide.Move(kind=kind, reason=decide.refusal(reasons), code="policy"))
+    await carry_out(
+        connector, tx, record, decide.Move(kind=kind, reason=decide.refusal(reasons), code="policy")
+    )
 
 
 async def make(connector: Connector, transfer_id: str, move: decide.Move) -> None:
@@ -223,19 +233,23 @@ async def step(connector: Connector, tx: Transaction, transfer_id: str, move: de
         allowed, reasons = await may_use(connector, tx, record)
         if not allowed:
             raise errors.PolicyError(decide.refusal(reasons), reasons=reasons)
-    await _make(connector, tx, record, move)
+    await carry_out(connector, tx, record, move)
 
 
-async def _make(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
+async def carry_out(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:
+    """Make a move: change what it changes here, and put its message in the outbox.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
     if move.kind == decide.TERMINATE and record.counterparty_pid is None:
         await end_here(connector, tx, record, move.reason)
         return
     if move.kind == decide.START and record.role == terms.PROVIDER:
         await _start(connector, tx, record, move)
         return
-    message = _message(connector, record, move)
-    path = transfer.path(record, messages.event_key(message))
-    await process.send(connector, tx, record, terms.TRANSFER, message, path=path, after_s=move.after_s)
+    message = message_of(connector, record, move)
+    await process.send(connector, tx, record, message, after_s=move.after_s)
     error = record.error or (move.reason if move.kind == decide.TERMINATE else "")
     suspending = move.kind == decide.SUSPEND
     suspended_by = transfer.suspender(record, record.role) if suspending else record.suspended_by
@@ -247,7 +261,12 @@ async def _make(connector: Connector, tx: Transaction, record: Transfer, move: d
         tx.announce(Revoked(record.id))
 
 
-def _message(connector: Connector, record: Transfer, move: decide.Move) -> messages.Message:
+def message_of(connector: Connector, record: Transfer, move: decide.Move) -> messages.Message:
+    """Return the message of a move; of a provider's start see `_start`.
+
+    Raises:
+        LocalProtocolError: a transfer has no such move.
+    """
     message_id = connector.new_id()
     if move.kind == decide.START:
         return transfer.start_message(record, None, message_id=message_id)
@@ -268,17 +287,7 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
             binding.join(connector.data_address, f"/{binding.segment(record.id)}"), token
         )
     message = transfer.start_message(record, address, message_id=connector.new_id())
-    path = transfer.path(record, machine.START)
-    await process.send(
-        connector,
-        tx,
-        record,
-        terms.TRANSFER,
-        message,
-        path=path,
-        after_s=move.after_s,
-        secret=address is not None,
-    )
+    await process.send(connector, tx, record, message, after_s=move.after_s, secret=address is not None)
     if record.state == terms.REQUESTED:
         await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
     digest = tokens.digest(token) if token else None
@@ -291,58 +300,9 @@ async def end_here(connector: Connector, tx: Transaction, record: Transfer, reas
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
         await outbox.remove(tx, row)
-    await process.record_end(connector, tx, record, terms.TRANSFER, reason)
+    await process.record_end(connector, tx, record, reason)
     record = process.stepped(
         record, terms.TERMINATED, now_ms=connector.now_ms(), error=reason, token_sha256=None
     )
     record = await transfers.save(tx, record)
     await after_change(tx, record)
-
-
-async def acknowledged(
-    connector: Connector,
-    tx: Transaction,
-    sent: outbox.Outgoing,
-    fresh: outbox.Outgoing | None,
-    reply: Document,
-) -> None:
-    """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
-    record = await transfers.load(tx, sent.process_id)
-    pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
-    if record.counterparty_pid is None and isinstance(pid, str) and pid:
-        if await transfers.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
-            raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
-        record = await transfers.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
-        if record.state == terms.TERMINATED:
-            message = transfer.termination_message(
-                record, record.error, code=None, message_id=connector.new_id()
-            )
-            path = transfer.path(record, machine.TRANSFER_TERMINATION)
-            await process.send_ended(connector, tx, record, terms.TRANSFER, message, path=path)
-    if fresh is None or fresh.implied:
-        return
-    record = process.stepped(record, fresh.leads_to, now_ms=connector.now_ms())
-    record = await transfers.save(tx, record)
-    await after_change(tx, record)
-    await advance(connector, tx, record)
-
-
-async def refused(
-    connector: Connector, tx: Transaction, row: outbox.Outgoing, reason: str, *, reachable: bool
-) -> None:
-    """End a transfer whose message the partner refused, or could not be given; `reachable`: tell the partner."""
-    record = await transfers.load(tx, row.process_id)
-    if record.state in machine.TERMINAL:
-        return
-    if reachable and await process.intent(tx, record.id) is not None:
-        return  # our termination waited for this message and goes out now
-    if row.leads_to == terms.TERMINATED or not reachable or record.counterparty_pid is None:
-        await end_here(connector, tx, record, record.error or reason)
-        return
-    await _make(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason, code="refused"))
-
-
-async def peer(tx: Transaction, process_id: str) -> tuple[str, str | None]:
-    """Return the partner's address and its pid of a process."""
-    record = await transfers.load(tx, process_id)
-    return record.counterparty_address, record.counterparty_pid

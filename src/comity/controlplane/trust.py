@@ -18,6 +18,9 @@ from comity.db.database import Database
 from comity.identity import jose, mock, verify
 from comity.identity import token as tokens
 
+MOST_KEPT = 1024
+"""How many keys are remembered as stored already: a partner may make up thousands; the store takes one twice."""
+
 
 class KeyResolver(Protocol):
     """Finds the keys of a DID over the network, with a cache."""
@@ -55,7 +58,12 @@ class Tokens:
             if isinstance(event, partners.PartnersChanged):
                 self._pinned, self._kept = {}, {}
             elif isinstance(event, public_keys.PublicKeyKept):
-                self._kept[event.kid] = (None, event.jwk)
+                self._remember(event.kid, None, event.jwk)
+
+    def _remember(self, kid: str, key: jose.PublicKey | None, stored: bytes) -> None:
+        if kid not in self._kept and len(self._kept) >= MOST_KEPT:
+            self._kept = {}
+        self._kept[kid] = (key, stored)
 
     def authorization(self, audience: str, body: bytes, *, token: str | None = None) -> str:
         """Return the header for a request with `body` to the participant `audience`, speaking for `token` if given."""
@@ -123,7 +131,7 @@ class Tokens:
             return None
         jwk = {**key.jwk(), "kid": claimed.kid}
         if strict_json.canonical(jwk) == stored:
-            self._kept[claimed.kid] = (key, stored)
+            self._remember(claimed.kid, key, stored)
             return None
         return public_keys.PublicKey(
             participant_id=claimed.issuer, kid=claimed.kid, jwk=jwk, seen_at=self._now_s() * 1000

@@ -88,9 +88,7 @@ def check_address(connector: Connector, url: str, *, path: str) -> None:
     try:
         connector.egress.check_url(url)
     except errors.PermanentDeliveryError as error:
-        raise errors.InvalidInputError(
-            f"this address is refused: {error.message}", path=path, hint=error.hint
-        ) from None
+        raise errors.InvalidInputError(error.message, path=path, hint=error.hint) from None
 
 
 def check_callbacks(connector: Connector, callbacks: Sequence[forms.Callback]) -> None:

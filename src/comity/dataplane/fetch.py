@@ -98,9 +98,14 @@ async def refusal(answer: Response, *, who: str = "the provider's data plane") -
     words = await _words(answer)
     message = f"{who} answers with status {answer.status}" + (f": {words}" if words else "")
     if answer.status in _TRANSIENT or answer.status >= 500:  # noqa: PLR2004
-        wait = answer.headers.get("Retry-After") or ""
-        return TransientDeliveryError(message, retry_after_s=float(wait) if _NUMBER.fullmatch(wait) else None)
+        return TransientDeliveryError(message, retry_after_s=retry_after_s(answer))
     return PermanentDeliveryError(message, status=answer.status, reason=words)
+
+
+def retry_after_s(answer: Response) -> float | None:
+    """Return Retry-After, where it is a number of seconds."""
+    wait = answer.headers.get("Retry-After") or ""
+    return float(wait) if _NUMBER.fullmatch(wait) else None
 
 
 async def _words(answer: Response) -> str:

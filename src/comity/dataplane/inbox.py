@@ -241,24 +241,24 @@ async def take_file(attempt: Attempt, package: Package, file: manifest.File, sen
         place.close()
 
 
-async def stand_of_resource(attempt: Attempt) -> tuple[Stand, Received | None]:
+async def stand_of_resource(attempt: Attempt, expected_sha256: str) -> tuple[Stand, Received | None]:
     """Return how much of a single resource is here, and the resource if that is all of it."""
-    async with resources.opened(attempt, "", fresh=False, look=False) as begun:
+    async with resources.opened(attempt, expected_sha256, fresh=False, look=False) as begun:
         size, total = await attempt.where.run(begun.part_bytes), begun.size_bytes
     if size != total:
         return Stand(size, total), None
-    async with resources.opened(attempt, "", fresh=False) as begun:
+    async with resources.opened(attempt, expected_sha256, fresh=False) as begun:
         received = await begun.finish() if begun.is_whole else begun.received
     return Stand(total, total) if received else Stand(0, None), received
 
 
-async def take_resource(attempt: Attempt, sent: Sent) -> Received:
-    """Receive a single resource, or the rest of it, to its end.
+async def take_resource(attempt: Attempt, sent: Sent, expected_sha256: str) -> Received:
+    """Receive a single resource, or the rest of it, to its end; `expected_sha256` (hex) where it is known.
 
     Raises:
         OffsetError, MismatchError, TransientDeliveryError, PermanentDeliveryError, StorageError: see `take_file`.
     """
-    async with resources.opened(attempt, "", fresh=not sent.offset) as begun:
+    async with resources.opened(attempt, expected_sha256, fresh=not sent.offset) as begun:
         if sent.offset and sent.offset != await begun.offset_for(fetch.digest_of(sent)):
             raise OffsetError(await begun.offset_for(fetch.digest_of(sent)))
         if begun.received is not None:

@@ -8,6 +8,7 @@ is in the client.
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,6 +28,7 @@ ANSWER_S: Final = 300.0
 HEAD_S: Final = 30.0
 REFUSED: Final = "refused-address"
 _TURNS: Final = 4
+_BEYOND_ORIGIN: Final = re.compile(r"(https?://[^/?\s'\"]+)[/?]\S*", re.IGNORECASE)
 
 
 class Send(Protocol):
@@ -160,7 +162,7 @@ class Push:
             message = error.message
             if isinstance(error, PermanentDeliveryError) and error.code == REFUSED:
                 message = f"the receiver's address is refused: {error.reason or 'it may not be connected to'}"
-            error.message = _discreet(message, item.url)
+            error.message = _discreet(message)
             error.args = (error.message,)
             raise
 
@@ -300,7 +302,6 @@ async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 
-def _discreet(message: str, url: str) -> str:
-    """Take all of an address but its origin out of a sentence."""
-    origin = "/".join(url.split("/", 3)[:3])
-    return message.replace(url.partition("?")[0][:200], origin)
+def _discreet(message: str) -> str:
+    """Take all of an address but its origin out of a sentence, whatever its spelling."""
+    return _BEYOND_ORIGIN.sub(r"\1", message)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,7 +92,7 @@ def read_place(answer: fetch.Response, content: Described) -> Place | None:
     """
     if answer.status in _WAIT:
         raise TransientDeliveryError(
-            f"{WHO} answers with status {answer.status}", retry_after_s=retry_after_s(answer.headers)
+            f"{WHO} answers with status {answer.status}", retry_after_s=fetch.retry_after_s(answer)
         )
     offset = answer.headers.get("Upload-Offset") or ""
     told = (answer.headers.get("Tus-Resumable"), answer.status in _SUCCESS, bool(_NUMBER.fullmatch(offset)))
@@ -107,12 +106,6 @@ def read_place(answer: fetch.Response, content: Described) -> Place | None:
             status=answer.status,
         )
     return Place(int(offset), known is None)
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After, where it is a number of seconds."""
-    told = headers.get("Retry-After") or ""
-    return float(told) if _NUMBER.fullmatch(told) else None
 
 
 async def check(answer: fetch.Response, sha256: str) -> None:

@@ -8,29 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from comity import errors
 from comity.db import listing
 from comity.db.database import Row, Transaction
+from comity.db.table import Table
 from comity.dsp.negotiation import Agreement
 from comity.management import query
 
-COLUMNS = (
-    "id, negotiation_id, role, counterparty_id, provider_id, consumer_id, asset_id, document, message_sha256,"
-    " finalized, uses, created_at"
-)
-_FIELDS = tuple(name.strip() for name in COLUMNS.split(","))
-_OF_PARTY = f"SELECT {COLUMNS} FROM agreement WHERE id = ?1 AND counterparty_id = ?2 AND role = ?3"
-_BY_ID = f"SELECT {COLUMNS} FROM agreement WHERE id = ?1"
-_BY_NEGOTIATION = f"SELECT {COLUMNS} FROM agreement WHERE negotiation_id = ?1"
+_TABLE = Table("agreement", Agreement, documents=("document",), flags=("finalized",))
+_OF_PARTY = "WHERE id = ?1 AND counterparty_id = ?2 AND role = ?3"
 _BY_ASSET = (
-    f"SELECT {COLUMNS} FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'consumer'"
-    " AND finalized = 1 ORDER BY created_at DESC"
+    "WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'consumer' AND finalized = 1"
+    " ORDER BY created_at DESC"
 )
 _LISTING = listing.Listing(
     "agreement",
-    COLUMNS,
+    _TABLE.columns,
     {
         "@id": listing.Column("id"),
         "agreementId": listing.Column("id"),
@@ -42,7 +35,6 @@ _LISTING = listing.Listing(
     },
     "finalized = 1",
 )
-_INSERT = f"INSERT INTO agreement ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 _FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
 _USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
 _USES = (
@@ -52,19 +44,11 @@ _USES = (
 _EXISTS = "SELECT 1 FROM agreement WHERE id = ?1 AND counterparty_id = ?2"
 
 
-def _value(row: Row) -> Agreement:
-    columns = dict(zip(_FIELDS, row, strict=True))
-    columns["document"] = msgspec.json.decode(columns["document"])
-    columns["finalized"] = bool(columns["finalized"])
-    return Agreement(**columns)
-
-
 async def find_of_party(
     tx: Transaction, agreement_id: str, counterparty_id: str, role: str
 ) -> Agreement | None:
     """Return the agreement with `counterparty_id` in which we have `role`, or None."""
-    row = await tx.one(_OF_PARTY, agreement_id, counterparty_id, role)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, _OF_PARTY, agreement_id, counterparty_id, role)
 
 
 async def exists(tx: Transaction, agreement_id: str, counterparty_id: str) -> bool:
@@ -79,23 +63,22 @@ async def load(tx: Transaction, agreement_id: str) -> Agreement:
         NotFoundError: there is none.
         ConflictError: two partners use this id; ask for it by its negotiation.
     """
-    rows = await tx.all(_BY_ID, agreement_id)
-    if not rows:
+    found = await _TABLE.all(tx, "WHERE id = ?1", agreement_id)
+    if not found:
         raise errors.NotFoundError(f"there is no agreement {agreement_id}")
-    if len(rows) > 1:
-        raise errors.ConflictError(f"agreement id {agreement_id} is used by {len(rows)} partners")
-    return _value(rows[0])
+    if len(found) > 1:
+        raise errors.ConflictError(f"agreement id {agreement_id} is used by {len(found)} partners")
+    return found[0]
 
 
 async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Agreement | None:
     """Return the agreement of a negotiation, or None."""
-    row = await tx.one(_BY_NEGOTIATION, negotiation_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
 
 
 async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Agreement]:
     """Return our finalized agreements about a partner's asset, newest first."""
-    return [_value(row) for row in await tx.all(_BY_ASSET, counterparty_id, asset_id)]
+    return await _TABLE.all(tx, _BY_ASSET, counterparty_id, asset_id)
 
 
 async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> int:
@@ -110,17 +93,14 @@ async def find_page(
     """Return a page of documents that `write` makes of agreements in force."""
 
     async def made(row: Row) -> dict[str, Any]:
-        return write(_value(row))
+        return write(_TABLE.value(row))
 
     return await _LISTING.find(tx, spec, made)
 
 
 async def insert(tx: Transaction, new: Agreement) -> None:
     """Store an agreement; a second one for the same negotiation is refused by the table."""
-    columns = {name: getattr(new, name) for name in _FIELDS}
-    columns["document"] = msgspec.json.encode(new.document)
-    columns["finalized"] = int(new.finalized)
-    await tx.run(_INSERT, *columns.values())
+    await tx.run(_TABLE.insert, *_TABLE.row(new))
 
 
 async def finalize(tx: Transaction, negotiation_id: str) -> None:

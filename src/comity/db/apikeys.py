@@ -8,7 +8,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Row, Transaction
+from comity.db.database import Transaction
+from comity.db.table import Table
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -25,19 +26,14 @@ class ApiKeysChanged(Struct, frozen=True):
     """Announced after the commit: a key was made or removed."""
 
 
-_COLUMNS = "id, role, digest, expires_at, created_at"
-_ALL = f"SELECT {_COLUMNS} FROM api_key ORDER BY created_at, id"
-_INSERT = f"INSERT INTO api_key ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING"
+_TABLE = Table("api_key", ApiKey)
+_INSERT = f"{_TABLE.insert} ON CONFLICT (id) DO NOTHING"
 _DELETE = "DELETE FROM api_key WHERE id = ?1"
-
-
-def _value(row: Row) -> ApiKey:
-    return ApiKey(id=row[0], role=row[1], digest=row[2], expires_at=row[3], created_at=row[4])
 
 
 async def find_all(tx: Transaction) -> list[ApiKey]:
     """Return every key, oldest first."""
-    return [_value(row) for row in await tx.all(_ALL)]
+    return await _TABLE.all(tx, "ORDER BY created_at, id")
 
 
 async def insert(tx: Transaction, new: ApiKey) -> None:
@@ -46,7 +42,7 @@ async def insert(tx: Transaction, new: ApiKey) -> None:
     Raises:
         ConflictError: the name is taken.
     """
-    if await tx.run(_INSERT, new.id, new.role, new.digest, new.expires_at, new.created_at) == 0:
+    if await tx.run(_INSERT, *_TABLE.row(new)) == 0:
         raise errors.ConflictError(
             f"there is an API key {new.id} already", hint="remove it first, or take another name"
         )

@@ -15,6 +15,7 @@ from msgspec import Struct
 from comity import errors
 from comity.db import listing
 from comity.db.database import Row, Transaction
+from comity.db.table import Table
 from comity.management import query
 
 
@@ -34,12 +35,11 @@ class Exchange(Struct, frozen=True, kw_only=True):
     format: str = "HttpData-PULL"
 
 
-_COLUMNS = ", ".join(Exchange.__struct_fields__)
-_BY = f"SELECT {_COLUMNS} FROM exchange WHERE "
-_NEWEST = f"{_BY}counterparty_id = ?1 AND asset_id = ?2 AND destination = ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
+_TABLE = Table("exchange", Exchange)
+_NEWEST = "WHERE counterparty_id = ?1 AND asset_id = ?2 AND destination = ?3 ORDER BY created_at DESC, id DESC LIMIT 1"
 _LISTING = listing.Listing(
     "exchange",
-    _COLUMNS,
+    _TABLE.columns,
     {
         "@id": listing.Column("id"),
         "counterPartyId": listing.Column("counterparty_id"),
@@ -51,10 +51,8 @@ _LISTING = listing.Listing(
         "createdAt": listing.Column("created_at", number=True),
     },
 )
-_SAVE = (
-    f"INSERT INTO exchange ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-    " ON CONFLICT (id) DO UPDATE SET negotiation_id = excluded.negotiation_id, agreement_id = excluded.agreement_id,"
-    " transfer_id = excluded.transfer_id, error = excluded.error"
+_SAVE = _TABLE.upsert(
+    "id", "counterparty_id", "asset_id", "destination", "manifest_sha256", "created_at", "format"
 )
 
 
@@ -64,30 +62,27 @@ async def load(tx: Transaction, exchange_id: str) -> Exchange:
     Raises:
         NotFoundError: there is none.
     """
-    row = await tx.one(f"{_BY}id = ?1", exchange_id)
-    if row is None:
+    found = await _TABLE.one(tx, "WHERE id = ?1", exchange_id)
+    if found is None:
         raise errors.NotFoundError(f"there is no exchange {exchange_id}")
-    return _value(row)
+    return found
 
 
 async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Exchange | None:
     """Return the exchange that waits for a negotiation, or None."""
-    row = await tx.one(f"{_BY}negotiation_id = ?1", negotiation_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
 
 
 async def find_by_transfer(tx: Transaction, transfer_id: str) -> Exchange | None:
     """Return the exchange that a transfer belongs to, or None."""
-    row = await tx.one(f"{_BY}transfer_id = ?1", transfer_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE transfer_id = ?1", transfer_id)
 
 
 async def find_newest(
     tx: Transaction, counterparty_id: str, asset_id: str, destination: str
 ) -> Exchange | None:
     """Return the newest exchange of a partner's asset into a folder, or None."""
-    row = await tx.one(_NEWEST, counterparty_id, asset_id, destination)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, _NEWEST, counterparty_id, asset_id, destination)
 
 
 async def find_page(
@@ -96,15 +91,11 @@ async def find_page(
     """Return a page of documents that `write` makes of exchanges."""
 
     async def made(row: Row) -> dict[str, Any]:
-        return await write(_value(row))
+        return await write(_TABLE.value(row))
 
     return await _LISTING.find(tx, spec, made)
 
 
 async def save(tx: Transaction, exchange: Exchange) -> None:
     """Store an exchange, new or changed."""
-    await tx.run(_SAVE, *(getattr(exchange, name) for name in Exchange.__struct_fields__))
-
-
-def _value(row: Row) -> Exchange:
-    return Exchange(**dict(zip(Exchange.__struct_fields__, row, strict=True)))
+    await tx.run(_SAVE, *_TABLE.row(exchange))

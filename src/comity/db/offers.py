@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from comity import errors
 from comity.db import listing
 from comity.db.database import Row, Transaction
+from comity.db.table import Table
 from comity.management import query
 
 Document = dict[str, Any]
@@ -50,12 +50,16 @@ class ContractDefinition(Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-_KINDS: dict[type[Struct], tuple[str, str]] = {
-    Asset: ("asset", "asset"),
-    PolicyDefinition: ("policy_definition", "policy definition"),
-    ContractDefinition: ("contract_definition", "contract definition"),
+_ASSETS = Table("asset", Asset, documents=("properties", "private_properties"))
+_TABLES: dict[type[Struct], Table[Any]] = {
+    Asset: _ASSETS,
+    PolicyDefinition: Table(
+        "policy_definition", PolicyDefinition, documents=("policy", "private_properties")
+    ),
+    ContractDefinition: Table(
+        "contract_definition", ContractDefinition, documents=("assets_selector", "private_properties")
+    ),
 }
-_RAW = {"data_address_sealed", "content_sealed", "id", "access_policy_id", "contract_policy_id", "created_at"}
 
 
 class OffersChanged(Struct, frozen=True):
@@ -65,20 +69,13 @@ class OffersChanged(Struct, frozen=True):
 T = TypeVar("T", Asset, PolicyDefinition, ContractDefinition)
 
 
-def _value(kind: type[T], row: Row) -> T:
-    fields = kind.__struct_fields__
-    return kind(**{n: v if n in _RAW else msgspec.json.decode(v) for n, v in zip(fields, row, strict=True)})
-
-
-def _columns(value: Asset | PolicyDefinition | ContractDefinition) -> list[Any]:
-    fields = value.__struct_fields__
-    return [getattr(value, n) if n in _RAW else msgspec.json.encode(getattr(value, n)) for n in fields]
+def _word(kind: type[Struct]) -> str:
+    return _TABLES[kind].name.replace("_", " ")
 
 
 async def find(tx: Transaction, kind: type[T], name: str) -> T | None:
     """Return the asset, policy definition or contract definition with an id, or None."""
-    row = await tx.one(_SQL[kind].by_id, name)
-    return _value(kind, row) if row else None
+    return await _TABLES[kind].one(tx, "WHERE id = ?1", name)
 
 
 async def load(tx: Transaction, kind: type[T], name: str) -> T:
@@ -89,13 +86,13 @@ async def load(tx: Transaction, kind: type[T], name: str) -> T:
     """
     found = await find(tx, kind, name)
     if found is None:
-        raise errors.NotFoundError(f"there is no {_KINDS[kind][1]} {name}")
+        raise errors.NotFoundError(f"there is no {_word(kind)} {name}")
     return found
 
 
 async def find_all(tx: Transaction, kind: type[T]) -> list[T]:
     """Return all of a kind, oldest first."""
-    return [_value(kind, row) for row in await tx.all(_SQL[kind].all)]
+    return await _TABLES[kind].all(tx, "ORDER BY created_at, id")
 
 
 async def find_page(
@@ -104,7 +101,7 @@ async def find_page(
     """Return a page of documents that `write` makes of those of a kind."""
 
     async def made(row: Row) -> Document:
-        return write(_value(kind, row))
+        return write(_TABLES[kind].value(row))
 
     return await _LISTINGS[kind].find(tx, spec, made)
 
@@ -118,8 +115,9 @@ async def insert(
         ConflictError: the id is taken.
     """
     await _check_references(tx, new)
-    if await tx.run(_SQL[type(new)].insert, *_columns(new)) == 0:
-        raise errors.ConflictError(f"{_KINDS[type(new)][1]} {new.id} exists already")
+    table = _TABLES[type(new)]
+    if await tx.run(f"{table.insert} ON CONFLICT (id) DO NOTHING", *table.row(new)) == 0:
+        raise errors.ConflictError(f"{_word(type(new))} {new.id} exists already")
     tx.announce(OffersChanged())
     return new
 
@@ -131,14 +129,14 @@ async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefi
         NotFoundError: there is none with this id.
     """
     await _check_references(tx, changed)
-    if await tx.run(_SQL[type(changed)].update, *_columns(changed)) == 0:
-        raise errors.NotFoundError(f"there is no {_KINDS[type(changed)][1]} {changed.id}")
+    if await tx.run(_UPDATE[type(changed)], *_TABLES[type(changed)].row(changed)) == 0:
+        raise errors.NotFoundError(f"there is no {_word(type(changed))} {changed.id}")
     tx.announce(OffersChanged())
 
 
 async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> bool:
     """Store one, new or changed, and return whether it is new."""
-    new = await tx.one(_SQL[type(value)].by_id, value.id) is None
+    new = await _TABLES[type(value)].one(tx, "WHERE id = ?1", value.id) is None
     if new:
         await insert(tx, value)
     else:
@@ -161,8 +159,8 @@ async def remove(tx: Transaction, kind: type[T], name: str) -> None:
         raise errors.ConflictError(
             f"asset {name} is under an agreement", hint="remove its contract definitions to stop offering it"
         )
-    if await tx.run(_SQL[kind].delete, name) == 0:
-        raise errors.NotFoundError(f"there is no {_KINDS[kind][1]} {name}")
+    if await tx.run(f"DELETE FROM {_TABLES[kind].name} WHERE id = ?1", name) == 0:
+        raise errors.NotFoundError(f"there is no {_word(kind)} {name}")
     tx.announce(OffersChanged())
 
 
@@ -176,33 +174,17 @@ async def _check_references(tx: Transaction, new: Asset | PolicyDefinition | Con
                 raise errors.InvalidInputError(f"there is no policy definition {name}", path=f"$.{field}")
 
 
-class _Sql(Struct, frozen=True):
-    by_id: str
-    all: str
-    insert: str
-    update: str
-    delete: str
-
-
-def _statements(kind: type[Struct]) -> _Sql:
-    table, fields = _KINDS[kind][0], kind.__struct_fields__
-    columns = ", ".join(fields)
-    places = ", ".join(f"?{at}" for at in range(1, len(fields) + 1))
+def _update(kind: type[Struct]) -> str:
+    fields = kind.__struct_fields__
     changes = ", ".join(
         f"{name} = ?{at}" for at, name in enumerate(fields, 1) if name not in {"id", "created_at"}
     )
-    return _Sql(
-        by_id=f"SELECT {columns} FROM {table} WHERE id = ?1",
-        all=f"SELECT {columns} FROM {table} ORDER BY created_at, id",
-        insert=f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT (id) DO NOTHING",
-        update=f"UPDATE {table} SET {changes}, created_at = created_at + 0 * ?{len(fields)} WHERE id = ?1",
-        delete=f"DELETE FROM {table} WHERE id = ?1",
-    )
+    return f"UPDATE {_TABLES[kind].name} SET {changes}, created_at = created_at + 0 * ?{len(fields)} WHERE id = ?1"
 
 
 _COMMON = {"@id": listing.Column("id"), "createdAt": listing.Column("created_at", number=True)}
 _LISTINGS = {
-    kind: listing.Listing(_KINDS[kind][0], ", ".join(kind.__struct_fields__), {**_COMMON, **columns})
+    kind: listing.Listing(_TABLES[kind].name, _TABLES[kind].columns, {**_COMMON, **columns})
     for kind, columns in (
         (Asset, {}),
         (PolicyDefinition, {}),
@@ -215,26 +197,18 @@ _LISTINGS = {
         ),
     )
 }
-_SQL = {kind: _statements(kind) for kind in _KINDS}
+_UPDATE = {kind: _update(kind) for kind in _TABLES}
 _USERS = "SELECT id FROM contract_definition WHERE access_policy_id = ?1 OR contract_policy_id = ?1 LIMIT 1"
 _AGREED = "SELECT 1 FROM agreement WHERE asset_id = ?1 AND role = 'provider' AND finalized = 1 LIMIT 1"
-_AFTER = (
-    f"SELECT {', '.join(Asset.__struct_fields__)} FROM asset WHERE (created_at, id) > (?1, ?2)"
-    " ORDER BY created_at, id LIMIT ?3"
-)
-
-
-_BEFORE = (
-    f"SELECT {', '.join(Asset.__struct_fields__)} FROM asset WHERE (created_at, id) < (?1, ?2)"
-    " ORDER BY created_at DESC, id DESC LIMIT ?3"
-)
+_AFTER = "WHERE (created_at, id) > (?1, ?2) ORDER BY created_at, id LIMIT ?3"
+_BEFORE = "WHERE (created_at, id) < (?1, ?2) ORDER BY created_at DESC, id DESC LIMIT ?3"
 
 
 async def find_assets_after(tx: Transaction, after: tuple[int, str], *, limit: int) -> list[Asset]:
     """Return assets in order of (created_at, id), beginning after a place."""
-    return [_value(Asset, row) for row in await tx.all(_AFTER, *after, limit)]
+    return await _ASSETS.all(tx, _AFTER, *after, limit)
 
 
 async def find_assets_before(tx: Transaction, before: tuple[int, str], *, limit: int) -> list[Asset]:
     """Return assets backwards in order of (created_at, id), beginning before a place."""
-    return [_value(Asset, row) for row in await tx.all(_BEFORE, *before, limit)]
+    return await _ASSETS.all(tx, _BEFORE, *before, limit)

@@ -9,14 +9,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from comity.db.database import Row, Transaction
-
-COLUMNS = (
-    "id, kind, process_id, counterparty_id, url, message, message_id, body, sealed, before, leads_to, implied,"
-    " after_id, attempts, outcome_unknown, due_at, created_at, last_error"
-)
-_FIELDS = tuple(name.strip() for name in COLUMNS.split(","))
-_NEW = _FIELDS[1:]
+from comity.db.database import Transaction
+from comity.db.table import Table
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -48,13 +42,7 @@ class Queued(Struct, frozen=True):
     row: Outgoing
 
 
-_INSERT = (
-    f"INSERT INTO outbox ({', '.join(_NEW)})"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
-)
-_OPEN = f"SELECT {COLUMNS} FROM outbox WHERE process_id = ?1 ORDER BY id"
-_BY_ID = f"SELECT {COLUMNS} FROM outbox WHERE id = ?1"
-_ALL_OPEN = f"SELECT {COLUMNS} FROM outbox WHERE id > ?1 ORDER BY id LIMIT ?2"
+_TABLE = Table("outbox", Outgoing, flags=("sealed", "implied", "outcome_unknown"), numbered="id")
 _RELEASE = "UPDATE outbox SET after_id = NULL WHERE id = ?1"
 _DELETE = "DELETE FROM outbox WHERE id = ?1"
 _IMPLY = "UPDATE outbox SET implied = 1 WHERE id = ?1"
@@ -64,16 +52,9 @@ _RETRY = (
 )
 
 
-def _value(row: Row) -> Outgoing:
-    columns = dict(zip(_FIELDS, row, strict=True))
-    for name in ("sealed", "implied", "outcome_unknown"):
-        columns[name] = bool(columns[name])
-    return Outgoing(**columns)
-
-
 async def add(tx: Transaction, new: Outgoing) -> Outgoing:
     """Store a message to send and announce it; returns it with its id."""
-    row_id = await tx.insert(_INSERT, *(getattr(new, name) for name in _NEW))
+    row_id = await tx.insert(_TABLE.insert, *_TABLE.row(new))
     stored = msgspec.structs.replace(new, id=row_id)
     tx.announce(Queued(stored))
     return stored
@@ -81,18 +62,17 @@ async def add(tx: Transaction, new: Outgoing) -> Outgoing:
 
 async def find_of_process(tx: Transaction, process_id: str) -> list[Outgoing]:
     """Return the open messages of a process, oldest first."""
-    return [_value(row) for row in await tx.all(_OPEN, process_id)]
+    return await _TABLE.all(tx, "WHERE process_id = ?1 ORDER BY id", process_id)
 
 
 async def find(tx: Transaction, row_id: int) -> Outgoing | None:
     """Return an open message, or None when it was acknowledged, withdrawn or given up."""
-    row = await tx.one(_BY_ID, row_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE id = ?1", row_id)
 
 
 async def find_open(tx: Transaction, *, after_id: int = 0, limit: int = 1000) -> list[Outgoing]:
     """Return open messages in order of their ids, beginning after `after_id`."""
-    return [_value(row) for row in await tx.all(_ALL_OPEN, after_id, limit)]
+    return await _TABLE.all(tx, "WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit)
 
 
 async def imply(tx: Transaction, row_id: int) -> None:

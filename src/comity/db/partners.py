@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Row, Transaction
+from comity.db.database import Transaction
+from comity.db.table import Table
 
 
 class Partner(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -29,14 +29,8 @@ class Partner(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: int
 
 
-_COLUMNS = "id, name, address, keys, pinned, attributes, created_at"
-_BY_ID = f"SELECT {_COLUMNS} FROM partner WHERE id = ?1"
-_ALL = f"SELECT {_COLUMNS} FROM partner ORDER BY created_at, id"
-_SAVE = (
-    f"INSERT INTO partner ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET"
-    " name = excluded.name, address = excluded.address, keys = excluded.keys, pinned = excluded.pinned,"
-    " attributes = excluded.attributes"
-)
+_TABLE = Table("partner", Partner, documents=("keys", "attributes"), flags=("pinned",))
+_SAVE = _TABLE.upsert("id", "created_at")
 _DELETE = "DELETE FROM partner WHERE id = ?1"
 
 
@@ -56,22 +50,9 @@ class Heard(Struct, frozen=True):
     partner_id: str
 
 
-def _value(row: Row) -> Partner:
-    return Partner(
-        id=row[0],
-        name=row[1],
-        address=row[2],
-        keys=msgspec.json.decode(row[3]),
-        pinned=bool(row[4]),
-        attributes=msgspec.json.decode(row[5]),
-        created_at=row[6],
-    )
-
-
 async def find(tx: Transaction, partner_id: str) -> Partner | None:
     """Return a partner by its participant id, compared byte for byte, or None."""
-    row = await tx.one(_BY_ID, partner_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE id = ?1", partner_id)
 
 
 async def load(tx: Transaction, partner_id: str) -> Partner:
@@ -90,21 +71,12 @@ async def load(tx: Transaction, partner_id: str) -> Partner:
 
 async def find_all(tx: Transaction) -> list[Partner]:
     """Return every partner, oldest first."""
-    return [_value(row) for row in await tx.all(_ALL)]
+    return await _TABLE.all(tx, "ORDER BY created_at, id")
 
 
 async def save(tx: Transaction, partner: Partner) -> None:
     """Store a partner, new or changed."""
-    await tx.run(
-        _SAVE,
-        partner.id,
-        partner.name,
-        partner.address,
-        msgspec.json.encode(partner.keys),
-        int(partner.pinned),
-        msgspec.json.encode(partner.attributes),
-        partner.created_at,
-    )
+    await tx.run(_SAVE, *_TABLE.row(partner))
     tx.announce(PartnersChanged())
 
 

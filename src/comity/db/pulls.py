@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from comity.db.database import Transaction
+from comity.db.table import Table
 
 WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 
@@ -33,33 +34,21 @@ class PullReady(Struct, frozen=True):
     transfer_id: str
 
 
-_COLUMNS = ", ".join(Pull.__struct_fields__)
-_FIND = f"SELECT {_COLUMNS} FROM pull WHERE transfer_id = ?1"
-_OPEN = f"SELECT {_COLUMNS} FROM pull WHERE state IN ('WAITING', 'RUNNING') ORDER BY updated_at"
-_SAVE = (
-    f"INSERT INTO pull ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (transfer_id)"
-    " DO UPDATE SET state = excluded.state,"
-    " files_done = excluded.files_done, files_total = excluded.files_total, bytes_done = excluded.bytes_done,"
-    " bytes_total = excluded.bytes_total, error = excluded.error, error_code = excluded.error_code,"
-    " updated_at = excluded.updated_at"
-)
+_TABLE = Table("pull", Pull)
+_OPEN = "WHERE state IN ('WAITING', 'RUNNING') ORDER BY updated_at"
+_SAVE = _TABLE.upsert("transfer_id", "destination")
 
 
 async def find(tx: Transaction, transfer_id: str) -> Pull | None:
     """Return the pull of a transfer, or None when nothing is to be fetched."""
-    row = await tx.one(_FIND, transfer_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE transfer_id = ?1", transfer_id)
 
 
 async def find_open(tx: Transaction) -> list[Pull]:
     """Return the pulls that are not done yet."""
-    return [_value(row) for row in await tx.all(_OPEN)]
+    return await _TABLE.all(tx, _OPEN)
 
 
 async def save(tx: Transaction, pull: Pull) -> None:
     """Store a pull, new or changed."""
-    await tx.run(_SAVE, *(getattr(pull, name) for name in Pull.__struct_fields__))
-
-
-def _value(row: tuple[object, ...]) -> Pull:
-    return Pull(**dict(zip(Pull.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]
+    await tx.run(_SAVE, *_TABLE.row(pull))

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from comity.db.database import Transaction
 from comity.db.pulls import DONE, FAILED, RUNNING, WAITING
+from comity.db.table import Table
 
 __all__ = [
     "DONE",
@@ -47,29 +48,23 @@ class PushReady(Struct, frozen=True):
     transfer_id: str
 
 
-_COLUMNS = ", ".join(Push.__struct_fields__)
-_FIND = f"SELECT {_COLUMNS} FROM push WHERE transfer_id = ?1"
+_TABLE = Table("push", Push)
 _OPEN = (
-    f"SELECT {_COLUMNS} FROM push WHERE state IN ('WAITING', 'RUNNING') AND EXISTS"
+    "WHERE state IN ('WAITING', 'RUNNING') AND EXISTS"
     " (SELECT 1 FROM transfer WHERE transfer.id = push.transfer_id AND transfer.state = 'STARTED') ORDER BY updated_at"
 )
 _BEGIN = "UPDATE push SET moved_at = ?2 WHERE transfer_id = ?1"
-_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in Push.__struct_fields__ if name != "transfer_id")
-_SAVE = (
-    f"INSERT INTO push ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-    f" ON CONFLICT (transfer_id) DO UPDATE SET {_CHANGED}"
-)
+_SAVE = _TABLE.upsert("transfer_id")
 
 
 async def find(tx: Transaction, transfer_id: str) -> Push | None:
     """Return the push of a transfer, or None when there is none."""
-    row = await tx.one(_FIND, transfer_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE transfer_id = ?1", transfer_id)
 
 
 async def find_open(tx: Transaction) -> list[Push]:
     """Return the pushes of running transfers that are not done yet."""
-    return [_value(row) for row in await tx.all(_OPEN)]
+    return await _TABLE.all(tx, _OPEN)
 
 
 async def begin_anew(tx: Transaction, transfer_id: str, *, at: int) -> None:
@@ -79,8 +74,4 @@ async def begin_anew(tx: Transaction, transfer_id: str, *, at: int) -> None:
 
 async def save(tx: Transaction, push: Push) -> None:
     """Store a push, new or changed."""
-    await tx.run(_SAVE, *(getattr(push, name) for name in Push.__struct_fields__))
-
-
-def _value(row: tuple[object, ...]) -> Push:
-    return Push(**dict(zip(Push.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]
+    await tx.run(_SAVE, *_TABLE.row(push))

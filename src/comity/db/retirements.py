@@ -13,6 +13,7 @@ from msgspec import Struct
 from comity import errors
 from comity.db import listing
 from comity.db.database import Row, Transaction
+from comity.db.table import Table
 from comity.management import query
 
 
@@ -30,16 +31,12 @@ class Retirement(Struct, frozen=True, kw_only=True):
         return f"this agreement was retired: {self.reason}"
 
 
-_COLUMNS = ", ".join(Retirement.__struct_fields__)
-_BY_NEGOTIATION = f"SELECT {_COLUMNS} FROM retirement WHERE negotiation_id = ?1"
-_BY_AGREEMENT = f"SELECT {_COLUMNS} FROM retirement WHERE agreement_id = ?1"
-_INSERT = (
-    f"INSERT INTO retirement ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (negotiation_id) DO NOTHING"
-)
+_TABLE = Table("retirement", Retirement)
+_INSERT = f"{_TABLE.insert} ON CONFLICT (negotiation_id) DO NOTHING"
 _DELETE = "DELETE FROM retirement WHERE negotiation_id = ?1"
 _LISTING = listing.Listing(
     "retirement",
-    _COLUMNS,
+    _TABLE.columns,
     {
         "@id": listing.Column("agreement_id"),
         "agreementId": listing.Column("agreement_id"),
@@ -51,14 +48,9 @@ _LISTING = listing.Listing(
 )
 
 
-def _value(row: Row) -> Retirement:
-    return Retirement(**dict(zip(Retirement.__struct_fields__, row, strict=True)))
-
-
 async def find(tx: Transaction, negotiation_id: str) -> Retirement | None:
     """Return the retirement of a negotiation's agreement, None while it is not retired."""
-    row = await tx.one(_BY_NEGOTIATION, negotiation_id)
-    return _value(row) if row else None
+    return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
 
 
 async def find_page(
@@ -67,7 +59,7 @@ async def find_page(
     """Return a page of documents that `write` makes of retirements."""
 
     async def made(row: Row) -> dict[str, Any]:
-        return write(_value(row))
+        return write(_TABLE.value(row))
 
     return await _LISTING.find(tx, spec, made)
 
@@ -78,7 +70,7 @@ async def insert(tx: Transaction, new: Retirement) -> None:
     Raises:
         ConflictError: the agreement is retired already.
     """
-    if await tx.run(_INSERT, new.negotiation_id, new.agreement_id, new.reason, new.created_at) == 0:
+    if await tx.run(_INSERT, *_TABLE.row(new)) == 0:
         raise errors.ConflictError(f"agreement {new.agreement_id} is retired already")
 
 
@@ -89,9 +81,9 @@ async def remove(tx: Transaction, agreement_id: str) -> None:
         NotFoundError: it is not retired.
         ConflictError: two partners use this id, and both agreements are retired.
     """
-    rows = await tx.all(_BY_AGREEMENT, agreement_id)
-    if not rows:
+    found = await _TABLE.all(tx, "WHERE agreement_id = ?1", agreement_id)
+    if not found:
         raise errors.NotFoundError(f"agreement {agreement_id} is not retired")
-    if len(rows) > 1:
-        raise errors.ConflictError(f"agreement id {agreement_id} is used by {len(rows)} partners")
-    await tx.run(_DELETE, _value(rows[0]).negotiation_id)
+    if len(found) > 1:
+        raise errors.ConflictError(f"agreement id {agreement_id} is used by {len(found)} partners")
+    await tx.run(_DELETE, found[0].negotiation_id)

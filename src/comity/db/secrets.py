@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.db.database import Transaction
+from comity.db.table import Table
 
 
 class Secret(Struct, frozen=True, kw_only=True):
@@ -20,17 +21,15 @@ class Secret(Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-_COLUMNS = ", ".join(Secret.__struct_fields__)
-_BY_ID = f"SELECT {_COLUMNS} FROM secret WHERE id = ?1"
-_INSERT = f"INSERT INTO secret ({_COLUMNS}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING"
+_TABLE = Table("secret", Secret)
+_INSERT = f"{_TABLE.insert} ON CONFLICT (id) DO NOTHING"
 _UPDATE = "UPDATE secret SET value_sealed = ?2, updated_at = ?3 WHERE id = ?1"
 _DELETE = "DELETE FROM secret WHERE id = ?1"
 
 
 async def find(tx: Transaction, name: str) -> Secret | None:
     """Return a secret, or None."""
-    row = await tx.one(_BY_ID, name)
-    return Secret(**dict(zip(Secret.__struct_fields__, row, strict=True))) if row else None
+    return await _TABLE.one(tx, "WHERE id = ?1", name)
 
 
 async def load(tx: Transaction, name: str) -> Secret:
@@ -51,7 +50,7 @@ async def insert(tx: Transaction, new: Secret) -> Secret:
     Raises:
         ConflictError: the id is taken.
     """
-    if await tx.run(_INSERT, new.id, new.value_sealed, new.created_at, new.updated_at) == 0:
+    if await tx.run(_INSERT, *_TABLE.row(new)) == 0:
         raise errors.ConflictError(f"secret {new.id} exists already")
     return new
 

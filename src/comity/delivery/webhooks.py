@@ -21,6 +21,7 @@ from comity import errors
 from comity.db.events import Page, Recorded
 from comity.db.webhooks import ACTIVE, DISABLED, DONE, Webhook, WebhookAdded, WebhookRemoved
 from comity.delivery import retry
+from comity.delivery.tasks import Tasks
 from comity.management import events as forms
 from comity.management.events import Event
 
@@ -76,12 +77,10 @@ class Webhooks:
         self._active: dict[str, Webhook] = {}
         self._of: defaultdict[str | None, set[str]] = defaultdict(set)
         self._had: defaultdict[str, set[int]] = defaultdict(set)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._tasks = Tasks(self._keep_telling)
         self._origins: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(PER_ORIGIN)
         )
-        self._closing = False
 
     def notice(self, announced: Sequence[object]) -> None:
         """Take what committed steps announced; called in the event loop."""
@@ -95,22 +94,18 @@ class Webhooks:
             elif isinstance(each, WebhookRemoved):
                 self._drop(each.webhook_id)
         for name in woken:
-            self._begin(name)
+            self._tasks.begin(name)
 
     async def resume(self) -> None:
         """Go on with what a process before this one left undelivered."""
         for webhook in await self._queue.find_active():
             if webhook.id not in self._active:
                 self._add(webhook)
-                self._begin(webhook.id)
+                self._tasks.begin(webhook.id)
 
     async def close(self) -> None:
         """Stop telling; the cursors stay where they are."""
-        self._closing = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _add(self, webhook: Webhook) -> None:
         self._active[webhook.id] = webhook
@@ -123,14 +118,7 @@ class Webhooks:
             if webhook.process_id is not None and not self._of[webhook.process_id]:
                 del self._of[webhook.process_id]
         self._had.pop(name, None)
-        if (task := self._tasks.get(name)) is not None and task is not asyncio.current_task():
-            task.cancel()
-
-    def _begin(self, name: str) -> None:
-        if name in self._tasks:
-            self._again.add(name)  # its task may have looked just before this was committed
-        elif name in self._active and not self._closing:
-            self._tasks[name] = asyncio.create_task(self._keep_telling(name))
+        self._tasks.cancel(name)
 
     async def _keep_telling(self, name: str) -> None:
         try:
@@ -139,11 +127,6 @@ class Webhooks:
                     break
         except Exception:
             log.exception("webhook %s", name)
-        finally:
-            del self._tasks[name]
-            if name in self._again:
-                self._again.discard(name)
-                self._begin(name)
 
     async def _tell_more(self, webhook: Webhook) -> bool:
         """Tell a webhook of its next page when it is due; return whether to look for more."""

@@ -167,23 +167,6 @@ class CatalogError(Message, kw_only=True, frozen=True):
     reason: list[str] | None = None
 
 
-NegotiationMessage = (
-    ContractRequestMessage
-    | ContractOfferMessage
-    | ContractAgreementMessage
-    | ContractAgreementVerificationMessage
-    | ContractNegotiationEventMessage
-    | ContractNegotiationTerminationMessage
-)
-TransferMessage = (
-    TransferRequestMessage
-    | TransferStartMessage
-    | TransferSuspensionMessage
-    | TransferCompletionMessage
-    | TransferTerminationMessage
-)
-ProcessMessage = NegotiationMessage | TransferMessage
-
 CONTEXT = [terms.CONTEXT]
 _encoder = msgspec.json.Encoder()
 

@@ -7,13 +7,15 @@ control plane loads, saves and sends.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from comity import errors, strict_json
-from comity.dsp import binding, machine, messages, spelling, terms
+from comity.dsp import machine, messages, spelling, terms
+from comity.dsp.process import Process
 from comity.odrl import compare, model
 
 Document = dict[str, Any]
@@ -24,40 +26,25 @@ KNOWN = {*HEAD, *TERMS}
 CACHED_BYTES = 8192
 
 
-class Negotiation(Struct, frozen=True, kw_only=True):
-    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`.
+class Negotiation(Process, frozen=True, kw_only=True):
+    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`."""
 
-    `events` counts its changes of state, of which the first is that it was made; `told` is the state of the last one
-    that was stored.
-    """
+    kind = terms.NEGOTIATION
+    collection = "negotiations"
+    endpoints: ClassVar[Mapping[str, str]] = {
+        machine.REQUEST: "/request",
+        machine.OFFER: "/offers",
+        machine.ACCEPT: "/events",
+        machine.FINALIZE: "/events",
+        machine.AGREEMENT: "/agreement",
+        machine.VERIFICATION: "/agreement/verification",
+        machine.NEGOTIATION_TERMINATION: "/termination",
+    }
 
-    id: str
-    role: str
-    counterparty_id: str
-    counterparty_address: str
-    counterparty_pid: str | None
-    state: str | None
-    version: int
     asset_id: str
     offer: Document
     offered_by: str
     agreement_id: str | None = None
-    last_received: bytes | None = None
-    error: str = ""
-    created_at: int
-    updated_at: int
-    events: int = 1
-    told: str | None = None
-
-    @property
-    def consumer_pid(self) -> str:
-        """The consumer's id of this process; the other side's may not be known yet (then empty)."""
-        return self.id if self.role == terms.CONSUMER else self.counterparty_pid or ""
-
-    @property
-    def provider_pid(self) -> str:
-        """The provider's id of this process; the other side's may not be known yet (then empty)."""
-        return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
 
 
 class Agreement(Struct, frozen=True, kw_only=True):
@@ -230,21 +217,21 @@ def agreement_message(negotiation: Negotiation, agreement: Document, *, message_
     """The provider's agreement."""
     context, sent = spelling.sent(agreement)
     return messages.ContractAgreementMessage(
-        **_both_pids(negotiation), context=context, id=message_id, agreement=sent
+        **negotiation.pids, context=context, id=message_id, agreement=sent
     )
 
 
 def verification_message(negotiation: Negotiation, *, message_id: str) -> messages.Message:
     """The consumer's word that the agreement is what was offered."""
     return messages.ContractAgreementVerificationMessage(
-        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id
+        **negotiation.pids, context=messages.CONTEXT, id=message_id
     )
 
 
 def event_message(negotiation: Negotiation, event: str, *, message_id: str) -> messages.Message:
     """ACCEPTED by the consumer, FINALIZED by the provider."""
     return messages.ContractNegotiationEventMessage(
-        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, event_type=event
+        **negotiation.pids, context=messages.CONTEXT, id=message_id, event_type=event
     )
 
 
@@ -253,31 +240,10 @@ def termination_message(
 ) -> messages.Message:
     """The end, with its reason in words."""
     return messages.ContractNegotiationTerminationMessage(
-        **_both_pids(negotiation), context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
+        **negotiation.pids, context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
     )
-
-
-def _both_pids(negotiation: Negotiation) -> dict[str, str]:
-    return {"provider_pid": negotiation.provider_pid, "consumer_pid": negotiation.consumer_pid}
 
 
 def answer(negotiation: Negotiation, state: str) -> messages.ContractNegotiation:
     """The acknowledgement of a message that led, or had led, to `state`."""
-    return messages.ContractNegotiation(**_both_pids(negotiation), context=messages.CONTEXT, state=state)
-
-
-_PATHS = {
-    machine.REQUEST: "/request",
-    machine.OFFER: "/offers",
-    machine.ACCEPT: "/events",
-    machine.FINALIZE: "/events",
-    machine.AGREEMENT: "/agreement",
-    machine.VERIFICATION: "/agreement/verification",
-    machine.NEGOTIATION_TERMINATION: "/termination",
-}
-
-
-def path(negotiation: Negotiation, message: str) -> str:
-    """Return the path of the endpoint that takes `message`, below the partner's base address (HTTPS binding)."""
-    process = f"/{binding.segment(negotiation.counterparty_pid)}" if negotiation.counterparty_pid else ""
-    return f"/negotiations{process}{_PATHS[message]}"
+    return messages.ContractNegotiation(**negotiation.pids, context=messages.CONTEXT, state=state)

@@ -8,18 +8,59 @@ Protocol 2025-1, state machines; the race is discussed upstream as issue 32 of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from msgspec import Struct
 
 from comity import errors
-from comity.dsp import machine, terms
+from comity.dsp import binding, machine, terms
 
 
-class Party(Struct, frozen=True, kw_only=True):
-    """The other side of a process: who, where its messages go, and its own id for the process once known."""
+class Process(Struct, frozen=True, kw_only=True):
+    """A process as this side knows it: our `role`, the partner, its id of the process once known, and the state.
+
+    `events` counts its changes of state, of which the first is that it was made; `told` is the state of the last one
+    that was stored. `collection` and `endpoints` are the parts of its paths (HTTPS binding).
+    """
+
+    kind: ClassVar[str]
+    collection: ClassVar[str]
+    endpoints: ClassVar[Mapping[str, str]]
 
     id: str
-    address: str
-    pid: str | None
+    role: str
+    counterparty_id: str
+    counterparty_address: str
+    counterparty_pid: str | None
+    state: str | None
+    version: int
+    last_received: bytes | None = None
+    error: str = ""
+    created_at: int
+    updated_at: int
+    events: int = 1
+    told: str | None = None
+
+    @property
+    def consumer_pid(self) -> str:
+        """The consumer's id of this process; the other side's may not be known yet (then empty)."""
+        return self.id if self.role == terms.CONSUMER else self.counterparty_pid or ""
+
+    @property
+    def provider_pid(self) -> str:
+        """The provider's id of this process; the other side's may not be known yet (then empty)."""
+        return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
+
+    @property
+    def pids(self) -> dict[str, str]:
+        """Both ids, as the messages have them."""
+        return {"provider_pid": self.provider_pid, "consumer_pid": self.consumer_pid}
+
+    def path(self, message: str = "") -> str:
+        """Return the path of this process, or of what takes `message` in it, below the partner's base address."""
+        process = f"/{binding.segment(self.counterparty_pid)}" if self.counterparty_pid else ""
+        return f"/{self.collection}{process}{self.endpoints[message] if message else ''}"
 
 
 class Step(Struct, frozen=True):

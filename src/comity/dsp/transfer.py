@@ -8,12 +8,14 @@ For push the request carries an address: that one is `push`'s.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from comity import errors
 from comity.dsp import binding, machine, messages, terms
+from comity.dsp.process import Process
 
 Document = dict[str, Any]
 
@@ -25,44 +27,30 @@ EDC = "https://w3id.org/edc/v0.0.1/ns/"
 _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")  # a line end in it would begin another header
 
 
-class Transfer(Struct, frozen=True, kw_only=True):
+class Transfer(Process, frozen=True, kw_only=True):
     """One transfer as this side knows it.
 
     Of a pull the provider keeps the token's digest and the consumer the sealed address; of a push the consumer keeps
     the digest of the token of its inbox and the provider the sealed address. `suspended_by` is the role that
-    suspended it last, empty while it runs. `events` counts its changes of state, of which the first is that it was
-    made; `told` is the state of the last one that was stored.
+    suspended it last, empty while it runs.
     """
 
-    id: str
-    role: str
-    counterparty_id: str
-    counterparty_address: str
-    counterparty_pid: str | None
-    state: str | None
-    version: int
+    kind = terms.TRANSFER
+    collection = "transfers"
+    endpoints: ClassVar[Mapping[str, str]] = {
+        machine.TRANSFER_REQUEST: "/request",
+        machine.START: "/start",
+        machine.SUSPENSION: "/suspension",
+        machine.COMPLETION: "/completion",
+        machine.TRANSFER_TERMINATION: "/termination",
+    }
+
     agreement_id: str
     asset_id: str
     format: str
     token_sha256: bytes | None = None
     data_address_sealed: bytes | None = None
-    last_received: bytes | None = None
     suspended_by: str = ""
-    error: str = ""
-    created_at: int
-    updated_at: int
-    events: int = 1
-    told: str | None = None
-
-    @property
-    def consumer_pid(self) -> str:
-        """The consumer's id of this process, empty while unknown."""
-        return self.id if self.role == terms.CONSUMER else self.counterparty_pid or ""
-
-    @property
-    def provider_pid(self) -> str:
-        """The provider's id of this process, empty while unknown."""
-        return self.id if self.role == terms.PROVIDER else self.counterparty_pid or ""
 
 
 def suspender(transfer: Transfer, sender: str) -> str:
@@ -146,20 +134,20 @@ def request_message(
 def start_message(transfer: Transfer, address: Document | None, *, message_id: str) -> messages.Message:
     """The provider says where the data is; the consumer resumes."""
     return messages.TransferStartMessage(
-        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, data_address=address
+        **transfer.pids, context=messages.CONTEXT, id=message_id, data_address=address
     )
 
 
 def suspension_message(transfer: Transfer, reason: str, *, message_id: str) -> messages.Message:
     """Either side pauses."""
     return messages.TransferSuspensionMessage(
-        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, reason=[reason]
+        **transfer.pids, context=messages.CONTEXT, id=message_id, reason=[reason]
     )
 
 
 def completion_message(transfer: Transfer, *, message_id: str) -> messages.Message:
     """Either side has what it wanted."""
-    return messages.TransferCompletionMessage(**_both_pids(transfer), context=messages.CONTEXT, id=message_id)
+    return messages.TransferCompletionMessage(**transfer.pids, context=messages.CONTEXT, id=message_id)
 
 
 def termination_message(
@@ -167,29 +155,10 @@ def termination_message(
 ) -> messages.Message:
     """The end, with its reason in words."""
     return messages.TransferTerminationMessage(
-        **_both_pids(transfer), context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
+        **transfer.pids, context=messages.CONTEXT, id=message_id, code=code, reason=[reason]
     )
-
-
-def _both_pids(transfer: Transfer) -> dict[str, str]:
-    return {"provider_pid": transfer.provider_pid, "consumer_pid": transfer.consumer_pid}
 
 
 def answer(transfer: Transfer, state: str) -> messages.TransferProcess:
     """The acknowledgement of a message that led, or had led, to `state`."""
-    return messages.TransferProcess(**_both_pids(transfer), context=messages.CONTEXT, state=state)
-
-
-_PATHS = {
-    machine.TRANSFER_REQUEST: "/request",
-    machine.START: "/start",
-    machine.SUSPENSION: "/suspension",
-    machine.COMPLETION: "/completion",
-    machine.TRANSFER_TERMINATION: "/termination",
-}
-
-
-def path(transfer: Transfer, message: str) -> str:
-    """Return the path of the endpoint that takes `message`, below the partner's base address."""
-    process = f"/{binding.segment(transfer.counterparty_pid)}" if transfer.counterparty_pid else ""
-    return f"/transfers{process}{_PATHS[message]}"
+    return messages.TransferProcess(**transfer.pids, context=messages.CONTEXT, state=state)

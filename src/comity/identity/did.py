@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from comity import errors
 
 MAX_DID: Final = 1024
+MAX_ENDPOINTS: Final = 20
 _MAX_PORT: Final = 65535
 _VERSION_PATH: Final = "/.well-known/dspace-version"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -172,7 +173,7 @@ def version_endpoint(document: Mapping[str, Any]) -> str | None:
 
 
 def version_endpoints(document: Mapping[str, Any]) -> list[str]:
-    """Return the serviceEndpoint of every DataService that names one as a text, in their order."""
+    """Return the serviceEndpoint of each DataService that names one as a text, in their order; of the first 20."""
     found: list[str] = []
     services = document.get("service")
     for service in services if isinstance(services, list) else []:
@@ -181,7 +182,7 @@ def version_endpoints(document: Mapping[str, Any]) -> list[str]:
             endpoint = service.get("serviceEndpoint")
             if isinstance(endpoint, str):
                 found.append(endpoint)
-    return found
+    return found[:MAX_ENDPOINTS]  # whoever wrote the document chooses whom we ask
 
 
 def _members(document: Mapping[str, Any], name: str, did: str) -> list[Any]:

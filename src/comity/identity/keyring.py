@@ -130,12 +130,19 @@ def rotated(ring: Keyring, jwk: dict[str, Any], *, now_ms: int, lead_ms: int, gr
 def retired(ring: Keyring, kid: str, *, now_ms: int) -> Keyring:
     """Return the ring without a key in its document from now on; a key that has left already stays as it is.
 
+    If only one is left that waits for its time, its time has come.
+
     Raises:
         NotFoundError: there is no such key.
     """
     gone = ring.find(kid)
     marked = replace(gone, retired_at=now_ms) if gone.published(now_ms) else gone
-    return Keyring(tuple(marked if each is gone else each for each in ring.keys))
+    left = Keyring(tuple(marked if each is gone else each for each in ring.keys))
+    published = left.published(now_ms)
+    if not published or left.signing(now_ms).signs_from <= now_ms:
+        return left
+    early = left.signing(now_ms)  # it waited for its time, and signs now since no other is left
+    return Keyring(tuple(replace(each, signs_from=now_ms) if each is early else each for each in left.keys))
 
 
 def successor_lead(ring: Keyring, kid: str, *, now_ms: int) -> int | None:

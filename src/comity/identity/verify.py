@@ -124,14 +124,13 @@ def _check_kid(kid: Any) -> str:
     return str(kid)
 
 
-def verify(  # noqa: PLR0913  # what a token is checked against, each by name
+def verify(
     token: str | Claimed,
     *,
     keys: Mapping[str, jose.PublicKey],
     audience: str,
     now_s: int,
     body_sha256: str | None,
-    leeway_s: int = LEEWAY_S,
 ) -> Verified:
     """Check everything but whether the jti was used before; `keys` are the issuer's, by their whole ids.
 
@@ -155,7 +154,7 @@ def verify(  # noqa: PLR0913  # what a token is checked against, each by name
         raise _no("signature", f"the signature is not that of the key {claimed.kid[:200]}")
     claims = claimed.claims
     _check_audience(claims.get("aud"), audience)
-    expires_at_s = _check_times(claims, now_s, leeway_s)
+    expires_at_s = _check_times(claims, now_s)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI or not jti.isprintable():
         raise _no("jti", f"jti must be a text of 1 to {MAX_JTI} printable characters")
@@ -170,20 +169,20 @@ def _check_audience(told: Any, audience: str) -> None:
         raise _no("audience", "aud is not this connector's DID", f"set aud to {audience}")
 
 
-def _check_times(claims: dict[str, Any], now_s: int, leeway_s: int) -> int:
+def _check_times(claims: dict[str, Any], now_s: int) -> int:
     issued, expires = _time(claims, "iat"), _time(claims, "exp")
     not_before = _time(claims, "nbf") if "nbf" in claims else issued
     if expires <= issued or expires - issued > MAX_LIFETIME_S:
         raise _no("lifetime", f"exp must be 1 to {MAX_LIFETIME_S} s after iat", "issue a short-lived token")
-    if now_s >= expires + leeway_s:
+    if now_s >= expires + LEEWAY_S:
         raise _no(
             "expiry",
             f"the token expired {now_s - math.ceil(expires)} s ago",
             "send a new one, check the clock",
         )
-    if max(issued, not_before) > now_s + leeway_s:
+    if max(issued, not_before) > now_s + LEEWAY_S:
         raise _no("not-before", "iat or nbf lies in the future", "set the sender's clock")
-    return math.ceil(expires) + leeway_s
+    return math.ceil(expires) + LEEWAY_S
 
 
 def _time(claims: dict[str, Any], name: str) -> float:

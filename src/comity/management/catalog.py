@@ -50,7 +50,7 @@ def decode(body: Document) -> CatalogRequest:
     wire.refuse_unsupported(body, "additionalScopes", "scopes are")
     spec = wire.mapping(body, "querySpec")
     return CatalogRequest(
-        wire.text(body, "counterPartyId", required=True),
+        wire.party(body),
         wire.text(body, "counterPartyAddress"),
         query.parse(spec, path="$.querySpec", limit=query.MAX_OFFSET) if spec else None,
     )
@@ -66,9 +66,7 @@ def decode_dataset(body: Document) -> DatasetRequest:
     dataset_id = wire.identifier(body)
     if not dataset_id:
         raise errors.InvalidInputError("the dataset's @id is missing", path="$.@id")
-    return DatasetRequest(
-        wire.text(body, "counterPartyId", required=True), wire.text(body, "counterPartyAddress"), dataset_id
-    )
+    return DatasetRequest(wire.party(body), wire.text(body, "counterPartyAddress"), dataset_id)
 
 
 def encode_missing(participant_id: str, reason: str) -> Document:

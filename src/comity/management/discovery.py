@@ -54,10 +54,7 @@ def decode_all(body: Document) -> Sought:
 
 def _party(body: Document) -> str:
     number = wire.text({"bpnl": retirements.member(body, "bpnl")}, "bpnl")
-    party = wire.text(body, "counterPartyId") or number
-    if not party:
-        raise errors.InvalidInputError("counterPartyId is missing", path="$.counterPartyId")
-    return wire.check_id(party, "$.counterPartyId")
+    return wire.check_id(wire.party(body, number), "$.counterPartyId")
 
 
 def encode(party: str, address: str) -> Document:

@@ -133,6 +133,12 @@ def _check_credential(address: Document) -> None:
         wire.check_id(secret, f"$.dataAddress.{SECRET_NAME}")
 
 
+def named_secrets(form: AssetForm) -> list[str]:
+    """Return the names of the secrets whose values an asset would send to its back end."""
+    name = (form.data_address or {}).get(SECRET_NAME)
+    return [] if name is None else [str(name)]
+
+
 def is_header_text(value: Any) -> bool:
     """Return whether a value can be sent as a header: visible ASCII and blanks, at most 16 KiB."""
     return isinstance(value, str) and len(value) <= MAX_HEADER and _HEADER_TEXT.fullmatch(value) is not None

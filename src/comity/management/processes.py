@@ -78,6 +78,21 @@ class TransferRequest(Struct, frozen=True):
     private_properties: Document = {}
 
 
+class Shown(Struct, frozen=True, kw_only=True):
+    """What a negotiation and a transfer show alike; `state` is what the function of that name says."""
+
+    id: str
+    role: str
+    state: str
+    counterparty_id: str
+    counterparty_address: str
+    correlation_id: str | None
+    asset_id: str
+    error: str
+    created_at: int
+    updated_at: int
+
+
 def state(stored: str | None, leads_to: str | None) -> str:
     """Return the state to show: that of the message on its way, or the stored one."""
     if leads_to and leads_to != stored:
@@ -109,9 +124,7 @@ def decode_contract_request(body: Document) -> ContractRequest:
             "the offer's @id is missing: take it from the catalog", path="$.policy.@id"
         )
     _check_target(offer)
-    party = wire.text(body, "counterPartyId") or offer.assigner
-    if not party:
-        raise errors.InvalidInputError("counterPartyId is missing", path="$.counterPartyId")
+    party = wire.party(body, offer.assigner)
     return ContractRequest(
         party, wire.text(body, "counterPartyAddress"), offer, webhooks.decode_callbacks(body)
     )
@@ -126,7 +139,7 @@ def decode_contract_offer(body: Document) -> ContractRequest:
     check_protocol(body)
     offer = policy.read_offer(body, enforced=True)
     _check_target(offer)
-    party = wire.text(body, "counterPartyId", required=True)
+    party = wire.party(body)
     return ContractRequest(
         party, wire.text(body, "counterPartyAddress"), offer, webhooks.decode_callbacks(body)
     )
@@ -177,41 +190,36 @@ def _destination(body: Document) -> tuple[str, str, dict[str, str]]:
     return "", "", {}
 
 
-def encode_negotiation(  # noqa: PLR0913  EDC's document has these members
-    name: str,
-    *,
-    role: str,
-    shown_state: str,
-    counterparty_id: str,
-    counterparty_address: str,
-    asset_id: str,
-    correlation_id: str | None,
-    agreement_id: str | None,
-    offer: Document,
-    offered_by: str,
-    error: str,
-    created_at: int,
-    updated_at: int,
+def encode_negotiation(
+    shown: Shown, *, agreement_id: str | None, offer: Document, offered_by: str
 ) -> Document:
     """Write a negotiation; `offer` and `offeredBy` are ours: what a person decides about."""
-    return wire.document(
+    return _encode(
         "ContractNegotiation",
-        name,
-        type=role.upper(),
-        protocol=PROTOCOL,
+        shown,
         profile=PROTOCOL,
-        state=shown_state,
-        stateTimestamp=updated_at,
-        counterPartyId=counterparty_id,
-        counterPartyAddress=counterparty_address,
-        callbackAddresses=[],
-        assetId=asset_id,
-        correlationId=correlation_id,
         contractAgreementId=agreement_id,
         offer=wire.policy(offer),
         offeredBy=offered_by.upper(),
-        errorDetail=error or None,
-        createdAt=created_at,
+    )
+
+
+def _encode(kind: str, shown: Shown, **members: Any) -> Document:
+    return wire.document(
+        kind,
+        shown.id,
+        type=shown.role.upper(),
+        protocol=PROTOCOL,
+        state=shown.state,
+        stateTimestamp=shown.updated_at,
+        counterPartyId=shown.counterparty_id,
+        counterPartyAddress=shown.counterparty_address,
+        correlationId=shown.correlation_id,
+        assetId=shown.asset_id,
+        **members,
+        callbackAddresses=[],
+        errorDetail=shown.error or None,
+        createdAt=shown.created_at,
     )
 
 
@@ -240,40 +248,15 @@ def _signed_s(timestamp: Any, created_at: int) -> int:
         return created_at // 1000
 
 
-def encode_transfer(  # noqa: PLR0913  EDC's document has these members
-    name: str,
-    *,
-    role: str,
-    shown_state: str,
-    counterparty_id: str,
-    counterparty_address: str,
-    correlation_id: str | None,
-    asset_id: str,
-    agreement_id: str,
-    transfer_type: str,
-    error: str,
-    created_at: int,
-    updated_at: int,
-) -> Document:
+def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str) -> Document:
     """Write a transfer; the agreement is named as both EDC and its clients look for it."""
-    return wire.document(
+    return _encode(
         "TransferProcess",
-        name,
-        type=role.upper(),
-        protocol=PROTOCOL,
-        state=shown_state,
-        stateTimestamp=updated_at,
-        counterPartyId=counterparty_id,
-        counterPartyAddress=counterparty_address,
-        correlationId=correlation_id,
-        assetId=asset_id,
+        shown,
         contractId=agreement_id,
         contractAgreementId=agreement_id,
         agreementId=agreement_id,
         transferType=transfer_type,
-        callbackAddresses=[],
-        errorDetail=error or None,
-        createdAt=created_at,
     )
 
 

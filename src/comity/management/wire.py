@@ -66,6 +66,22 @@ def text(body: Document, name: str, *, required: bool = False, path: str = "$") 
     return value or ""
 
 
+def party(body: Document, otherwise: str = "") -> str:
+    """Return counterPartyId, or else `otherwise`: a partner is known by its id, not by its address.
+
+    Raises:
+        InvalidInputError: there is neither, or it is no text.
+    """
+    found = text(body, "counterPartyId") or otherwise
+    if not found:
+        raise errors.InvalidInputError(
+            "counterPartyId is missing: the partner's participant id, beside its address or without it",
+            path="$.counterPartyId",
+            hint="see the ids of your partners with: comity partner list",
+        )
+    return found
+
+
 def flag(body: Document, name: str, *, path: str = "$") -> bool:
     """Return a member that is true or false, false if it is absent.
 
@@ -99,7 +115,7 @@ def check_id(value: Any, path: str) -> str:
     return value
 
 
-def mapping(body: Document, name: str, *, required: bool = False, path: str = "$") -> Document:
+def mapping(body: Document, name: str, *, required: bool = False) -> Document:
     """Return an object member, empty if it is absent.
 
     Raises:
@@ -108,10 +124,10 @@ def mapping(body: Document, name: str, *, required: bool = False, path: str = "$
     value = names.get(body, name)
     if value is None:
         if required:
-            raise errors.InvalidInputError(f"{name} is missing", path=f"{path}.{name}")
+            raise errors.InvalidInputError(f"{name} is missing", path=f"$.{name}")
         return {}
     if not isinstance(value, dict):
-        raise errors.InvalidInputError(f"{name} must be an object", path=f"{path}.{name}")
+        raise errors.InvalidInputError(f"{name} must be an object", path=f"$.{name}")
     return value
 
 

@@ -1,6 +1,6 @@
 """Which addresses may be connected to: public ones, and what the operator listed.
 
-A partner chooses URLs (callback, endpoint, did:web, `next` link, redirect), so each could point into our network.
+A partner chooses URLs (callback, endpoint, did:web, `next` link), so each could point into our network.
 URLs are checked by their form, and every socket by the address it is about to connect to, which is what counts:
 names can resolve to anything and change. The table is IANA's special-purpose registries, and more strictly for
 IPv6 only 2000::/3: `ipaddress.is_global` of Python 3.11 lets NAT64, 6to4, fec0:: and multicast pass.

@@ -1,9 +1,8 @@
 """The one guarded HTTP client: limits on time, size and redirects, and no address that `guard` refuses.
 
-Nothing is taken from the environment (proxies, netrc), nothing is remembered (cookies), redirects are followed
-only as often as the caller says, each hop checked. What fails on the way is a TransientDeliveryError, which says
-whether the request may have arrived; what must not be sent or cannot be read is a PermanentDeliveryError. Statuses
-are the caller's to judge.
+Nothing is taken from the environment (proxies, netrc), nothing is remembered (cookies), no redirect is followed. What
+fails on the way is a TransientDeliveryError, which says whether the request may have arrived; what must not be sent or
+cannot be read is a PermanentDeliveryError. Statuses are the caller's to judge.
 """
 
 from __future__ import annotations
@@ -33,9 +32,6 @@ TIMEOUT_S: Final = 30.0
 MAX_BYTES: Final = 16 * 1024 * 1024
 CHUNK_BYTES: Final = 1024 * 1024
 _PER_HOST: Final = 128
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_KEEP_METHOD: Final = frozenset({307, 308})
-_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FAILURES: Final = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
@@ -111,79 +107,23 @@ class HttpClient:
         body: bytes = b"",
         timeout_s: float | None = None,
         max_bytes: int | None = None,
-        redirects: int = 0,
     ) -> Response:
         """Send a request and read the whole answer; an error's body (status 400 and up) is cut at 64 KiB.
-
-        With `redirects`, GET and HEAD follow that many, other methods only 307 and 308; Authorization does not go
-        along to another origin.
 
         Raises:
             TransientDeliveryError: no connection, no answer in time, or it broke off.
             PermanentDeliveryError: the guard refuses, or the answer is too large or unreadable.
         """
         target = self.guard.check_url(url)
-        sent = _checked_headers(headers)
         limit = self._max_bytes if max_bytes is None else max_bytes
-        timeout = self._timeout if timeout_s is None else _timeout(timeout_s)
-        if not redirects:
-            return await self._exchange(method, target, sent, body, timeout, limit)
-        try:
-            async with asyncio.timeout(timeout.total):
-                return await self._follow(method, target, sent, body, timeout, limit, redirects)
-        except TimeoutError:
-            raise _no_answer(url) from None
-
-    async def _follow(  # noqa: PLR0913, PLR0917  # the parts of one request
-        self,
-        method: str,
-        target: URL,
-        headers: Mapping[str, str],
-        body: bytes,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # handed on to aiohttp
-        limit: int,
-        redirects: int,
-    ) -> Response:
-        for hops_left in range(redirects, -1, -1):
-            reply = await self._exchange(method, target, headers, body, timeout, limit)
-            location = reply.headers.get("Location", "")
-            safe = method in {"GET", "HEAD"} or reply.status in _KEEP_METHOD
-            if reply.status not in _REDIRECTS or not location or not safe:
-                return reply
-            if not hops_left:
-                break
-            goal = self._next_hop(target, location)
-            if not same_origin(goal, target):
-                headers = {
-                    name: text for name, text in headers.items() if name.lower() not in _SECRET_HEADERS
-                }
-            target = goal
-        raise errors.PermanentDeliveryError(f"{answer.shown(target)} redirects more than {redirects} times")
-
-    def _next_hop(self, target: URL, location: str) -> URL:
-        try:
-            goal = str(target.join(URL(location, encoded=True)).with_fragment(None))
-        except ValueError:
-            raise errors.PermanentDeliveryError(
-                f"{answer.shown(target)} redirects to a malformed URL"
-            ) from None
-        checked = self.guard.check_url(goal)
-        if target.scheme == "https" and checked.scheme != "https":
-            raise RefusedAddressError(f"{goal[:200]!r} is refused: a redirect must not leave https")
-        return checked
-
-    async def _exchange(  # noqa: PLR0913, PLR0917  # the parts of one request
-        self,
-        method: str,
-        target: URL,
-        headers: Mapping[str, str],
-        body: bytes,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # handed on to aiohttp
-        limit: int,
-    ) -> Response:
         try:
             async with self._session(target).request(
-                method, target, headers=headers, data=body or None, allow_redirects=False, timeout=timeout
+                method,
+                target,
+                headers=_checked_headers(headers),
+                data=body or None,
+                allow_redirects=False,
+                timeout=self._timeout if timeout_s is None else _timeout(timeout_s),
             ) as response:
                 return Response(response.status, response.headers, await answer.read(response, target, limit))
         except _FAILURES as error:

@@ -75,8 +75,8 @@ def parse(policy: Mapping[str, object]) -> Policy:
     )
 
 
-def _refuse(path: str, message: str, *, hint: str = "") -> NoReturn:
-    raise errors.InvalidInputError(message, path=path, hint=hint)
+def _refuse(path: str, message: str) -> NoReturn:
+    raise errors.InvalidInputError(message, path=path)
 
 
 def _members(value: object, path: str) -> dict[str, object]:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from typing import NamedTuple
 
 import pytest
 from aiohttp import web
 
 from comity import runtime
-from comity.db import migrate
 from support import asgi, dealing
 from support import pair as pairs
-
-
-class Pair(NamedTuple):
-    provider: pairs.Site
-    consumer: pairs.Site
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """An empty database with its schema, made once."""
-    path = tmp_path_factory.mktemp("template") / "comity.sqlite"
-    migrate.migrate(path)
-    return path
 
 
 @pytest.fixture
@@ -67,10 +52,7 @@ def api(site, client):
 @pytest.fixture
 async def pair(started):
     """Two connectors on each other's list of partners."""
-    provider, consumer = await started("provider"), await started("consumer")
-    await provider.befriend(consumer)
-    await consumer.befriend(provider)
-    return Pair(provider, consumer)
+    return await pairs.introduced(await started("provider"), await started("consumer"))
 
 
 @pytest.fixture

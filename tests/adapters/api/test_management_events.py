@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from comity.api.management import stream as streams
 from comity.controlplane import events as use_cases
 from comity.db import events, webhooks
 from support.pair import wait_for
@@ -359,3 +360,25 @@ async def test_a_callback_that_cannot_be_begins_no_negotiation(consumer, offered
     assert answer.status == 400
     assert answer.problem["path"] == f"$.callbackAddresses[0].{path}"
     assert await consumer.found("contractnegotiations/request") == []
+
+
+async def test_a_stream_ends_with_the_key_that_opened_it(site, api):
+    key = (await api.post("apikeys", {"name": "guest", "role": "viewer"})).json["key"]
+    async with streaming(site, x_api_key=key) as stream:
+        await make(api, "a")
+        await wait_for(lambda: len(stream.events) == 1)
+        assert (await api.delete("apikeys/guest")).status == 204
+        await make(api, "b")
+        await wait_for(lambda: stream.ended, "the stream ends")
+        assert [data["subject"] for _, data in stream.events] == ["a"]
+
+
+async def test_only_so_many_streams_are_open_at_once(site, monkeypatch):
+    monkeypatch.setattr(streams, "MOST", 2)
+    async with streaming(site) as first, streaming(site) as second:
+        assert (first.status, second.status) == (200, 200)
+        async with streaming(site) as third:
+            assert third.status == 429
+            assert third.headers["retry-after"]
+    async with streaming(site) as again:
+        assert again.status == 200

@@ -1,13 +1,16 @@
 """The OpenAPI document and the page: valid, complete, and true of what the endpoints really answer."""
 
+import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 
 import jsonschema
 import openapi_spec_validator
 import pytest
 
-from comity.api.management import endpoints, openapi, unversioned
+from comity.api.management import endpoints, openapi, summaries, unversioned
 from comity.management import versions
 from support.dealing import agree, reaches, transfer
 
@@ -163,6 +166,43 @@ async def test_the_page_is_whole_and_needs_nothing_else(api):
     assert {link for link in reader.links if not link.startswith("#")} == {"openapi.json"}
     assert {link.removeprefix("#") for link in reader.links if link.startswith("#")} <= reader.anchors
     assert not re.search(r"@import|url\(", text)
+
+
+def commands(page):
+    """The commands of the page, as a shell reads them, with their bodies: (method, path) -> body, None for none."""
+    found = {}
+    for text in re.findall("<pre>(curl.*?)</pre>", page, re.DOTALL):
+        words = shlex.split(unescape(text))
+        method = words[words.index("-X") + 1] if "-X" in words else "GET"
+        (url,) = [each for each in words if each.startswith("$URL/")]
+        body = json.loads(words[words.index("-d") + 1]) if "-d" in words else None
+        found[method, url.removeprefix("$URL").replace("$ID", "{id}")] = body
+        assert ("X-Api-Key: $KEY" in words) == bool(re.match(r"/management/v[34]/(?!openapi)", url[4:]))
+    return found
+
+
+async def test_the_page_has_a_command_to_paste_for_every_endpoint(api):
+    found = commands((await api.get("/management/docs", headers={})).body.decode())
+    for (method, path), operation in operations(WHOLE).items():
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
+            assert found[method, path] == content["example"]
+        else:
+            assert (method, path) in found or (method, path.replace("/v3/", "/v4/")) in found
+
+
+async def test_what_the_page_has_to_paste_does_what_it_says(api):
+    found = commands((await api.get("/management/docs", headers={})).body.decode())
+    for version, noun in (("v3", "policydefinitions"), ("v4", "secrets"), ("v4", "apikeys")):
+        path = f"/management/{version}/{noun}"
+        assert (await api.request("POST", path, found["POST", path])).status == 200
+
+
+def test_words_for_an_endpoint_belong_to_one_that_there_is():
+    assert summaries.WORDS.keys() <= endpoints.ENDPOINTS.keys()
+    assert summaries.summary(("POST", "assets", "")) == "assets: create"
+    assert summaries.summary(("POST", "transferprocesses", "{id}/suspend")) == "transferprocesses: suspend"
+    assert summaries.summary(("POST", "edrs", "")).startswith("edrs: negotiate")
 
 
 async def test_the_page_says_all_that_the_document_says(api):

@@ -91,19 +91,6 @@ async def test_https_to_a_server_without_tls_is_an_error(serve, answer, tmp_path
     assert not server.requests
 
 
-async def test_redirect_from_https_to_http_is_refused(serve, answer, tmp_path):
-    file = certificate(tmp_path / "a.pem", LOOPBACK)
-    plain = await serve(lambda *_: answer())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    server = await serve(lambda *_: answer(status="302 Found", Location=plain.url), context)
-    client = http.HttpClient(http.Guard(insecure=True), tls_ca_file=file)
-    with pytest.raises(errors.PermanentDeliveryError, match="leave https"):
-        await client.request("GET", server.url, redirects=1)
-    await client.close()
-    assert plain.connections == 0
-
-
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
 def test_file_without_a_certificate_is_refused_at_once(tmp_path, content):
     file = tmp_path / "ca.pem"

@@ -9,6 +9,7 @@ or Maven, or Maven cannot bring EDC.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ def main() -> int:
         "--keep", type=Path, metavar="FOLDER", help="write tables, diagrams and messages there"
     )
     wanted = parser.parse_args()
+    os.environ["COLUMNS"] = "200"  # no table of a command is cut
     runs: list[Checks] = []
     try:
         stock.check_machine()
@@ -69,16 +71,20 @@ def start(world: World) -> str:
     """Start both, and put each other's names where they belong."""
     world.edc.start(world.to_edc.address)
     world.us.start()
-    done = world.us.comity("partner", "add", EDC_ID, "--name", "EDC", "--address", world.edc.dsp)
+    done = world.us.run("partner", "add", EDC_ID, "--name", "EDC", "--address", world.edc.dsp)
     if done.returncode:
         raise RuntimeError(done.stderr)
     world.offer_all()
-    return f"EDC after {world.edc.starts_s:.1f} s, Comity after {world.us.starts_s:.1f} s; {figures(world)}"
+    return (
+        f"EDC after {world.edc.starts_s:.1f} s, Comity after {world.us.starts_s[-1]:.1f} s; {figures(world)}"
+    )
 
 
 def figures(world: World) -> str:
     """Return the memory of both."""
-    return f"EDC {world.edc.memory_mib():.0f} MiB, Comity {world.us.memory_mib():.0f} MiB resident"
+    return (
+        f"EDC {world.edc.memory_mib():.0f} MiB, Comity {world.us.memory_kib('VmRSS') / 1024:.0f} MiB resident"
+    )
 
 
 if __name__ == "__main__":

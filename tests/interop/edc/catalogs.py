@@ -28,7 +28,7 @@ Document = dict[str, Any]
 def run(world: World, checks: Checks) -> None:
     """Check versions and catalogs."""
     checks.step("EDC's version endpoint", lambda: _version(f"{world.to_edc.address}/protocol"))
-    checks.step("Comity's version endpoint", lambda: _version(world.us.public))
+    checks.step("Comity's version endpoint", lambda: _version(world.us.conf.address))
     checks.step("Comity reads EDC's catalog", lambda: _read_theirs(world))
     checks.step("`comity catalog` shows EDC's catalog", lambda: _command(world))
     checks.step("Comity reads one dataset of EDC", lambda: _one_of_theirs(world))
@@ -69,7 +69,7 @@ def _read_theirs(world: World) -> str:
 
 
 def _command(world: World) -> str:
-    done = world.us.comity("catalog", "EDC")
+    done = world.us.run("catalog", "EDC")
     equal(done.returncode, 0, f"the exit status ({done.stderr})")
     lines = [line for line in done.stdout.splitlines() if line.startswith(EDC_ASSET)]
     if not lines or "Pump P-100, pump" not in lines[0]:

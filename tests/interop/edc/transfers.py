@@ -256,7 +256,7 @@ def _pull_of_edc(world: World) -> str:
 
 def _get(world: World) -> str:
     """Where EDC offers push alone, the command has it pushed; else it asks for a pull and ends with EDC's reason."""
-    done = world.us.comity("get", "EDC", EDC_SMALL, "-o", str(world.folder / "got"))
+    done = world.us.run("get", "EDC", EDC_SMALL, "-o", str(world.folder / "got"), timeout_s=120)
     told = " ".join((done.stdout + done.stderr).split())
     if PULL not in world.formats:
         equal(done.returncode, 0, f"the exit status ({told})")

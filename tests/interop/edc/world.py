@@ -10,10 +10,10 @@ from typing import Any
 
 from comity.client.connector import NEGOTIATIONS, TRANSFERS
 from interop.edc.checks import CheckError, wait_for
-from interop.edc.ours import Ours
 from interop.edc.places import Endpoint, free_port
 from interop.edc.relay import Capture, Crossing, Relay
 from interop.edc.stock import EDC, PROTOCOL, Stock
+from support import processes
 
 Document = dict[str, Any]
 
@@ -35,7 +35,7 @@ class World:
     to_edc: Relay
     to_us: Relay
     edc: Stock
-    us: Ours
+    us: processes.Served
     endpoint: Endpoint
     known: dict[str, str] = field(default_factory=dict)
     formats: list[str] = field(default_factory=list)
@@ -48,12 +48,18 @@ class World:
         to_edc = Relay(capture, target=theirs, sender="Comity", receiver="EDC")
         to_us = Relay(capture, target=our_port, sender="EDC", receiver="Comity")
         edc = Stock(version, jars, folder, participant_id=EDC_ID, protocol_port=theirs)
-        us = Ours(folder, participant_id=COMITY_ID, port=our_port, public=to_us.address)
+        us = processes.make(
+            *(folder, "comity"),
+            port=our_port,
+            address=to_us.address,
+            participant_id=COMITY_ID,
+            mock_identity=True,
+        )
         return cls(folder, version, capture, to_edc, to_us, edc, us, Endpoint())
 
     def close(self) -> None:
         """Stop everything, whatever happened."""
-        for each in (self.edc.stop, self.us.stop, self.to_edc.close, self.to_us.close, self.endpoint.close):
+        for each in (self.edc.stop, self.us.end, self.to_edc.close, self.to_us.close, self.endpoint.close):
             each()
 
     # What both offer
@@ -119,7 +125,7 @@ class World:
         (package / "drawings").mkdir(parents=True)
         (package / "manual.txt").write_text("Read this first.\n")
         (package / "drawings" / "body.stl").write_bytes(os.urandom(65_537))
-        done = self.us.comity(
+        done = self.us.run(
             *("publish", str(package), "--id", OUR_PACKAGE, "--title", "Pump P-100", "--to", "EDC"),
             *("--until", UNTIL),
         )

@@ -15,7 +15,7 @@ MADE = [
     (TooLargeError("m"), 413, {"path": "$"}),
     (NotJsonError("m"), 415, {"path": "$"}),
     (errors.NotFoundError("m"), 404, {}),
-    (problems.MethodError("GET", {"PUT", "POST"}), 405, {}),
+    (problems.MethodError("GET", {"PUT", "POST"}), 405, {"hint": problems.ALL_ENDPOINTS}),
     (errors.ConflictError("m"), 409, {}),
     (errors.LocalProtocolError("m"), 409, {}),
     (errors.RemoteProtocolError("m"), 502, {}),

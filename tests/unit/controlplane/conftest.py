@@ -4,16 +4,7 @@ import shutil
 
 import pytest
 
-from comity.db import migrate
 from support.bench import Workbench
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """An empty database with its schema, made once."""
-    path = tmp_path_factory.mktemp("template") / "comity.sqlite"
-    migrate.migrate(path)
-    return path
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ class Worked:
 
     async def run(self):
         self.pushing.notice([pushes.PushReady("urn:push")])
-        await wait_for(lambda: not self.pushing._tasks, "the pushing to end", 60)
+        await wait_for(lambda: not self.pushing._tasks.running, "the pushing to end", 60)
 
     async def row(self):
         return await self.bench.database.read(lambda tx: pushes.find(tx, "urn:push"))
@@ -195,8 +195,8 @@ async def test_other_contents_than_those_begun_with_are_not_sent_as_the_rest(wor
 async def test_a_restart_finds_what_is_open_and_nothing_else(worked):
     made = worked(10)
     await made.pushing.resume()
-    await wait_for(lambda: not made.pushing._tasks)
+    await wait_for(lambda: not made.pushing._tasks.running)
     assert (await made.row()).state == pushes.DONE
     made.sender.runs.clear()
     await made.pushing.resume()
-    assert made.pushing._tasks == {}
+    assert made.pushing._tasks.running == {}

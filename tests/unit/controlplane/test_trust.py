@@ -7,7 +7,7 @@ import pytest
 
 from comity import errors
 from comity.controlplane import trust
-from comity.db import partners
+from comity.db import partners, public_keys
 from comity.db.partners import PartnersChanged
 from comity.identity import jose, token
 
@@ -69,3 +69,15 @@ async def test_a_key_that_was_replaced_while_it_was_looked_up_is_not_kept():
     with pytest.raises(errors.IdentityError, match="pinned here"):
         await caller(old)
     assert (await caller(new)).participant_id == THEM
+
+
+async def test_keys_that_a_partner_makes_up_by_the_thousand_are_not_all_remembered(monkeypatch):
+    monkeypatch.setattr(trust, "MOST_KEPT", 3)
+    store = SlowStore(None)
+    tokens = trust.Tokens(
+        US, lambda: None, resolver=None, database=store, now_s=lambda: NOW_S, new_jti=lambda: "x"
+    )
+    for number in range(10):
+        store.listener([public_keys.PublicKeyKept(f"{THEM}#{number}", b"{}")])
+    assert f"{THEM}#9" in tokens._kept
+    assert len(tokens._kept) <= 3

@@ -118,7 +118,7 @@ class Scene:
         await self.quiet()
 
     async def quiet(self):
-        while tasks := list(self.telling._tasks.values()):
+        while tasks := list(self.telling._tasks.running.values()):
             await asyncio.gather(*tasks)
 
     async def resume(self):
@@ -338,7 +338,7 @@ async def test_a_webhook_that_is_removed_gets_nothing_more_not_even_what_is_trie
     tried = scene.receiver.tried
     scene.telling.notice([WebhookRemoved("w")])
     scene.receiver.away = False
-    await asyncio.gather(*scene.telling._tasks.values(), return_exceptions=True)
+    await asyncio.gather(*scene.telling._tasks.running.values(), return_exceptions=True)
     await scene.happen(scene.log.add("a"))
     assert scene.receiver.tried == tried
 

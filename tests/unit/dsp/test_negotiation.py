@@ -197,18 +197,18 @@ def test_later_messages_carry_both_pids():
     ],
 )
 def test_a_message_goes_to_the_bindings_path(message, path):
-    assert negotiation.path(a_negotiation(), message) == path
+    assert a_negotiation().path(message) == path
 
 
 def test_first_messages_go_to_paths_without_a_pid():
     first = a_negotiation(counterparty_pid=None)
-    assert negotiation.path(first, machine.REQUEST) == "/negotiations/request"
-    assert negotiation.path(first, machine.OFFER) == "/negotiations/offers"
+    assert first.path(machine.REQUEST) == "/negotiations/request"
+    assert first.path(machine.OFFER) == "/negotiations/offers"
 
 
 def test_a_partners_pid_cannot_climb_out_of_its_path():
     record = a_negotiation(counterparty_pid="../../admin?x#")
-    assert negotiation.path(record, machine.REQUEST) == "/negotiations/..%2F..%2Fadmin%3Fx%23/request"
+    assert record.path(machine.REQUEST) == "/negotiations/..%2F..%2Fadmin%3Fx%23/request"
 
 
 def test_a_long_offer_is_read_each_time_and_not_kept():

@@ -149,8 +149,8 @@ def test_later_messages_carry_both_pids():
     ],
 )
 def test_a_message_goes_to_the_bindings_path(message, path):
-    assert transfer.path(a_transfer(), message) == path
+    assert a_transfer().path(message) == path
 
 
 def test_the_request_goes_to_a_path_without_a_pid():
-    assert transfer.path(a_transfer(counterparty_pid=None), machine.TRANSFER_REQUEST) == "/transfers/request"
+    assert a_transfer(counterparty_pid=None).path(machine.TRANSFER_REQUEST) == "/transfers/request"

@@ -211,3 +211,8 @@ def test_document_of_any_kind_gives_keys_or_our_error(methods, invocation, servi
     except errors.IdentityError:
         return
     assert all(kid.startswith(f"{US}#") for kid in found)
+
+
+def test_only_so_many_connectors_of_a_document_are_asked():
+    services = [{"type": "DataService", "serviceEndpoint": f"https://{n}.example"} for n in range(1000)]
+    assert len(did.version_endpoints({"service": services})) == did.MAX_ENDPOINTS

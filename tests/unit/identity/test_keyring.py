@@ -95,6 +95,13 @@ def test_the_old_key_signs_on_if_the_waiting_one_is_retired():
     assert ring.signing(NOW + LEAD).kid == "key-1"
 
 
+def test_the_waiting_key_signs_from_the_moment_on_at_which_the_old_one_is_retired():
+    ring = keyring.retired(rotated(), "key-1", now_ms=NOW + S)
+    assert ring.signing(NOW + S) == ring.find("key-2")
+    assert ring.find("key-2").signs_from == NOW + S
+    assert ring.waiting(NOW + S) is None
+
+
 @pytest.mark.parametrize(
     ("ring", "kid", "after", "lead"),
     [

@@ -147,15 +147,13 @@ def test_an_agreement_was_signed_when_its_provider_says(timestamp, signed_s):
 
 
 def test_every_field_that_may_be_asked_for_is_in_the_document():
-    negotiation = processes.encode_negotiation(
-        "n", role="consumer", shown_state="s", counterparty_id="c", counterparty_address="u", asset_id="a",
-        correlation_id="x", agreement_id="g", offer={}, offered_by="provider", error="e", created_at=1, updated_at=2,
+    shown = processes.Shown(
+        id="n", role="consumer", state="s", counterparty_id="c", counterparty_address="u", asset_id="a",
+        correlation_id="x", error="e", created_at=1, updated_at=2,
     )  # fmt: skip
+    negotiation = processes.encode_negotiation(shown, agreement_id="g", offer={}, offered_by="provider")
     assert set(processes.NEGOTIATION_FIELDS) | set(processes.NEGOTIATION_ALIASES.values()) <= set(negotiation)
-    transfer = processes.encode_transfer(
-        "t", role="provider", shown_state="s", counterparty_id="c", counterparty_address="u", correlation_id="x",
-        asset_id="a", agreement_id="g", transfer_type="t", error="e", created_at=1, updated_at=2,
-    )  # fmt: skip
+    transfer = processes.encode_transfer(shown, agreement_id="g", transfer_type="t")
     assert set(processes.TRANSFER_FIELDS) | set(processes.TRANSFER_ALIASES) <= set(transfer)
     document = {"assigner": "p", "assignee": "c", "target": "a"}
     agreement = processes.encode_agreement("g", document, negotiation_id="n", created_at=1)

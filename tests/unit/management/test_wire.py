@@ -31,6 +31,15 @@ def test_what_is_no_text_is_refused_with_its_place(value):
     assert caught.value.path == "$.b.a"
 
 
+def test_a_partner_is_named_by_its_id_or_as_the_caller_knows_it_and_its_lack_says_what_to_do():
+    assert wire.party({"counterPartyId": "did:web:a"}, "did:web:b") == "did:web:a"
+    assert wire.party({}, "did:web:b") == "did:web:b"
+    with pytest.raises(InvalidInputError, match="counterPartyId is missing") as caught:
+        wire.party({"counterPartyAddress": "https://a.example/dsp"})
+    assert caught.value.path == "$.counterPartyId"
+    assert "comity partner list" in caught.value.hint
+
+
 def test_a_required_member_is_missed():
     for body in ({}, {"a": None}, {"a": ""}):
         assert wire.text(body, "a") == ""

@@ -63,7 +63,8 @@ async def _respond(
     open_to_all = unversioned.find(request.method, path)
     if open_to_all is not None:
         return await open_to_all(connector)
-    holder = await find_holder(_key(request))
+    key = _key(request)
+    holder = await find_holder(key)
     if holder is None:
         return problems.unauthorized()
     found = paths.find(METHODS, request.method, path)
@@ -71,9 +72,23 @@ async def _respond(
     if not roles.suffices(holder.role, row.role):
         raise problems.RoleError(holder.role, row.role)
     body = await _body(request, row, found.version)
-    call = Call(found.id, body, _parameters(request), found.version, holder.name, request.headers)
-    if row.creates is not None and (key := idempotency.read(request)):
-        return await idempotency.answer(connector, repeats, key, found.key, row, call)
+
+    async def holds() -> bool:
+        still = await find_holder(key)
+        return still is not None and roles.suffices(still.role, row.role)
+
+    call = Call(
+        found.id,
+        body,
+        _parameters(request),
+        version=found.version,
+        caller=holder.name,
+        headers=request.headers,
+        role=holder.role,
+        holds=holds,
+    )
+    if row.creates is not None and (repeatable := idempotency.read(request)):
+        return await idempotency.answer(connector, repeats, repeatable, found.key, row, call)
     return respond(await row.run(connector, call), found.version)
 
 

@@ -6,14 +6,15 @@ nothing (204); one that streams returns a response.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from comity import errors
+from comity.api import problems
 from comity.controlplane.connector import Connector
-from comity.management import versions
+from comity.management import roles, versions
 from comity.management.versions import Version
 
 Document = dict[str, Any]
@@ -24,8 +25,8 @@ MAX_DIGITS = 20
 class Call(Struct, frozen=True):
     """A request: the id in its path, its body as an object (empty if there is none), its query parameters.
 
-    `version` is the API's version that the path names, `caller` the name of the API key (empty: the data folder's).
-    `headers` by their names in lower case.
+    `version` is the API's version that the path names, `caller` the name of the API key (empty: the data folder's) and
+    `role` its role; `holds` says whether the key still opens this endpoint. `headers` by their names in lower case.
     """
 
     id: str
@@ -34,6 +35,28 @@ class Call(Struct, frozen=True):
     version: Version = versions.UNNAMED
     caller: str = ""
     headers: Mapping[str, str] = {}
+    role: str = roles.VIEWER
+    holds: Callable[[], Awaitable[bool]] | None = None
+
+
+def require(call: Call, role: str) -> None:
+    """Refuse a request that needs more than its endpoint does.
+
+    Raises:
+        RoleError: the role of its key does not suffice.
+    """
+    if not roles.suffices(call.role, role):
+        raise problems.RoleError(call.role, role)
+
+
+def check_secrets(call: Call, named: Iterable[str]) -> None:
+    """Refuse the names of secrets from whoever may not see these: their values would go where the caller says.
+
+    Raises:
+        RoleError: a name is given, and not by an admin.
+    """
+    if any(named):
+        require(call, roles.ADMIN)
 
 
 def number(call: Call, name: str, default: int, most: int, *, least: int = 0) -> int:

@@ -5,6 +5,7 @@ What is decided is `controlplane.edrs`; the table of all endpoints is `endpoints
 
 from __future__ import annotations
 
+from comity.api.management import call as calls
 from comity.api.management.call import Call, Document
 from comity.controlplane import edrs
 from comity.controlplane.connector import Connector
@@ -16,6 +17,7 @@ from comity.management import query, wire
 async def negotiate(connector: Connector, call: Call) -> Document:
     """POST edrs: negotiate, and start the transfer when the agreement is in force."""
     form = process_forms.decode_contract_request(call.body)
+    calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
     return wire.id_response(*await edrs.negotiate(connector, form))
 
 

@@ -244,7 +244,7 @@ ENDPOINTS: dict[Key, Row] = {
         VIEWER,
         "",
         "EventPage",
-        "400 404",
+        "400 404 429",
         parameters=("after", "limit", "processId", "types"),
     ),
     ("POST", "webhooks", ""): Row(

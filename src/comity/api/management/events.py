@@ -6,17 +6,20 @@ What is decided is `controlplane.events` and `controlplane.webhooks`; the table 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 from starlette.responses import Response
 
 from comity import errors
+from comity.api import problems
 from comity.api.management import call as calls
 from comity.api.management import stream
 from comity.api.management.call import Call, Document
 from comity.controlplane import events, webhooks
 from comity.controlplane.connector import Connector
+from comity.db.events import Page
 from comity.management import events as event_forms
 from comity.management import query, wire
 from comity.management import webhooks as forms
@@ -38,7 +41,7 @@ async def read_events(connector: Connector, call: Call) -> Document | Response:
         types=event_forms.check_types(types.split(",") if types else [], "$.types"),
     )
     if streams:
-        return await _stream(connector, wanted)
+        return await _stream(connector, call, wanted)
     page = await events.find_page(
         connector, wanted, calls.number(call, "limit", LIMIT, query.MAX_LIMIT, least=1)
     )
@@ -71,22 +74,35 @@ def _after(call: Call, *, streams: bool) -> int | None:
     return calls.number(call, "after", 0, calls.MAX_AFTER)
 
 
-async def _stream(connector: Connector, wanted: events.Wanted) -> Response:
+async def _stream(connector: Connector, call: Call, wanted: events.Wanted) -> Response:
     place = await events.find_place(connector, wanted)
+    if connector.news.readers >= stream.MOST:
+        raise problems.CrowdedError(
+            f"{stream.MOST} streams of events are open already", hint="close one, or read pages of JSON"
+        )
     begun = msgspec.structs.replace(wanted, after=place)
-    return stream.EventStream(_chunks(connector, begun, place), connector.news.wait_closed)
+    return stream.EventStream(_chunks(connector, call, begun, place), connector.news.wait_closed)
 
 
-async def _chunks(connector: Connector, wanted: events.Wanted, place: int) -> AsyncIterator[bytes]:
-    yield stream.opening(place)
-    async for page in events.follow(connector, wanted):
-        documents = [
-            (each.seq, event_forms.cloud_event(each, connector.participant_id)) for each in page.events
-        ]
-        framed = [stream.frame(seq, msgspec.json.encode(document)) for seq, document in documents]
-        if not page.events or page.events[-1].seq != page.upto:
-            framed.append(stream.mark(page.upto))
-        yield b"".join(framed)
+async def _chunks(
+    connector: Connector, call: Call, wanted: events.Wanted, place: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield what is streamed, until the connector stops or the key of the reader opens nothing any more."""
+    with connector.news.reading():
+        yield stream.opening(place)
+        async with aclosing(events.follow(connector, wanted)) as pages:
+            async for page in pages:
+                if call.holds is not None and not await call.holds():
+                    return
+                yield _framed(connector, page)
+
+
+def _framed(connector: Connector, page: Page) -> bytes:
+    documents = [(each.seq, event_forms.cloud_event(each, connector.participant_id)) for each in page.events]
+    framed = [stream.frame(seq, msgspec.json.encode(document)) for seq, document in documents]
+    if not page.events or page.events[-1].seq != page.upto:
+        framed.append(stream.mark(page.upto))
+    return b"".join(framed)
 
 
 async def create_webhook(connector: Connector, call: Call) -> Document:

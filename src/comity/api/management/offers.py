@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from comity import errors
+from comity.api.management import call as calls
 from comity.api.management.call import Call, Document, Endpoint
 from comity.controlplane import offers, publish
 from comity.controlplane.connector import Connector
@@ -18,14 +19,19 @@ from comity.management import query, wire
 
 async def create_asset(connector: Connector, call: Call) -> Document:
     """POST assets."""
-    created = await offers.create_asset(connector, forms.decode_asset(call.body))
+    form = forms.decode_asset(call.body)
+    calls.check_secrets(call, forms.named_secrets(form))
+    created = await offers.create_asset(connector, form)
     return wire.id_response(created.id, created.created_at)
 
 
 async def change_asset(connector: Connector, call: Call) -> None:
     """PUT assets."""
     form = forms.decode_asset(call.body, new=False)
-    await offers.change_asset(connector, msgspec.structs.replace(form, id=_named(call, form.id)))
+    form = msgspec.structs.replace(form, id=_named(call, form.id))
+    if not await offers.keeps_address(connector, form):
+        calls.check_secrets(call, forms.named_secrets(form))
+    await offers.change_asset(connector, form)
 
 
 async def find_assets(connector: Connector, call: Call) -> list[Document]:

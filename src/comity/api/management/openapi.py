@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comity import __version__
-from comity.api.management import idempotency, paths
+from comity.api.management import idempotency, paths, summaries
 from comity.api.management.call import Row
 from comity.api.management.paths import Key
 from comity.api.management.schemas import PROBLEMS, Schemas, example
@@ -32,6 +32,7 @@ MEANINGS = {
     415: "The body says that it is something else than JSON.",
     422: "A file or folder cannot be used, a partner's DID document does not hold, or the Idempotency-Key was sent"
     " before with another request.",
+    429: "As many streams of events are open as may be; see Retry-After.",
     500: "An unexpected error; its id is in the log too.",
     502: "The partner cannot be reached or refuses.",
     503: "The store did not take it; nothing was changed, try again after Retry-After seconds.",
@@ -41,15 +42,6 @@ ALWAYS = (401, 403, 500, 503)
 WITH_BODY = (400, 408, 413, 415)
 REPEATABLE = (409, 422)
 SECURITY: list[Document] = [{"ApiKey": []}, {"Bearer": []}]
-_VERBS = {
-    ("POST", ""): "create",
-    ("PUT", ""): "change",
-    ("PUT", paths.ID): "change",
-    ("POST", "request"): "find",
-    ("GET", ""): "list",
-    ("GET", paths.ID): "show",
-    ("DELETE", paths.ID): "remove",
-}
 _ID = {
     "name": "id",
     "in": "path",
@@ -123,7 +115,7 @@ def _operation(schemas: Schemas, version: Version, key: Key, row: Row) -> tuple[
     operation: Document = {
         "operationId": ".".join(part for part in (version.name, method.lower(), noun, name) if part),
         "tags": [noun],
-        "summary": summary(key),
+        "summary": summaries.summary(key),
         "description": f"Needs the role {row.role}.",
         "x-comity-role": row.role,
         "parameters": _parameters(key, row),
@@ -138,13 +130,6 @@ def _operation(schemas: Schemas, version: Version, key: Key, row: Row) -> tuple[
         needed = any(member.needed == "always" for member in form.members.values())
         operation["requestBody"] = {"description": form.text, "required": needed, "content": {JSON: content}}
     return path, operation
-
-
-def summary(key: Key) -> str:
-    """Return a few words for an endpoint: what is done, to what."""
-    method, noun, rest = key
-    verb = _VERBS.get((method, rest)) or " ".join(part for part in rest.split("/") if part != paths.ID)
-    return f"{noun}: {verb}"
 
 
 def _parameters(key: Key, row: Row) -> list[Document]:

@@ -12,13 +12,17 @@ from html import escape
 from typing import Any
 
 Document = dict[str, Any]
+_BEFORE = """URL=http://127.0.0.1:8281
+KEY=$(cat "$COMITY_DATA/keys/management.key")
+ID=bracket-17"""
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;color:#1a1a1a;background:#fff}
 h2{margin-top:3rem;border-bottom:2px solid #ccc}h3{margin-top:2rem;font-size:1rem}
 code,pre{font-family:ui-monospace,monospace;font-size:.9em}pre{background:#f4f4f4;padding:.6rem;overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;vertical-align:top;border-bottom:1px solid #ddd;padding:.2rem .5rem}
-nav a{margin-right:1rem}b.m{display:inline-block;min-width:4.5rem}
+nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem}b.m{display:inline-block;min-width:4.5rem}
+p,h3{overflow-wrap:anywhere}@media(max-width:45rem){table{display:block;overflow-x:auto}}
 @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}pre{background:#262626}a{color:#8cf}}
 """
 
@@ -39,7 +43,10 @@ def _parts(documents: Sequence[Document]) -> Iterator[str]:
         f"<p>{_text(newest['info']['description'])}</p>"
         "<p>Every endpoint below <code>/management/v…</code> needs an API key, as <code>X-Api-Key: …</code> or"
         " <code>Authorization: Bearer …</code>, with the role that is named. The same as a document:"
-        ' <a href="openapi.json"><code>openapi.json</code></a>.</p><nav>'
+        ' <a href="openapi.json"><code>openapi.json</code></a>.</p>'
+        "<p>Every command can be pasted into a shell. Say first where this page is, with which API key you come (<code>"
+        "comity apikey add</code> makes more), and what is meant by <code>{id}</code> in a path, percent-encoded:</p>"
+        f"{_pre(_BEFORE)}<nav>"
     )
     yield from (f'<a href="#{_anchor(group)}">{_text(group)}</a>' for group in groups)
     yield '<a href="#forms">forms inside others</a><a href="#errors">errors</a></nav>'
@@ -100,6 +107,9 @@ def _operation(shown: Shown) -> Iterator[str]:
     yield from _parameters(operation)
     if "requestBody" in operation:
         yield from _body(shown)
+    else:
+        path, method, *_ = shown[-1]
+        yield _pre(_curl(method, path, None, key="security" not in operation or bool(operation["security"])))
     yield from _answers(operation, document)
 
 
@@ -118,9 +128,21 @@ def _body(shown: Shown) -> Iterator[str]:
     yield f"<p>Body: {_text(bodies[-1][0]['description'])}</p>"
     schemas = [(_name(document), _schema(body, document)) for body, document in bodies]
     yield from _members(schemas)
-    for (body, _), (name, _) in zip(bodies, schemas, strict=True):
-        if (example := body["content"]["application/json"].get("example")) is not None:
-            yield f"<p>{name}:</p><pre>{_text(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
+    for path, method, operation, document in shown:
+        example = operation["requestBody"]["content"]["application/json"].get("example")
+        if example is not None:
+            yield f"<p>{_name(document)}:</p>{_pre(_curl(method, path, example))}"
+
+
+def _curl(method: str, path: str, body: Any, *, key: bool = True) -> str:
+    """Return a command for a shell in which URL, KEY and ID are set."""
+    written = f'''"$URL{path.replace("{id}", "$ID")}"'''
+    words = ["curl", written] if method == "GET" else ["curl -X", method, written]
+    words += ['-H "X-Api-Key: $KEY"'] if key else []
+    if body is None:
+        return " ".join(words)
+    text = json.dumps(body, indent=2, ensure_ascii=False).replace("'", r"'\''")
+    return " ".join([*words, '\\\n  -H "Content-Type: application/json"', f"-d '{text}'"])
 
 
 def _schema(part: Document, document: Document) -> Document:
@@ -180,6 +202,10 @@ def _name(document: Document) -> str:
 
 def _anchor(group: str) -> str:
     return "of-" + "".join(each if each.isalnum() else "-" for each in group)
+
+
+def _pre(text: str) -> str:
+    return f"<pre>{_text(text)}</pre>"
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ from comity.controlplane.connector import Connector
 from comity.db.partners import Partner
 from comity.management import catalog as catalog_forms
 from comity.management import partner as forms
-from comity.management import query, wire
+from comity.management import query, roles, wire
 
 EXCHANGE_FIELDS = (
     "counterPartyId", "assetId", "destination", "stage", "negotiationId", "negotiationState", "agreementId",
@@ -25,6 +25,8 @@ async def request_catalog(connector: Connector, call: Call) -> Document:
     """POST catalog/request."""
     form = catalog_forms.decode(call.body)
     processes.check_address(connector, form.address)
+    if not await catalog.is_listed(connector, form.counterparty_id, form.address):
+        calls.require(call, roles.OPERATOR)
     found = await catalog.request(connector, form.counterparty_id, form.address, query=form.filter)
     return catalog_forms.cut(found, form.spec)
 
@@ -42,6 +44,8 @@ async def request_dataset(connector: Connector, call: Call) -> Document:
     """POST catalog/dataset/request."""
     form = catalog_forms.decode_dataset(call.body)
     processes.check_address(connector, form.address)
+    if not await catalog.is_listed(connector, form.counterparty_id, form.address):
+        calls.require(call, roles.OPERATOR)
     return await catalog.request_dataset(connector, form.counterparty_id, form.address, form.dataset_id)
 
 
@@ -88,7 +92,7 @@ async def start_exchange(connector: Connector, call: Call) -> Document:
     """POST exchanges."""
     started = await get.start(
         connector,
-        wire.text(call.body, "counterPartyId", required=True),
+        wire.party(call.body),
         wire.text(call.body, "assetId", required=True),
         wire.text(call.body, "destination"),
         offer_id=wire.text(call.body, "offerId"),
@@ -112,4 +116,5 @@ async def find_evidence(connector: Connector, call: Call) -> Document:
     """GET evidence?after=&limit=."""
     after = calls.number(call, "after", 0, calls.MAX_AFTER)
     limit = calls.number(call, "limit", 100, query.MAX_LIMIT, least=1)
-    return await evidence.find_page(connector, after=after, limit=limit)
+    tokens = roles.suffices(call.role, roles.OPERATOR)
+    return await evidence.find_page(connector, after=after, limit=limit, tokens=tokens)

@@ -63,7 +63,7 @@ def find(tables: Mapping[str, Methods], method: str, raw_path: bytes) -> Found:
             found = _find(tables[version.name], method, segments[0], rest)
             if found is not None:
                 return Found(*found, version)
-    raise errors.NotFoundError(f"there is no endpoint {path[:200]}")
+    raise errors.NotFoundError(f"there is no endpoint {path[:200]}", hint=problems.ALL_ENDPOINTS)
 
 
 def _find(table: Methods, method: str, noun: str, rest: list[str]) -> tuple[Key, str] | None:

@@ -5,6 +5,7 @@ What is decided is `controlplane.processes`; the table of all endpoints is `endp
 
 from __future__ import annotations
 
+from comity.api.management import call as calls
 from comity.api.management.call import Call, Document, Endpoint
 from comity.controlplane import decide, processes, removal
 from comity.controlplane.connector import Connector
@@ -15,12 +16,14 @@ from comity.management import processes as forms
 async def request_contract(connector: Connector, call: Call) -> Document:
     """POST contractnegotiations."""
     form = forms.decode_contract_request(call.body)
+    calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
     return wire.id_response(*await processes.request_contract(connector, form))
 
 
 async def offer_contract(connector: Connector, call: Call) -> Document:
     """POST contractnegotiations/offers."""
     form = forms.decode_contract_offer(call.body)
+    calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
     return wire.id_response(*await processes.offer_contract(connector, form))
 
 
@@ -80,6 +83,7 @@ async def find_agreements(connector: Connector, call: Call) -> list[Document]:
 async def request_transfer(connector: Connector, call: Call) -> Document:
     """POST transferprocesses."""
     form = forms.decode_transfer_request(call.body)
+    calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
     return wire.id_response(*await processes.request_transfer(connector, form))
 
 

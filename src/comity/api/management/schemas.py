@@ -80,6 +80,8 @@ class Schemas:
             required = list(properties)
         if given.identified:
             properties["@id"] = {"type": "string"}
+            if use == "body" and given.identified != form.ALWAYS:
+                properties["@id"]["description"] = "without it, what is new gets one"
             required += ["@id"] if given.identified == form.ALWAYS else []
         for name, member in given.members.items():
             properties[name] = self._member(use, member)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,8 @@ from comity.api.connection import ABORT
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000
 LAST_WORDS_S = 1.0
+MOST = 100
+"""How many streams may be open at once: each of them reads the store after every commit that has events."""
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, chunks: AsyncIterator[bytes], closing: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], closing: Callable[[], Awaitable[object]]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._chunks = chunks
@@ -55,8 +58,9 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
-            async for chunk in self._chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with aclosing(self._chunks) as chunks:
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except errors.ComityError as error:  # the reader comes again, and is told then
             log.info("a stream of events ends: %s", error.message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

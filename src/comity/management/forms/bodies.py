@@ -90,7 +90,9 @@ BODIES: dict[str, Form] = {
         types=("Criterion",),
         nested=True,
         members={
-            "operandLeft": must("text", "a field or a path"),
+            "operandLeft": must(
+                "text", "a field or a path; of one that is not there the answer names those that are"
+            ),
             "operator": must("text", "such as = or in"),
             "operandRight": must("any", "a value, for in and not in a list"),
         },
@@ -101,7 +103,7 @@ BODIES: dict[str, Form] = {
         members={
             "offset": may("number", "how many are skipped, 0"),
             "limit": may("number", "1 to 1000, 50"),
-            "sortField": may("text", "a field"),
+            "sortField": may("text", "a field, as in a filter"),
             "sortOrder": may("text", "ASC or DESC"),
             "filterExpression": may("[Criterion]", "all have to match"),
         },
