@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,9 @@ def test_every_endpoint_of_ours_that_edc_has_too_is_listed():
     beyond = {each for each in of_ours if each[1].split("/")[-1] in moves and "{id}" in each[1]}
     beyond |= {("POST", "contractnegotiations/offers"), ("PUT", "policydefinitions")}
     assert sorted(of_ours - beyond - LISTED) == []
+
+
+def test_every_test_that_the_page_names_exists(page):
+    named = re.findall(r"\[(\w+)\]\(\.\./\.\./(tests/[^)]+)\)", page)
+    assert len(named) > len(LISTED)
+    assert [each for each in named if f"def {each[0]}(" not in (ROOT / each[1]).read_text()] == []
