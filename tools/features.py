@@ -29,6 +29,16 @@ What the Dataspace Protocol 2025-1 asks and what the management API of EDC 0.18 
 does. Made by `make features`: each cell names a test that passed when this page was written. What was run against the
 others themselves is in [interop](interop.md).
 """
+VERBS = {"GET": "read", "PUT": "changed", "DELETE": "deleted", "POST": "created"}
+SUBJECTS = {
+    "policydefinitions": "policy",
+    "contractdefinitions": "contractdefinition",
+    "contractnegotiations": "negotiation",
+    "contractagreements": "agreement",
+    "transferprocesses": "transfer",
+    "connectordiscovery": "discovery",
+    "protocol-versions": "versions",
+}
 
 _called: contextvars.ContextVar[tuple[str, str, str] | None] = contextvars.ContextVar("called", default=None)
 
@@ -62,9 +72,14 @@ class Watch:
 
         paths.find, management._respond = noting_find, noting_respond  # noqa: SLF001
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note which test runs."""
-        self.current = nodeid.partition("[")[0]
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Any:
+        """Note which test runs; what its fixtures ask for shows nothing."""
+        self.current = item.nodeid.partition("[")[0]
+        try:
+            return (yield)
+        finally:
+            self.current = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note whether it passed, in all its cases."""
@@ -73,10 +88,20 @@ class Watch:
             self.outcomes[name] = self.outcomes.get(name, True) and report.outcome == "passed"
 
     def shows(self, key: tuple[str, str, str]) -> str | None:
-        """Return the passed test that is most about one endpoint: it called the fewest others."""
+        """Return the passed test that is most about one endpoint: by its name, then by calling the fewest others."""
         passed = [name for name in self.answered.get(key, ()) if self.outcomes.get(name)]
         breadth = {name: sum(name in names for names in self.answered.values()) for name in passed}
-        return min(passed, key=lambda name: (breadth[name], name), default=None)
+        words = about(key)
+        spoken = {name: sum(word in name.replace("_", "") for word in words) for name in passed}
+        return min(passed, key=lambda name: (-spoken[name], breadth[name], name), default=None)
+
+
+def about(key: tuple[str, str, str]) -> list[str]:
+    """Return the words that the name of a test about an endpoint may have."""
+    method, noun, rest = key
+    doing = rest.rpartition("/")[2]
+    verb = {"request": "found", "": VERBS[method], "{id}": VERBS[method]}.get(doing, doing.rstrip("e"))
+    return [SUBJECTS.get(noun, noun.rstrip("s")), verb]
 
 
 def rows(name: str) -> dict[str, Any]:
