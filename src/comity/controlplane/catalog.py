@@ -246,9 +246,14 @@ async def is_listed(connector: Connector, counterparty_id: str, address: str | N
 
 
 async def request(
-    connector: Connector, counterparty_id: str, address: str | None = None, *, query: Document | None = None
+    connector: Connector,
+    counterparty_id: str,
+    address: str | None = None,
+    *,
+    query: Document | None = None,
+    max_bytes: int | None = None,
 ) -> Document:
-    """Fetch a partner's catalog, all pages as one document.
+    """Fetch a partner's catalog, all pages as one document of at most `max_bytes` (None: 64 MiB).
 
     Raises:
         NotFoundError: it is no partner.
@@ -264,14 +269,14 @@ async def request(
     url: str | None = binding.join(address or partner.address, "/catalog/request")
     merged: Document | None = None
     seen: set[str] = set()
-    size_bytes = 0
+    size_bytes, most = 0, MAX_CATALOG_BYTES if max_bytes is None else max_bytes
     while url is not None and url not in seen:
         seen.add(url)
         answer, url = await _ask_page(connector, partner, message, body, url)
         size_bytes += len(answer)
-        if size_bytes > MAX_CATALOG_BYTES or len(seen) > MAX_PAGES:
+        if size_bytes > most or len(seen) > MAX_PAGES:
             raise errors.PermanentDeliveryError(
-                f"{partner.id} sends a catalog of more than {MAX_CATALOG_BYTES} bytes or {MAX_PAGES} pages",
+                f"{partner.id} sends a catalog of more than {most} bytes or {MAX_PAGES} pages",
                 hint="ask for a part of it with a query",
             )
         merged = _merge(merged, await asyncio.to_thread(_read_catalog, partner, answer))

@@ -1,7 +1,7 @@
 """The catalogs of all partners at once (EDC's federated catalog), fetched now: nothing is cached that could be old.
 
-Partners are asked side by side, with one deadline for all. One that does not answer is in the list with its reason and
-without datasets: it hides nobody, and nobody has to guess why it is empty.
+Partners are asked side by side, with one deadline and one size for all, in equal shares. One that does not answer, or
+says more than its share, is in the list with the reason and without datasets: it hides nobody.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ FIELDS = ("participantId", "createdAt")
 ALIASES = {"counterPartyId": "participantId"}
 DEADLINE_S = 20.0
 AT_ONCE = 16
+MAX_BYTES = 2 * catalog.MAX_CATALOG_BYTES
+"""Of all catalogs together; a partner whose share is too small for it can still be asked alone."""
 
 
 async def request(connector: Connector, spec: query.Spec) -> list[Document]:
@@ -36,15 +38,16 @@ async def request(connector: Connector, spec: query.Spec) -> list[Document]:
     by_id = {each.id: each for each in listed}
     places = asyncio.Semaphore(AT_ONCE)
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
-    return await asyncio.gather(*(_fetch(connector, by_id[name], places, deadline) for name in wanted))
+    share = min(catalog.MAX_CATALOG_BYTES, MAX_BYTES // max(len(wanted), 1))
+    return await asyncio.gather(*(_fetch(connector, by_id[name], places, deadline, share) for name in wanted))
 
 
 async def _fetch(
-    connector: Connector, partner: Partner, places: asyncio.Semaphore, deadline: float
+    connector: Connector, partner: Partner, places: asyncio.Semaphore, deadline: float, max_bytes: int
 ) -> Document:
     try:
         async with asyncio.timeout_at(deadline), places:
-            return await catalog.request(connector, partner.id)
+            return await catalog.request(connector, partner.id, max_bytes=max_bytes)
     except TimeoutError:
         return forms.encode_missing(partner.id, f"no answer within {DEADLINE_S:.0f} s")
     except errors.ComityError as error:

@@ -210,6 +210,17 @@ async def test_catalogs_have_one_deadline_for_all(pair, consumer, offered, monke
     await asyncio.sleep(0)
 
 
+async def test_catalogs_share_one_size_and_one_that_is_too_large_can_be_asked_alone(
+    pair, consumer, offered, monkeypatch
+):
+    monkeypatch.setattr(catalogs, "MAX_BYTES", 300)
+    (found,) = await consumer.found("catalogs/request")
+    assert "more than 300 bytes" in found["comity:errorDetail"]
+    assert found["dataset"] == []
+    alone = await consumer.post("catalog/request", params(pair.provider))
+    assert (alone.status, len(alone.json["dataset"])) == (200, 1)
+
+
 async def test_a_query_about_something_else_than_the_participant_is_refused(
     pair, provider, consumer, offered
 ):
