@@ -1,4 +1,4 @@
-"""The store: SQLite behind one group-commit writer, one SQL module per aggregate, migrations. Only this speaks SQL.
+"""The store: SQLite or PostgreSQL, one SQL module per aggregate, migrations. Only this speaks SQL.
 
-Units of work are written against `database.Transaction`, so that another store can run them unchanged.
+Each has one writer that commits in groups. Units of work are written against `store.Transaction`: both run them.
 """

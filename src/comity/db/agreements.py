@@ -10,7 +10,7 @@ from typing import Any
 
 from comity import errors
 from comity.db import listing
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.dsp.negotiation import Agreement
 from comity.management import query
@@ -37,10 +37,7 @@ _LISTING = listing.Listing(
 )
 _FINALIZE = "UPDATE agreement SET finalized = 1 WHERE negotiation_id = ?1"
 _USE = "UPDATE agreement SET uses = uses + 1 WHERE id = ?1 AND counterparty_id = ?2 AND role = 'provider'"
-_USES = (
-    "SELECT coalesce(sum(uses), 0) FROM agreement"
-    " WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'provider'"
-)
+_USES = "SELECT uses FROM agreement WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'provider'"
 _EXISTS = "SELECT 1 FROM agreement WHERE id = ?1 AND counterparty_id = ?2"
 
 
@@ -48,7 +45,12 @@ async def find_of_party(
     tx: Transaction, agreement_id: str, counterparty_id: str, role: str
 ) -> Agreement | None:
     """Return the agreement with `counterparty_id` in which we have `role`, or None."""
-    return await _TABLE.one(tx, _OF_PARTY, agreement_id, counterparty_id, role)
+    return await _TABLE.one(tx, _OF_PARTY + tx.lock, agreement_id, counterparty_id, role)
+
+
+async def find_all(tx: Transaction) -> list[Agreement]:
+    """Return all there are, in force or not, oldest first."""
+    return await _TABLE.all(tx, "ORDER BY created_at, id")
 
 
 async def exists(tx: Transaction, agreement_id: str, counterparty_id: str) -> bool:
@@ -63,7 +65,7 @@ async def load(tx: Transaction, agreement_id: str) -> Agreement:
         NotFoundError: there is none.
         ConflictError: two partners use this id; ask for it by its negotiation.
     """
-    found = await _TABLE.all(tx, "WHERE id = ?1", agreement_id)
+    found = await _TABLE.all(tx, f"WHERE id = ?1{tx.lock}", agreement_id)
     if not found:
         raise errors.NotFoundError(f"there is no agreement {agreement_id}")
     if len(found) > 1:
@@ -73,7 +75,7 @@ async def load(tx: Transaction, agreement_id: str) -> Agreement:
 
 async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Agreement | None:
     """Return the agreement of a negotiation, or None."""
-    return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
+    return await _TABLE.one(tx, f"WHERE negotiation_id = ?1{tx.lock}", negotiation_id)
 
 
 async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Agreement]:
@@ -83,7 +85,9 @@ async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) ->
 
 async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> int:
     """Return how many transfers of an asset this partner was given, under all its agreements with us."""
-    row = await tx.one(_USES, counterparty_id, asset_id)
+    row = await tx.one(
+        f"SELECT coalesce(sum(uses), 0) FROM ({_USES}{tx.lock}) AS used", counterparty_id, asset_id
+    )
     return int(row[0]) if row else 0
 
 

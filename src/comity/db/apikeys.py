@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Transaction
+from comity.db.store import Shared, Transaction
 from comity.db.table import Table
 
 
@@ -22,7 +22,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-class ApiKeysChanged(Struct, frozen=True):
+class ApiKeysChanged(Shared, frozen=True):
     """Announced after the commit: a key was made or removed."""
 
 

@@ -1,10 +1,8 @@
 """The log of events: written in the transaction of the change that each tells of, read in pages by its `seq`.
 
-`seq` has the order of the commits, so that a reader who has seen one has seen all before it: one writer runs the
-units of a group one after the other. On PostgreSQL a sequence alone would not do: a transaction that took its number
-earlier may commit later, and its reader would have passed it. There the insert needs a lock that lasts until the
-commit (`pg_advisory_xact_lock`), or readers must stop before what `pg_snapshot_xmin` shows as unfinished.
-The newest row is never purged: the next `seq` follows from it.
+`seq` has the order of the commits, so that a reader who has seen one has seen all before it: `Transaction.append` sees
+to it. So a unit that writes does not see its own events. There may be gaps on PostgreSQL, whose sequence does not go
+back. The newest row is never purged: on SQLite the next `seq` follows from it.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from itertools import takewhile
 import msgspec
 from msgspec import Struct
 
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Shared, Transaction
 from comity.management.events import Event
 
 PURGED_AT_ONCE = 1000
@@ -26,12 +24,11 @@ _COLUMNS = "seq, id, type, subject, number, at, data"
 _ADD = "INSERT INTO event (id, type, subject, number, at, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
 _OLDEST_SEQ = "SELECT min(seq) FROM event"
 _NEWEST_SEQ = "SELECT max(seq) FROM event"
-_FIRST_OF = "SELECT min(seq) FROM event WHERE subject = ?1"
 _OLDEST = "SELECT seq, at FROM event WHERE seq < ?1 ORDER BY seq LIMIT ?2"
 _PURGE = "DELETE FROM event WHERE seq <= ?1"
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Shared, frozen=True):
     """Announced after the commit: the log has an event more about `subject`."""
 
     subject: str
@@ -54,7 +51,7 @@ async def add(  # noqa: PLR0913  the columns of a row
     tx: Transaction, name: str, subject: str, *, number: int, at: int, data: Struct
 ) -> None:
     """Append an event; `at` in ms since 1970, `number` counts those of a process (0: of none)."""
-    await tx.run(_ADD, os.urandom(16), name, subject, number, at, msgspec.json.encode(data))
+    await tx.append(_ADD, os.urandom(16), name, subject, number, at, msgspec.json.encode(data))
     tx.announce(Recorded(subject))
 
 
@@ -89,12 +86,6 @@ async def find_ends(tx: Transaction) -> tuple[int, int]:
     oldest = await tx.one(_OLDEST_SEQ)
     newest = await tx.one(_NEWEST_SEQ)
     return (oldest[0], newest[0]) if oldest and newest and newest[0] is not None else (1, 0)
-
-
-async def find_first(tx: Transaction, subject: str) -> int:
-    """Return the `seq` of the first event about a subject that is kept, or of the next event if there is none."""
-    row = await tx.one(_FIRST_OF, subject)
-    return row[0] if row and row[0] is not None else (await find_ends(tx))[1] + 1
 
 
 async def purge(tx: Transaction, *, before_ms: int, first_needed: int) -> bool:

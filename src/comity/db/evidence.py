@@ -1,44 +1,96 @@
 """The evidence in the store: appended in the transaction of the step it proves, never changed, never deleted.
 
+Each process that writes has a chain of its own, with a number: SQLite has chain 0 only, replicas on one PostgreSQL
+database one each, so that they do not wait for each other.
+
 Who calls: the control plane, in the unit of the step; the command line reads a file without its connector.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from comity import errors
-from comity.db.database import Transaction
+from comity.db.store import Row, Transaction
 from comity.evidence import entry as entries
 
 HEAD = "evidence-head"
-_LAST = "SELECT hash FROM evidence ORDER BY seq DESC LIMIT 1"
-_ADD = "INSERT INTO evidence (record, hash) VALUES (?1, ?2)"
-_PAGE = "SELECT seq, record, hash FROM evidence WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+READ_AT_ONCE = 1000
+_LAST = "SELECT seq, hash FROM evidence WHERE chain = ?1 ORDER BY seq DESC LIMIT 1"
+_ADD = "INSERT INTO evidence (chain, seq, record, hash) VALUES (?1, ?2, ?3, ?4)"
+_PAGE = "SELECT seq, record, hash FROM evidence WHERE chain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+_CHAINS = "SELECT number FROM evidence_chain ORDER BY number"
 
 
 async def append(tx: Transaction, entry: entries.Entry) -> None:
-    """Chain a record to the last one."""
+    """Chain a record to the last one of this writer's chain."""
     record = entries.encode(entry)
-    last = tx.memo.get(HEAD)
-    if last is None:
-        row = await tx.one(_LAST)
-        last = row[0] if row else entries.GENESIS
+    if HEAD not in tx.memo:
+        found = await tx.one(_LAST, tx.chain) or (0, entries.GENESIS)
+        tx.memo.setdefault(HEAD, found)  # a unit beside this one may have appended meanwhile
+    seq, last = tx.memo[HEAD]
     following = entries.link(last, record)
-    await tx.run(_ADD, record, following)
-    tx.memo[HEAD] = following
+    await tx.append(_ADD, tx.chain, seq + 1, record, following)
+    tx.memo[HEAD] = (seq + 1, following)
 
 
-async def find_page(tx: Transaction, *, after: int, limit: int) -> list[tuple[int, bytes, bytes]]:
-    """Return (seq, record, hash) rows after a row."""
-    return [(row[0], row[1], row[2]) for row in await tx.all(_PAGE, after, limit)]
+async def find_page(
+    tx: Transaction, *, after: int, limit: int, chain: int = 0
+) -> list[tuple[int, bytes, bytes]]:
+    """Return (seq, record, hash) rows of a chain after a row."""
+    return [(row[0], row[1], row[2]) for row in await tx.all(_PAGE, chain, after, limit)]
 
 
-def read_all(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield (seq, record, hash) of a database file, in order, without the connector that owns it.
+async def find_chains(tx: Transaction) -> list[int]:
+    """Return the numbers of all chains."""
+    return [row[0] for row in await tx.all(_CHAINS)]
+
+
+def read_chains(place: Path | str) -> Iterator[tuple[int, Iterator[tuple[int, bytes, bytes]]]]:
+    """Yield each chain of a database file, or of a URL: its number, and its (seq, record, hash) in order.
+
+    Raises:
+        SettingsError, DatabaseError: it cannot be read.
+    """
+    if isinstance(place, Path):
+        yield from ((chain, read_all(place, chain)) for chain in _chains_of(place))
+        return
+    from comity.db import postgres  # noqa: PLC0415  the driver is an extra
+
+    with postgres.reading(place) as read:
+        for (chain,) in read(_CHAINS):
+            yield chain, _pages(read, chain)
+
+
+def _pages(read: Callable[..., list[Row]], chain: int) -> Iterator[tuple[int, bytes, bytes]]:
+    last = -1
+    while rows := read(_PAGE, chain, last, READ_AT_ONCE):
+        yield from ((row[0], row[1], row[2]) for row in rows)
+        last = rows[-1][0]
+
+
+def _chains_of(path: Path) -> list[int]:
+    """Return the numbers of the chains in a database file: several only where it is a copy of PostgreSQL."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            if not _has_chains(connection):
+                return [0]
+            return [number for (number,) in connection.execute("SELECT DISTINCT chain FROM evidence")] or [0]
+    except sqlite3.DatabaseError as error:
+        raise errors.DatabaseError(f"{path} cannot be read: {error}") from None
+
+
+def _has_chains(connection: sqlite3.Connection) -> bool:
+    return any(
+        column[1] in {"chain", b"chain"} for column in connection.execute("PRAGMA table_info(evidence)")
+    )
+
+
+def read_all(path: Path, chain: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (seq, record, hash) of a chain of a database file, in order, without the connector that owns it.
 
     Raises:
         DatabaseError: the file cannot be read.
@@ -46,12 +98,13 @@ def read_all(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.text_factory = bytes  # an altered row may be no UTF-8: it is for the chain to say so
-            yield from connection.execute("SELECT seq, record, hash FROM evidence ORDER BY seq")
+            of_chain = f"WHERE chain = {int(chain)}" if _has_chains(connection) else ""
+            yield from connection.execute(f"SELECT seq, record, hash FROM evidence {of_chain} ORDER BY seq")
     except sqlite3.DatabaseError as error:
         raise errors.DatabaseError(f"{path} cannot be read: {error}") from None
 
 
-async def find_head(tx: Transaction) -> entries.Head:
-    """Return the end of the chain."""
-    last = await tx.one("SELECT seq, hash FROM evidence ORDER BY seq DESC LIMIT 1")
+async def find_head(tx: Transaction, chain: int = 0) -> entries.Head:
+    """Return the end of a chain."""
+    last = await tx.one(_LAST, chain)
     return entries.Head(last[0], last[1].hex()) if last else entries.Head(0, entries.GENESIS.hex())

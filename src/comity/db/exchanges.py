@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.db import listing
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.management import query
 
@@ -62,7 +62,7 @@ async def load(tx: Transaction, exchange_id: str) -> Exchange:
     Raises:
         NotFoundError: there is none.
     """
-    found = await _TABLE.one(tx, "WHERE id = ?1", exchange_id)
+    found = await _TABLE.one(tx, f"WHERE id = ?1{tx.lock}", exchange_id)
     if found is None:
         raise errors.NotFoundError(f"there is no exchange {exchange_id}")
     return found
@@ -70,12 +70,12 @@ async def load(tx: Transaction, exchange_id: str) -> Exchange:
 
 async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Exchange | None:
     """Return the exchange that waits for a negotiation, or None."""
-    return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
+    return await _TABLE.one(tx, f"WHERE negotiation_id = ?1{tx.lock}", negotiation_id)
 
 
 async def find_by_transfer(tx: Transaction, transfer_id: str) -> Exchange | None:
     """Return the exchange that a transfer belongs to, or None."""
-    return await _TABLE.one(tx, "WHERE transfer_id = ?1", transfer_id)
+    return await _TABLE.one(tx, f"WHERE transfer_id = ?1{tx.lock}", transfer_id)
 
 
 async def find_newest(

@@ -5,7 +5,7 @@ The answer is kept as the state it named; pids and everything else in it follow 
 
 from __future__ import annotations
 
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 _FIND = "SELECT digest, answer_state FROM inbox WHERE process_id = ?1 AND counterparty_id = ?2 AND message_id = ?3"
 _ADD = (

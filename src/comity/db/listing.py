@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 from comity.management import query
 from comity.management.operators import plain, text
 from comity.management.processes import ON_ITS_WAY

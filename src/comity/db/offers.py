@@ -5,14 +5,15 @@ One set of functions serves the three kinds; what is sealed here is opened by `c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from comity import errors
 from comity.db import listing
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Shared, Transaction
 from comity.db.table import Table
 from comity.management import query
 
@@ -40,7 +41,10 @@ class PolicyDefinition(Struct, frozen=True, kw_only=True):
 
 
 class ContractDefinition(Struct, frozen=True, kw_only=True):
-    """Which assets are shown under which policy and agreed under which; `assets_selector` is a list of criteria."""
+    """Which assets are shown under which policy and agreed under which; `assets_selector` is a list of criteria.
+
+    `named_asset` follows from them: the only asset that they can select, empty if there may be others.
+    """
 
     id: str
     access_policy_id: str
@@ -48,6 +52,11 @@ class ContractDefinition(Struct, frozen=True, kw_only=True):
     assets_selector: list[Document]
     private_properties: Document
     created_at: int
+    named_asset: str = ""
+
+    def __post_init__(self) -> None:
+        """Find the asset that is named."""
+        msgspec.structs.force_setattr(self, "named_asset", query.named_asset(self.assets_selector))
 
 
 _ASSETS = Table("asset", Asset, documents=("properties", "private_properties"))
@@ -62,7 +71,7 @@ _TABLES: dict[type[Struct], Table[Any]] = {
 }
 
 
-class OffersChanged(Struct, frozen=True):
+class OffersChanged(Shared, frozen=True):
     """Announced after the commit: something that is offered was added, changed or removed."""
 
 
@@ -90,9 +99,19 @@ async def load(tx: Transaction, kind: type[T], name: str) -> T:
     return found
 
 
-async def find_all(tx: Transaction, kind: type[T]) -> list[T]:
-    """Return all of a kind, oldest first."""
-    return await _TABLES[kind].all(tx, "ORDER BY created_at, id")
+async def find_some(tx: Transaction, kind: type[T], names: Collection[str]) -> list[T]:
+    """Return those of a kind that have these ids."""
+    return await _TABLES[kind].all(tx, f"WHERE id IN ({_places(len(names))})", *names) if names else []
+
+
+async def find_selecting(tx: Transaction, asset_ids: Collection[str]) -> list[ContractDefinition]:
+    """Return the contract definitions that may select one of some assets, oldest first."""
+    where = f"WHERE named_asset IN ({_places(len(asset_ids) + 1)}) ORDER BY created_at, id"
+    return await _TABLES[ContractDefinition].all(tx, where, "", *asset_ids)
+
+
+def _places(count: int) -> str:
+    return ", ".join(f"?{at}" for at in range(1, count + 1))
 
 
 async def find_page(
@@ -114,12 +133,19 @@ async def insert(
     Raises:
         ConflictError: the id is taken.
     """
+    if not await _add(tx, new):
+        raise errors.ConflictError(f"{_word(type(new))} {new.id} exists already")
+    return new
+
+
+async def _add(tx: Transaction, new: Asset | PolicyDefinition | ContractDefinition) -> bool:
+    """Store a new one and return True, False if its id is taken."""
     await _check_references(tx, new)
     table = _TABLES[type(new)]
-    if await tx.run(f"{table.insert} ON CONFLICT (id) DO NOTHING", *table.row(new)) == 0:
-        raise errors.ConflictError(f"{_word(type(new))} {new.id} exists already")
-    tx.announce(OffersChanged())
-    return new
+    added = await tx.run(f"{table.insert} ON CONFLICT (id) DO NOTHING", *table.row(new)) == 1
+    if added:
+        tx.announce(OffersChanged())
+    return added
 
 
 async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefinition) -> None:
@@ -129,18 +155,22 @@ async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefi
         NotFoundError: there is none with this id.
     """
     await _check_references(tx, changed)
-    if await tx.run(_UPDATE[type(changed)], *_TABLES[type(changed)].row(changed)) == 0:
+    kind = type(changed)
+    values = _TABLES[kind].values(changed, ("id", *_changing(kind)))
+    if await tx.run(_UPDATE[kind], *values) == 0:
         raise errors.NotFoundError(f"there is no {_word(type(changed))} {changed.id}")
     tx.announce(OffersChanged())
 
 
 async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> bool:
     """Store one, new or changed, and return whether it is new."""
-    new = await _TABLES[type(value)].one(tx, "WHERE id = ?1", value.id) is None
-    if new:
-        await insert(tx, value)
-    else:
+    new = await _TABLES[type(value)].one(tx, f"WHERE id = ?1{tx.lock}", value.id) is None
+    if not new:
         await save(tx, value)
+    elif not await _add(tx, value):
+        raise errors.LostRaceError(
+            f"{_word(type(value))} {value.id} was added by somebody else at the same time"
+        )
     return new
 
 
@@ -174,12 +204,13 @@ async def _check_references(tx: Transaction, new: Asset | PolicyDefinition | Con
                 raise errors.InvalidInputError(f"there is no policy definition {name}", path=f"$.{field}")
 
 
+def _changing(kind: type[Struct]) -> list[str]:
+    return [name for name in kind.__struct_fields__ if name not in {"id", "created_at"}]
+
+
 def _update(kind: type[Struct]) -> str:
-    fields = kind.__struct_fields__
-    changes = ", ".join(
-        f"{name} = ?{at}" for at, name in enumerate(fields, 1) if name not in {"id", "created_at"}
-    )
-    return f"UPDATE {_TABLES[kind].name} SET {changes}, created_at = created_at + 0 * ?{len(fields)} WHERE id = ?1"
+    changes = ", ".join(f"{name} = ?{at}" for at, name in enumerate(_changing(kind), 2))
+    return f"UPDATE {_TABLES[kind].name} SET {changes} WHERE id = ?1"
 
 
 _COMMON = {"@id": listing.Column("id"), "createdAt": listing.Column("created_at", number=True)}

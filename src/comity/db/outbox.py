@@ -1,7 +1,9 @@
 """Messages that are to be sent: written with the step that decided them, gone with their acknowledgement.
 
 An open row is the intent to reach the state `leads_to`; `implied` is set when the partner's next message showed that
-it has ours. A row with `after_id` waits until that row is gone. Ids are never used again (AUTOINCREMENT).
+it has ours. A row with `after_id` waits until that row is gone, and then belongs to the process that took it out. Ids
+are never used again (AUTOINCREMENT). Whoever adds or removes messages of a process has loaded that process before, in
+the same unit: replicas take turns by its row.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from comity.db.database import Transaction
+from comity import errors
+from comity.db.store import Transaction, own, taking
 from comity.db.table import Table
 
 
@@ -37,24 +40,28 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class Queued(Struct, frozen=True):
-    """Announced after the commit: this message can be sent when it is due."""
+    """Announced after the commit: this message can be sent when it is due.
+
+    One that was `released` waited for another, and may have been removed in the same transaction.
+    """
 
     row: Outgoing
+    released: bool = False
 
 
-_TABLE = Table("outbox", Outgoing, flags=("sealed", "implied", "outcome_unknown"), numbered="id")
-_RELEASE = "UPDATE outbox SET after_id = NULL WHERE id = ?1"
+TABLE = Table("outbox", Outgoing, flags=("sealed", "implied", "outcome_unknown"), numbered="id")
+_RELEASE = "UPDATE outbox SET after_id = NULL{} WHERE id = ?1"
 _DELETE = "DELETE FROM outbox WHERE id = ?1"
 _IMPLY = "UPDATE outbox SET implied = 1 WHERE id = ?1"
 _RETRY = (
     "UPDATE outbox SET attempts = attempts + 1, due_at = ?2, last_error = ?3,"
-    " outcome_unknown = max(outcome_unknown, ?4) WHERE id = ?1"
+    " outcome_unknown = CASE WHEN ?4 = 1 THEN 1 ELSE outcome_unknown END WHERE id = ?1"
 )
 
 
 async def add(tx: Transaction, new: Outgoing) -> Outgoing:
     """Store a message to send and announce it; returns it with its id."""
-    row_id = await tx.insert(_TABLE.insert, *_TABLE.row(new))
+    row_id = await tx.insert(TABLE.insert, *TABLE.row(new))
     stored = msgspec.structs.replace(new, id=row_id)
     tx.announce(Queued(stored))
     return stored
@@ -62,17 +69,17 @@ async def add(tx: Transaction, new: Outgoing) -> Outgoing:
 
 async def find_of_process(tx: Transaction, process_id: str) -> list[Outgoing]:
     """Return the open messages of a process, oldest first."""
-    return await _TABLE.all(tx, "WHERE process_id = ?1 ORDER BY id", process_id)
+    return await TABLE.all(tx, "WHERE process_id = ?1 ORDER BY id", process_id)
 
 
 async def find(tx: Transaction, row_id: int) -> Outgoing | None:
-    """Return an open message, or None when it was acknowledged, withdrawn or given up."""
-    return await _TABLE.one(tx, "WHERE id = ?1", row_id)
+    """Return an open message, or None when it was acknowledged, withdrawn or given up, or is another process's."""
+    return await TABLE.one(tx, f"WHERE id = ?1{own(tx, 'outbox')}", row_id)
 
 
 async def find_open(tx: Transaction, *, after_id: int = 0, limit: int = 1000) -> list[Outgoing]:
-    """Return open messages in order of their ids, beginning after `after_id`."""
-    return await _TABLE.all(tx, "WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit)
+    """Return this process's open messages in order of their ids, beginning after `after_id`."""
+    return await TABLE.all(tx, f"WHERE id > ?1{own(tx, 'outbox')} ORDER BY id LIMIT ?2", after_id, limit)
 
 
 async def imply(tx: Transaction, row_id: int) -> None:
@@ -86,11 +93,12 @@ async def remove(tx: Transaction, row: Outgoing) -> Outgoing | None:
     found = next((each for each in rows if each.id == row.id), None)
     if found is None:
         return None
-    await tx.run(_DELETE, row.id)
     for each in rows:
         if each.after_id == row.id:
-            await tx.run(_RELEASE, each.id)
-            tx.announce(Queued(msgspec.structs.replace(each, after_id=None)))
+            await tx.run(_RELEASE.format(taking(tx)), each.id)
+            tx.announce(Queued(msgspec.structs.replace(each, after_id=None), released=True))
+    if await tx.run(_DELETE, row.id) == 0:
+        raise errors.LostRaceError(f"message {row.id} was taken out by somebody else at the same time")
     return found
 
 

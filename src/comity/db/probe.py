@@ -5,7 +5,7 @@ A read takes its turn behind other reads, so that a store that hangs is seen, to
 
 from __future__ import annotations
 
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 
 async def answers(tx: Transaction) -> bool:

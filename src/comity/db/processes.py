@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.db import events, listing
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.dsp.process import Process
 from comity.management import events as forms
@@ -23,9 +23,8 @@ from comity.management import query
 P = TypeVar("P", bound=Process)
 _CHANGING = ("counterparty_pid", "state", "last_received", "error", "updated_at")
 _BY_PARTY = "WHERE counterparty_id = ?1 AND role = ?2 AND counterparty_pid = ?3"
-_OPEN_WITH = (
-    "WHERE counterparty_id = ?1 AND (state IS NULL OR state NOT IN ('FINALIZED', 'COMPLETED', 'TERMINATED'))"
-)
+_OPEN = "(state IS NULL OR state NOT IN ('FINALIZED', 'COMPLETED', 'TERMINATED'))"  # as in migration 0003
+_OPEN_WITH = f"WHERE counterparty_id = ?1 AND {_OPEN}"
 
 
 class Processes(Generic[P]):
@@ -71,7 +70,13 @@ class Processes(Generic[P]):
 
     async def find(self, tx: Transaction, process_id: str) -> P | None:
         """Return one by our id, or None."""
-        return await self._table.one(tx, "WHERE id = ?1", process_id)
+        return await self._table.one(tx, f"WHERE id = ?1{tx.lock}", process_id)
+
+    async def find_with(self, tx: Transaction, process_id: str, counterparty_id: str) -> P | None:
+        """Return one by our id if it is with this partner; another's takes no longer to refuse than none at all."""
+        return await self._table.one(
+            tx, f"WHERE id = ?1 AND counterparty_id = ?2{tx.lock}", process_id, counterparty_id
+        )
 
     async def load(self, tx: Transaction, process_id: str) -> P:
         """Return one by our id.
@@ -84,15 +89,24 @@ class Processes(Generic[P]):
             raise errors.NotFoundError(f"there is no {self._table.name} {process_id}")
         return found
 
+    async def find_all(self, tx: Transaction) -> list[P]:
+        """Return all there are, oldest first."""
+        return await self._table.all(tx, "ORDER BY created_at, id")
+
     async def find_by_party(
         self, tx: Transaction, counterparty_id: str, role: str, counterparty_pid: str
     ) -> P | None:
         """Return the one in which we have `role` and the partner calls `counterparty_pid`, or None."""
-        return await self._table.one(tx, _BY_PARTY, counterparty_id, role, counterparty_pid)
+        return await self._table.one(tx, _BY_PARTY + tx.lock, counterparty_id, role, counterparty_pid)
 
     async def find_open_with(self, tx: Transaction, counterparty_id: str) -> list[P]:
         """Return those with a partner that have not ended."""
-        return await self._table.all(tx, _OPEN_WITH, counterparty_id)
+        return await self._table.all(tx, _OPEN_WITH + tx.lock, counterparty_id)
+
+    async def count_open_with(self, tx: Transaction, counterparty_id: str) -> int:
+        """Return how many with a partner have not ended."""
+        row = await tx.one(f"SELECT count(*) FROM {self._table.name} {_OPEN_WITH}", counterparty_id)
+        return int(row[0]) if row else 0
 
     async def find_page(
         self, tx: Transaction, spec: query.Spec, write: Callable[[P, str, str], dict[str, Any]]
@@ -126,7 +140,7 @@ class Processes(Generic[P]):
         number = changed.events + moved
         values = self._table.values(changed, self._changing)
         if await tx.run(self._update, changed.id, changed.version, number, *values) != 1:
-            raise errors.ConflictError(
+            raise errors.LostRaceError(
                 f"{self._table.name} {changed.id} was changed by somebody else at the same time"
             )
         saved = msgspec.structs.replace(

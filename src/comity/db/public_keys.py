@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors, strict_json
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 
 class PublicKey(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -56,14 +56,19 @@ def _value(row: Any) -> PublicKey:
     return PublicKey(participant_id=row[0], kid=row[1], jwk=msgspec.json.decode(row[2]), seen_at=row[3])
 
 
-def read_all(path: Path) -> list[PublicKey]:
-    """Return every key of a database file, without the connector that owns it.
+def read_all(place: Path | str) -> list[PublicKey]:
+    """Return every key of a database file, or of a URL, without the connector that owns it.
 
     Raises:
-        DatabaseError: the file cannot be read, or is of an earlier version, which kept no keys.
+        SettingsError, DatabaseError: it cannot be read, or is of an earlier version, which kept no keys.
     """
+    if isinstance(place, str):
+        from comity.db import postgres  # noqa: PLC0415  the driver is an extra
+
+        with postgres.reading(place) as read:
+            return [_value(row) for row in read(_ALL)]
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{place.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             return [_value(row) for row in connection.execute(_ALL)]
     except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-        raise errors.DatabaseError(f"the public keys in {path} cannot be read: {error}") from None
+        raise errors.DatabaseError(f"the public keys in {place} cannot be read: {error}") from None

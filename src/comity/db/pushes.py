@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from comity.db.database import Transaction
+from comity import errors
 from comity.db.pulls import DONE, FAILED, RUNNING, WAITING
+from comity.db.store import Shared, Transaction, own
 from comity.db.table import Table
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "begin_anew",
     "find",
     "find_open",
+    "find_own",
     "save",
+    "save_own",
 ]
 
 
@@ -42,7 +45,7 @@ class Push(Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class PushReady(Struct, frozen=True):
+class PushReady(Shared, frozen=True):
     """Announced after the commit: this transfer's data can be pushed."""
 
     transfer_id: str
@@ -51,7 +54,8 @@ class PushReady(Struct, frozen=True):
 _TABLE = Table("push", Push)
 _OPEN = (
     "WHERE state IN ('WAITING', 'RUNNING') AND EXISTS"
-    " (SELECT 1 FROM transfer WHERE transfer.id = push.transfer_id AND transfer.state = 'STARTED') ORDER BY updated_at"
+    " (SELECT 1 FROM transfer WHERE transfer.id = push.transfer_id AND transfer.state = 'STARTED'){}"
+    " ORDER BY updated_at"
 )
 _BEGIN = "UPDATE push SET moved_at = ?2 WHERE transfer_id = ?1"
 _SAVE = _TABLE.upsert("transfer_id")
@@ -59,12 +63,17 @@ _SAVE = _TABLE.upsert("transfer_id")
 
 async def find(tx: Transaction, transfer_id: str) -> Push | None:
     """Return the push of a transfer, or None when there is none."""
-    return await _TABLE.one(tx, "WHERE transfer_id = ?1", transfer_id)
+    return await _TABLE.one(tx, f"WHERE transfer_id = ?1{tx.lock}", transfer_id)
+
+
+async def find_own(tx: Transaction, transfer_id: str) -> Push | None:
+    """Return the push of a transfer if it is this process's to do, or None."""
+    return await _TABLE.one(tx, f"WHERE transfer_id = ?1{own(tx, 'push')}{tx.lock}", transfer_id)
 
 
 async def find_open(tx: Transaction) -> list[Push]:
-    """Return the pushes of running transfers that are not done yet."""
-    return await _TABLE.all(tx, _OPEN)
+    """Return this process's pushes of running transfers that are not done yet."""
+    return await _TABLE.all(tx, _OPEN.format(own(tx, "push")))
 
 
 async def begin_anew(tx: Transaction, transfer_id: str, *, at: int) -> None:
@@ -75,3 +84,13 @@ async def begin_anew(tx: Transaction, transfer_id: str, *, at: int) -> None:
 async def save(tx: Transaction, push: Push) -> None:
     """Store a push, new or changed."""
     await tx.run(_SAVE, *_TABLE.row(push))
+
+
+async def save_own(tx: Transaction, push: Push) -> None:
+    """Store a push that is this process's to do.
+
+    Raises:
+        ConflictError: another one has taken it over.
+    """
+    if await tx.run(f"{_SAVE} WHERE true{own(tx, 'push')}", *_TABLE.row(push)) == 0:
+        raise errors.ConflictError("another replica goes on with this transfer")

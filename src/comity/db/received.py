@@ -5,7 +5,7 @@ Only names: what lies there is looked at by `dataplane.inbox`.
 
 from __future__ import annotations
 
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 _ADD = (
     "INSERT INTO received_file (transfer_id, path) VALUES (?1, ?2) ON CONFLICT (transfer_id, path) DO NOTHING"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.db.table import Table
 
 
@@ -40,10 +40,10 @@ async def find(tx: Transaction, caller: str, key: str, *, since_ms: int) -> Repe
     return await _TABLE.one(tx, "WHERE caller = ?1 AND key = ?2 AND kept_at >= ?3", caller, key, since_ms)
 
 
-async def insert(tx: Transaction, new: Repeatable, *, since_ms: int) -> None:
-    """Store a request in the place of one before `since_ms`; the first of one key stays."""
+async def insert(tx: Transaction, new: Repeatable, *, since_ms: int) -> bool:
+    """Store a request in the place of one before `since_ms`; the first of one key stays, and then this is False."""
     await tx.run(_FORGET, new.caller, new.key, since_ms)
-    await tx.run(_INSERT, *_TABLE.row(new))
+    return await tx.run(_INSERT, *_TABLE.row(new)) == 1
 
 
 async def set_answer(tx: Transaction, caller: str, key: str, sealed: bytes) -> None:

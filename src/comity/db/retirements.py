@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.db import listing
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.management import query
 
@@ -51,6 +51,11 @@ _LISTING = listing.Listing(
 async def find(tx: Transaction, negotiation_id: str) -> Retirement | None:
     """Return the retirement of a negotiation's agreement, None while it is not retired."""
     return await _TABLE.one(tx, "WHERE negotiation_id = ?1", negotiation_id)
+
+
+async def find_all(tx: Transaction) -> list[Retirement]:
+    """Return all there are."""
+    return await _TABLE.all(tx, "ORDER BY created_at")
 
 
 async def find_page(

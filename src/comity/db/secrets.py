@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.db.table import Table
 
 

@@ -5,13 +5,13 @@ Only what every table needs is here: the names of the columns, an INSERT, and ro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Transaction
 
 T = TypeVar("T", bound=Struct)
 
@@ -35,6 +35,10 @@ class Table(Generic[T]):
     ) -> None:
         self.name = name
         self._kind, self._documents, self._flags, self._copies = kind, documents, flags, copies or {}
+        self._writes: dict[str, Callable[[Any], Any]] = {
+            **dict.fromkeys(documents, msgspec.json.encode),
+            **dict.fromkeys(flags, int),
+        }
         self._fields = tuple(field for field in kind.__struct_fields__ if field not in self._copies)
         self.columns = ", ".join(self._fields)
         self.select = f"SELECT {self.columns} FROM {name}"
@@ -64,12 +68,10 @@ class Table(Generic[T]):
 
     def values(self, value: T, columns: Iterable[str]) -> list[Any]:
         """Return some columns of a value, in that order."""
-        return [self._column(name, getattr(value, name)) for name in columns]
-
-    def _column(self, name: str, value: Any) -> Any:
-        if name in self._documents:
-            return msgspec.json.encode(value)
-        return int(value) if name in self._flags else value
+        writes = self._writes
+        return [
+            writes[name](getattr(value, name)) if name in writes else getattr(value, name) for name in columns
+        ]
 
     async def one(self, tx: Transaction, rest: str, *values: Any) -> T | None:
         """Return the first value of the SELECT that ends with `rest`, or None."""

@@ -5,7 +5,7 @@ Kept in the store, so that a restart does not let a token in twice; forgotten wh
 
 from __future__ import annotations
 
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 _ADD = "INSERT INTO token_use (issuer, jti, request, expires_at_s) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING"
 _FIND = "SELECT request FROM token_use WHERE issuer = ?1 AND jti = ?2"

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from comity.db import listing
-from comity.db.database import Row, Transaction
 from comity.db.processes import Processes
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.dsp.transfer import Transfer
 from comity.management import events as forms
@@ -46,8 +46,9 @@ _ROWS = Processes(
     data=_data,
 )
 find, load, find_by_party = _ROWS.find, _ROWS.load, _ROWS.find_by_party
-find_open_with, find_page = _ROWS.find_open_with, _ROWS.find_page
-insert, save = _ROWS.insert, _ROWS.save
+find_open_with, find_page, find_all = _ROWS.find_open_with, _ROWS.find_page, _ROWS.find_all
+insert, save, find_with = _ROWS.insert, _ROWS.save, _ROWS.find_with
+count_open_with = _ROWS.count_open_with
 
 _NEGOTIATION = (
     "(SELECT negotiation_id FROM agreement WHERE agreement.id = transfer.agreement_id"

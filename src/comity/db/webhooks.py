@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.db.database import Row, Transaction
+from comity.db.store import Row, Shared, Transaction, own
 
 ACTIVE, DISABLED, DONE = "ACTIVE", "DISABLED", "DONE"
 
@@ -47,19 +47,19 @@ class WebhookAdded(Struct, frozen=True):
     webhook: Webhook
 
 
-class WebhookRemoved(Struct, frozen=True):
+class WebhookRemoved(Shared, frozen=True):
     """Announced after the commit: nothing is sent to this webhook any more."""
 
     webhook_id: str
 
 
 _FIELDS = Webhook.__struct_fields__
-_COLUMNS = ", ".join(_FIELDS)
-_INSERT = f"INSERT INTO webhook ({_COLUMNS}) VALUES ({', '.join(f'?{at + 1}' for at in range(len(_FIELDS)))})"
-_BY_ID = f"SELECT {_COLUMNS} FROM webhook WHERE id = ?1"
-_ALL = f"SELECT {_COLUMNS} FROM webhook WHERE process_id IS NULL ORDER BY created_at, id"
-_OF_PROCESS = f"SELECT {_COLUMNS} FROM webhook WHERE process_id = ?1 ORDER BY created_at, id"
-_ACTIVE = f"SELECT {_COLUMNS} FROM webhook WHERE state = 'ACTIVE' ORDER BY created_at, id"
+COLUMNS = ", ".join(_FIELDS)
+_INSERT = f"INSERT INTO webhook ({COLUMNS}) VALUES ({', '.join(f'?{at + 1}' for at in range(len(_FIELDS)))})"
+_BY_ID = f"SELECT {COLUMNS} FROM webhook WHERE id = ?1"
+_ALL = f"SELECT {COLUMNS} FROM webhook WHERE process_id IS NULL ORDER BY created_at, id"
+_OF_PROCESS = f"SELECT {COLUMNS} FROM webhook WHERE process_id = ?1 ORDER BY created_at, id"
+_ACTIVE = f"SELECT {COLUMNS} FROM webhook WHERE state = 'ACTIVE'{{}} ORDER BY created_at, id"
 _MOVE = (
     "UPDATE webhook SET last_delivered = ?2, state = ?3, failing_since = ?4, attempts = ?5, due_at = ?6,"
     " last_error = ?7 WHERE id = ?1"
@@ -77,7 +77,8 @@ _LEAST_OF_PROCESSES = (
 )
 
 
-def _value(row: Row) -> Webhook:
+def value(row: Row) -> Webhook:
+    """Return the webhook of a row with COLUMNS."""
     columns = dict(zip(_FIELDS, row, strict=True))
     return Webhook(**{**columns, "types": tuple(msgspec.json.decode(columns["types"]))})
 
@@ -93,7 +94,7 @@ async def insert(tx: Transaction, new: Webhook) -> Webhook:
 async def find(tx: Transaction, webhook_id: str) -> Webhook | None:
     """Return a webhook, or None."""
     row = await tx.one(_BY_ID, webhook_id)
-    return _value(row) if row else None
+    return value(row) if row else None
 
 
 async def load(tx: Transaction, webhook_id: str) -> Webhook:
@@ -110,23 +111,23 @@ async def load(tx: Transaction, webhook_id: str) -> Webhook:
 
 async def find_all(tx: Transaction) -> list[Webhook]:
     """Return the webhooks that are told of everything they want, oldest first."""
-    return [_value(row) for row in await tx.all(_ALL)]
+    return [value(row) for row in await tx.all(_ALL)]
 
 
 async def find_active(tx: Transaction) -> list[Webhook]:
-    """Return the webhooks that something may have to be sent to, oldest first."""
-    return [_value(row) for row in await tx.all(_ACTIVE)]
+    """Return this process's webhooks that something may have to be sent to, oldest first."""
+    return [value(row) for row in await tx.all(_ACTIVE.format(own(tx, "webhook")))]
 
 
 async def find_of_process(tx: Transaction, process_id: str) -> list[Webhook]:
     """Return the webhooks of one process."""
-    return [_value(row) for row in await tx.all(_OF_PROCESS, process_id)]
+    return [value(row) for row in await tx.all(_OF_PROCESS, process_id)]
 
 
-async def save(tx: Transaction, moved: Webhook) -> None:
-    """Store how far a webhook has come and how it stands; nothing if it is gone."""
-    await tx.run(
-        _MOVE,
+async def save(tx: Transaction, moved: Webhook) -> bool:
+    """Store how far a webhook has come and how it stands; return whether it is there, and this process's to tell."""
+    changed = await tx.run(
+        _MOVE + own(tx, "webhook"),
         moved.id,
         moved.last_delivered,
         moved.state,
@@ -135,6 +136,7 @@ async def save(tx: Transaction, moved: Webhook) -> None:
         moved.due_at,
         moved.last_error[:500],
     )
+    return changed == 1
 
 
 async def remove(tx: Transaction, webhook_id: str) -> None:

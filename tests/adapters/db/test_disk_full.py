@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from comity import errors
-from comity.db import database, migrate
+from comity.db import migrate, sqlite
 
 ADD = "INSERT INTO inbox (counterparty_id, process_id, message_id, digest, answer_state) VALUES ('a', 'b', ?1, ?2, '')"
 NAMES = "SELECT message_id FROM inbox ORDER BY message_id"
@@ -76,7 +76,7 @@ def fill(folder):
 
 async def test_on_a_full_disk_nothing_is_lost_and_writing_goes_on_after_making_room(small_disk, migrated):
     path = shutil.copy(migrated, small_disk / "comity.sqlite")
-    store = database.Database(path)
+    store = sqlite.Database(path)
     told = []
     store.subscribe(told.extend)
     await store.write(adding("before"))
@@ -94,7 +94,7 @@ async def test_on_a_full_disk_nothing_is_lost_and_writing_goes_on_after_making_r
     assert await names(store) == told
     assert await store.read(lambda tx: tx.one("PRAGMA integrity_check")) == ("ok",)
     store.close()
-    again = database.Database(path)
+    again = sqlite.Database(path)
     assert await names(again) == told
     again.close()
 

@@ -117,13 +117,6 @@ async def test_an_empty_log_has_no_ends(store):
     assert await store.read(events.find_ends) == (1, 0)
     nothing = await page(store)
     assert (nothing.events, nothing.upto, nothing.oldest, nothing.newest) == ([], 0, 1, 0)
-    assert await store.read(lambda tx: events.find_first(tx, "a")) == 1
-
-
-async def test_the_first_of_a_subject_is_found_or_else_the_next_place(store):
-    await add(store, *"aba")
-    assert await store.read(lambda tx: events.find_first(tx, "b")) == 2
-    assert await store.read(lambda tx: events.find_first(tx, "x")) == 4
 
 
 async def purge(store, **more):

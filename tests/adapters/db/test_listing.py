@@ -191,4 +191,6 @@ async def test_a_page_of_many_rows_keeps_few_in_memory(store, criteria, sort_fie
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(documents) in {0, 50}
-    assert peak < 4_000_000  # all 2,000 offers, read, are more than 10 MB
+    assert (
+        peak < 5_000_000
+    )  # all 2,000 offers, read, are more than 10 MB; PostgreSQL's driver alone takes 0.5

@@ -1,8 +1,10 @@
 """Migrations on real files: from nothing, twice, killed in the middle, and what is not ours to touch."""
 
 import ast
+import json
 import os
 import re
+import runpy
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +14,8 @@ from contextlib import closing
 import pytest
 
 from comity import errors
-from comity.db import database, migrate
+from comity.db import migrate, sqlite
+from comity.management import query
 
 
 def tables(path):
@@ -144,9 +147,9 @@ def test_a_folder_in_its_place_is_refused(tmp_path):
 
 
 def test_a_database_that_another_program_holds_is_not_migrated(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     path = tmp_path / "comity.sqlite"
-    with closing(database.connect(str(path), reading=False)) as other:
+    with closing(sqlite.connect(str(path), reading=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(errors.DatabaseError, match="locked"):
             migrate.migrate(path)
@@ -162,3 +165,33 @@ def test_somebody_elses_tables_are_not_mixed_with_ours(tmp_path):
     with pytest.raises(errors.DatabaseError, match="partner already exists"):
         migrate.migrate(path)
     assert tables(path) <= {"partner", "alembic_version"}
+
+
+SELECTORS = [
+    [],
+    [("id", "=", "a")],
+    [("dct:type", "=", "x"), ("@id", "=", "b"), ("id", "=", "c")],
+    [(query.EDC + "id", "=", "d")],
+    [("id", "like", "e")],
+    [("id", "in", ["f"])],
+    [("id", "=", 5)],
+]
+
+
+def test_definitions_of_before_0006_learn_which_asset_they_name(path):
+    place = next((migrate.FOLDER / "versions").glob("0006_*.py"))
+    fill = runpy.run_path(str(place))["FILL"]
+    wanted = {}
+    with closing(sqlite3.connect(path)) as connection:
+        for at, criteria in enumerate(SELECTORS):
+            names = ("operandLeft", "operator", "operandRight")
+            selector = [dict(zip(names, each, strict=True)) for each in criteria]
+            wanted[str(at)] = query.named_asset(selector)
+            connection.execute(
+                "INSERT INTO contract_definition (id, access_policy_id, contract_policy_id, assets_selector,"
+                " private_properties, created_at) VALUES (?, 'p', 'p', ?, '{}', 1)",
+                (str(at), json.dumps(selector).encode()),
+            )
+        connection.execute(fill)
+        assert dict(connection.execute("SELECT id, named_asset FROM contract_definition")) == wanted
+    assert sorted(wanted.values()) == ["", "", "", "", "a", "b", "d"]

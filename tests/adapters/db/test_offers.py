@@ -36,6 +36,27 @@ async def test_a_partner_is_stored_changed_listed_and_removed(store):
     assert len(told) == 4
 
 
+async def test_a_partner_that_a_unit_has_seen_is_the_one_of_the_last_change(store):
+    async def seen(tx):
+        return await partners.find(tx, PARTNER.id)
+
+    async def lost(tx):
+        await partners.save(tx, replace(PARTNER, name="lost"))
+        assert (await seen(tx)).name == "lost"
+        raise errors.ConflictError("no")
+
+    await store.write(lambda tx: partners.save(tx, PARTNER))
+    assert await store.write(seen) == await store.read(seen) == PARTNER
+    with pytest.raises(errors.ConflictError):
+        await store.write(lost)
+    assert await store.write(seen) == PARTNER
+    changed = replace(PARTNER, name="Beta")
+    await store.write(lambda tx: partners.save(tx, changed))
+    assert await store.write(seen) == await store.read(seen) == changed
+    await store.write(lambda tx: partners.remove(tx, PARTNER.id))
+    assert await store.write(seen) is await store.read(seen) is None
+
+
 ASSET = offers.Asset(
     id="asset",
     properties={"dct:title": "T"},
@@ -93,7 +114,8 @@ async def test_what_is_offered_is_stored_changed_and_removed(store, value, chang
     await store.write(lambda tx: offers.save(tx, changed))
     expected = replace(changed, created_at=5)
     assert await store.read(lambda tx: offers.find(tx, kind, value.id)) == expected
-    assert expected in await store.read(lambda tx: offers.find_all(tx, kind))
+    assert await store.read(lambda tx: offers.find_some(tx, kind, ["absent", value.id])) == [expected]
+    assert await store.read(lambda tx: offers.find_some(tx, kind, [])) == []
     await store.write(lambda tx: offers.put(tx, value))
     assert await store.read(lambda tx: offers.find(tx, kind, value.id)) == value
     await store.write(lambda tx: offers.remove(tx, kind, value.id))
@@ -107,7 +129,7 @@ async def test_what_is_offered_is_stored_changed_and_removed(store, value, chang
     ):
         with pytest.raises(errors.NotFoundError, match=f"there is no .* {value.id}"):
             await store.write(work)
-    assert set(kind.__struct_fields__) == {"id", "created_at", *changes}
+    assert set(kind.__struct_fields__) - {"named_asset"} == {"id", "created_at", *changes}
 
 
 @pytest.mark.parametrize("field", ["access_policy_id", "contract_policy_id"])
@@ -148,3 +170,20 @@ async def test_assets_are_read_in_pages_without_a_gap(store):
         seen += page
         place = (page[-1].created_at, page[-1].id)
     assert seen == sorted(assets, key=lambda each: (each.created_at, each.id))
+
+
+async def test_definitions_are_found_that_may_select_some_assets(store):
+    await put(store, offers, POLICY)
+
+    def naming(name, *wanted):
+        selector = [{"operandLeft": "id", "operator": "=", "operandRight": each} for each in wanted]
+        return replace(DEFINITION, id=name, assets_selector=selector)
+
+    for each in (naming("a", "part-a"), naming("any"), naming("b", "part-b"), naming("c", "part-c")):
+        await put(store, offers, each)
+    for ids, wanted in ((["part-c", "part-a"], ["a", "any", "c"]), (["absent"], ["any"]), ([], ["any"])):
+        found = await store.read(lambda tx, ids=ids: offers.find_selecting(tx, ids))
+        assert [each.id for each in found] == wanted
+    await store.write(lambda tx: offers.save(tx, naming("a", "part-b")))
+    found = await store.read(lambda tx: offers.find_selecting(tx, ["part-a"]))
+    assert [each.id for each in found] == ["any"]

@@ -12,7 +12,7 @@ async def test_a_message_to_send_is_read_back_and_announced(store):
         sealed=True,
         before="OFFERED",
         implied=True,
-        after_id=7,
+        after_id=1,
         attempts=3,
         outcome_unknown=True,
         last_error="no answer",
@@ -46,7 +46,7 @@ async def test_a_removed_message_is_gone_and_those_that_waited_are_announced(sto
     store.subscribe(told.extend)
     assert await store.write(lambda tx: outbox.remove(tx, first)) == first
     freed = [replace(each, after_id=None) for each in waiting]
-    assert told == [outbox.Queued(each) for each in freed]
+    assert told == [outbox.Queued(each, released=True) for each in freed]
     assert await store.read(outbox.find_open) == freed
     assert await store.write(lambda tx: outbox.remove(tx, first)) is None
     assert len(told) == 2

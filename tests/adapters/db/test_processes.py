@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from comity import errors
-from comity.db import database, token_uses
+from comity.db import sqlite, stores, token_uses
 
 
 def run_python(code, *arguments):
@@ -22,8 +22,8 @@ def run_python(code, *arguments):
 LOCK = """
 import sys, time
 from pathlib import Path
-from comity.db import database
-descriptor = database.lock_folder(Path(sys.argv[1]))
+from comity.db import stores
+descriptor = stores.lock_folder(Path(sys.argv[1]))
 print("locked", flush=True)
 time.sleep(60)
 """
@@ -36,25 +36,25 @@ def test_two_processes_cannot_have_one_folder(tmp_path):
             with pytest.raises(
                 errors.SettingsError, match="another connector runs on the data folder"
             ) as caught:
-                database.lock_folder(tmp_path)
+                stores.lock_folder(tmp_path)
             assert str(tmp_path) in caught.value.message
         finally:
             other.kill()
-    os.close(database.lock_folder(tmp_path))
+    os.close(stores.lock_folder(tmp_path))
 
 
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
     with pytest.raises(errors.SettingsError, match="cannot be written: No such file"):
-        database.lock_folder(tmp_path / "missing")
+        stores.lock_folder(tmp_path / "missing")
 
 
 WRITE = """
 import asyncio, sys
 from pathlib import Path
-from comity.db import database, token_uses
+from comity.db import sqlite, stores, token_uses
 
 async def main():
-    store = database.Database(Path(sys.argv[1]))
+    store = sqlite.Database(Path(sys.argv[1]))
     async def one(number):
         await store.write(lambda tx: token_uses.use(tx, "a", str(number), request=b"", expires_at_s=0))
         print(number, flush=True)
@@ -74,7 +74,7 @@ async def test_what_was_answered_survives_a_kill(path):
         answered += writer.stdout.readlines()
     numbers = {line.strip() for line in answered if line.endswith("\n")}
     assert len(numbers) >= 300
-    store = database.Database(path)
+    store = sqlite.Database(path)
     stored = {row[0] for row in await store.read(lambda tx: tx.all("SELECT jti FROM token_use"))}
     assert numbers <= stored
     assert await store.write(lambda tx: token_uses.purge(tx, before_s=1)) == len(stored)

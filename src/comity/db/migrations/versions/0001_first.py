@@ -6,6 +6,8 @@ lies outside the database.
 
 from alembic import op
 
+from comity.db import ddl
+
 revision = "0001"
 down_revision = None
 
@@ -169,4 +171,4 @@ TABLES = (
 
 def upgrade() -> None:
     for table in TABLES:
-        op.execute(table)
+        op.execute(ddl.spoken(table, op.get_context().dialect.name))

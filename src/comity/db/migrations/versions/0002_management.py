@@ -5,6 +5,8 @@ Times and documents are as in the first schema.
 
 from alembic import op
 
+from comity.db import ddl
+
 revision = "0002"
 down_revision = "0001"
 
@@ -106,4 +108,4 @@ STATEMENTS: tuple[str, ...] = (
 
 def upgrade() -> None:
     for statement in STATEMENTS:
-        op.execute(statement)
+        op.execute(ddl.spoken(statement, op.get_context().dialect.name))

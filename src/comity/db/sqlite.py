@@ -1,80 +1,35 @@
-"""One writer that commits in groups, one reader, and the unit of work that both run.
+"""SQLite: one writer that commits in groups, and one reader.
 
-A unit is an `async def unit(tx)`: on SQLite it never really waits, so the writer drives it to its end in one go, up to
-64 units a transaction, each in a savepoint of its own, and resolves their futures after COMMIT
-(`synchronous=FULL`: what is answered is on the disk). An asyncpg pool can run the same units without a change to
-them. What a unit announces (messages to send, streams to cut) is told to listeners after the commit, never before.
+A unit never really waits here: the writer drives it to its end in one go, up to 64 units a transaction, and resolves
+their futures after COMMIT (`synchronous=FULL`: what is answered is on the disk). A unit that fails is undone alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
-import logging
-import os
 import sqlite3
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from comity import errors
+from comity.db.store import Listener, Listeners, Row, Unit
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 GROUP = 64
 BUSY_TIMEOUT_S = 1.0  # the loop waits that long for another process that writes, say an SQL shell
-
-log = logging.getLogger(__name__)
-
-
-class Transaction(Protocol):
-    """What a unit of work may do; parameters are written ?1, ?2 in the SQL text."""
-
-    async def one(self, sql: str, *values: Any) -> Row | None:
-        """Return the first row or None."""
-
-    async def all(self, sql: str, *values: Any) -> list[Row]:
-        """Return all rows."""
-
-    def each(self, sql: str, *values: Any) -> AsyncGenerator[Row, None]:
-        """Yield row after row: never more than a few in memory. Close it (`aclosing`) where you stop early."""
-
-    async def run(self, sql: str, *values: Any) -> int:
-        """Execute a statement and return the number of rows that it changed."""
-
-    async def insert(self, sql: str, *values: Any) -> int:
-        """Execute an INSERT and return the id of the new row."""
-
-    def announce(self, event: object) -> None:
-        """Tell `event` to the listeners once the transaction is committed."""
-
-    @property
-    def memo(self) -> dict[str, Any]:
-        """What the last units of the one writer left for the next; emptied when anything is rolled back."""
-
-
-Unit = Callable[[Transaction], Awaitable[T]]
-
-
-class Store(Protocol):
-    """What a use case may do with a database."""
-
-    async def write(self, unit: Unit[T]) -> T:
-        """Run `unit` in a transaction and return its result after the commit."""
-
-    async def read(self, unit: Unit[T]) -> T:
-        """Run `unit` on one snapshot, without the right to write."""
-
-    def subscribe(self, listener: Callable[[Sequence[object]], None]) -> None:
-        """Call `listener` with what units announced, after their commit."""
 
 
 class _Transaction:
     """A unit's view of a SQLite connection."""
+
+    lock = ""  # there is one writer
+    chain = 0
+    owner = ""
 
     def __init__(self, connection: sqlite3.Connection, memo: dict[str, Any]) -> None:
         self._connection = connection
@@ -97,6 +52,9 @@ class _Transaction:
 
     async def insert(self, sql: str, *values: Any) -> int:
         return self._connection.execute(sql, values).lastrowid or 0
+
+    async def append(self, sql: str, *values: Any) -> None:
+        self._connection.execute(sql, values)
 
     def announce(self, event: object) -> None:
         self.announced.append(event)
@@ -192,11 +150,23 @@ class _Lane:
         self._commit(group)
 
     def _run(self, group: _Group) -> None:
-        """Begin a transaction and run every unit in a savepoint of its own."""
+        """Begin a transaction and run every unit; if one failed that had written, all again, each in a savepoint.
+
+        Such units are few, and savepoints cost: two statements a unit, and a copy of each page that it changes.
+        """
+        execute = self._connection.execute
         try:
-            self._connection.execute(self._begin)
+            execute(self._begin)
+            if all(self._leaves_nothing_to_undo(job, group) for job in group.jobs):
+                return
+            execute("ROLLBACK")
+            group.announced = []
+            execute(self._begin)
             for job in group.jobs:
-                group.announced += self._run_in_savepoint(job)
+                execute("SAVEPOINT unit")
+                if not self._leaves_nothing_to_undo(job, group):
+                    execute("ROLLBACK TO unit")
+                execute("RELEASE unit")
         except sqlite3.Error as error:
             self._fail(group, error)
 
@@ -209,12 +179,12 @@ class _Lane:
         except sqlite3.Error as error:
             self._fail(group, error)
 
-    def _run_in_savepoint(self, job: _Job) -> list[object]:
-        execute = self._connection.execute
-        execute("SAVEPOINT unit")
-        transaction = _Transaction(self._connection, self._memo)
+    def _leaves_nothing_to_undo(self, job: _Job, group: _Group) -> bool:
+        """Run a unit; return whether it succeeded, or failed before it had changed anything."""
+        before = self._connection.total_changes
+        transaction = _Transaction(self._connection, {} if self._reading else self._memo)
         try:
-            job.result = _drive(job.unit(transaction))
+            job.result, job.error = _drive(job.unit(transaction)), None
         except sqlite3.Error as error:
             if not self._connection.in_transaction:
                 raise  # SQLite itself rolled everything back (disk full, I/O error)
@@ -222,12 +192,10 @@ class _Lane:
         except BaseException as error:  # noqa: BLE001  it belongs to the unit's caller; the others must go on
             job.error = error
         else:
-            execute("RELEASE unit")
-            return transaction.announced
+            group.announced += transaction.announced
+            return True
         self._memo.clear()
-        execute("ROLLBACK TO unit")
-        execute("RELEASE unit")
-        return []
+        return self._connection.total_changes == before
 
     def _fail(self, group: _Group, error: sqlite3.Error) -> None:
         group.failed = True
@@ -271,22 +239,15 @@ class Database:
     """A SQLite file with its writer and reader; `open` it once a process."""
 
     def __init__(self, path: Path) -> None:
-        """Connect to the migrated database at `path`; see `open_database`."""
-        self._listeners: list[Callable[[Sequence[object]], None]] = []
+        """Connect to the migrated database at `path`; see `stores.open_store`."""
+        self._listeners = Listeners()
         self._closed = False
-        self._writer = _Lane(str(path), reading=False, told=self._tell)
-        self._reader = _Lane(str(path), reading=True, told=self._tell)
+        self._writer = _Lane(str(path), reading=False, told=self._listeners.tell)
+        self._reader = _Lane(str(path), reading=True, told=self._listeners.tell)
 
-    def subscribe(self, listener: Callable[[Sequence[object]], None]) -> None:
+    def subscribe(self, listener: Listener) -> None:
         """Call `listener` with what units announced, after their commit, in the event loop."""
-        self._listeners.append(listener)
-
-    def _tell(self, announced: list[object]) -> None:
-        for listener in self._listeners:
-            try:
-                listener(announced)
-            except Exception:
-                log.exception("a listener failed; the others are told all the same")
+        self._listeners.add(listener)
 
     async def write(self, unit: Unit[T]) -> T:
         """Run `unit` in a transaction and return its result after the commit.
@@ -306,6 +267,9 @@ class Database:
         job = _Job(unit, asyncio.get_running_loop())
         lane.submit(job)
         return await job.future  # type: ignore[no-any-return]
+
+    def check_lease(self) -> None:
+        """Do nothing: a file has one process."""
 
     def close(self) -> None:
         """Let waiting units finish, then close both connections."""
@@ -345,24 +309,3 @@ def connect(path: str, *, reading: bool) -> sqlite3.Connection:
     if reading:
         connection.execute("PRAGMA query_only=ON")
     return connection
-
-
-def lock_folder(folder: Path) -> int:
-    """Take the data folder for this process alone and return the lock's descriptor; it ends with the process.
-
-    Raises:
-        SettingsError: another connector runs on this folder, or it cannot be written.
-    """
-    try:
-        descriptor = os.open(folder / "comity.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise errors.SettingsError(f"the data folder {folder} cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise errors.SettingsError(
-            f"another connector runs on the data folder {folder}",
-            hint="stop it, or name another folder with --data",
-        ) from None
-    return descriptor

@@ -1,0 +1,108 @@
+"""The settings that replicas on one PostgreSQL database have in common, and the data folder of a further one.
+
+A further replica is given the settings of the one that was started last, all keys, and the URL; `seal.key`, which opens
+what is in the database, is given by its operator. Where a replica listens is its own business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from comity import errors, settings
+from comity.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def join(  # noqa: PLR0913  what a folder is made of
+    folder: Path,
+    *,
+    database: str,
+    seal_key: bytes,
+    shared: bytes,
+    keys: Mapping[str, bytes],
+    listen: str = "",
+    management: str = "",
+) -> Settings:
+    """Make the data folder of a further replica on a database, of what is `shared` there, and return its settings.
+
+    Raises:
+        SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
+        StorageError: the keys cannot be written.
+    """
+    folder = folder.absolute()
+    if (folder / settings.FILE).exists():
+        raise errors.SettingsError(f"{folder} holds a connector already", hint="start it with: comity serve")
+    values, management_key = _unshared(shared)
+    values["database"] = {"url": database}
+    values["public"]["listen"] = listen or values["public"]["listen"]
+    values["management"]["listen"] = management or values["management"]["listen"]
+    settings.read_values(folder, values)
+    text = "# Comity: a further replica. Documented in docs/reference/settings.md; restart after a change.\n"
+    for section, keys_of in values.items():
+        text += f"\n[{section}]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in keys_of.items())
+    mine = {settings.SEAL_KEY: seal_key.hex().encode(), settings.MANAGEMENT_KEY: management_key.encode()}
+    settings.write_folder(folder, text.encode(), {**mine, **keys}, readable=False)
+    return settings.load(folder)
+
+
+def share(own: Settings) -> bytes:
+    """Return what a further replica needs to have of these settings: all but the database's URL."""
+    return msgspec.json.encode((_values(own), own.management_key))
+
+
+def differs(own: Settings, shared: bytes) -> bool:
+    """Return whether other settings were shared last, and say in which; a replica may listen where it likes.
+
+    Raises:
+        SettingsError: they are another connector's.
+    """
+    mine, theirs = _values(own), _unshared(shared)[0]
+    if theirs["participant"]["id"] != own.participant_id:
+        raise errors.SettingsError(
+            f"the database is that of {theirs['participant']['id']}, and this data folder that of"
+            f" {own.participant_id}"
+        )
+    if _unshared(shared)[1] != own.management_key:
+        log.warning("keys/management.key is another one than other replicas have")
+        return True
+    other = [
+        f"{section}.{name}"
+        for section, keys in mine.items()
+        for name, value in keys.items()
+        if name != "listen" and theirs.get(section, {}).get(name) != value
+    ]
+    if other:
+        log.warning("other replicas have been started with other settings: %s", ", ".join(other))
+    return bool(other)
+
+
+def _unshared(shared: bytes) -> tuple[dict[str, Any], str]:
+    return msgspec.json.decode(shared, type=tuple[dict[str, Any], str])
+
+
+def _values(own: Settings) -> dict[str, dict[str, Any]]:
+    """Return the settings as the file has them, without the database."""
+    files = {"tls_certificate": own.tls_certificate, "tls_key": own.tls_key}
+    return {
+        "participant": {"id": own.participant_id, "name": own.name},
+        "public": {"address": own.address, "listen": own.listen}
+        | {name: path for name, path in files.items() if path},
+        "management": {"listen": own.management},
+        "storage": {"roots": list(own.roots)},
+        "outgoing": {"allow": list(own.allow)} | ({"ca_file": own.ca_file} if own.ca_file else {}),
+        "events": {"keep_days": own.events_keep_days},
+        "limits": {name: getattr(own, f"limits_{name}") for name in settings.KEYS["limits"]},
+        "development": {"insecure": own.insecure, "mock_identity": own.mock_identity},
+    }
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(settings.quote, value))}]"
+    return settings.quote(value) if isinstance(value, str) else str(value).lower()
