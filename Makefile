@@ -8,7 +8,7 @@ CODE := $(wildcard src tests tools demo bench)
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP MYPYPATH PYTEST_ADDOPTS PYTEST_PLUGINS VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo fmt lint test check bench tck interop clients features lock changelog clean
+.PHONY: help setup runtime demo fmt lint test check bench crash replicas power chaos fuzz tck interop clients features lock changelog clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,23 @@ test: setup ## Run the whole test suite (ARGS="-k word" chooses)
 
 check: lint test ## Run lint and test, as before every commit
 
-bench: runtime ## Measure negotiations a second between two connectors on this machine (ARGS=... is passed on)
-	@$(BIN)/python bench/negotiations.py $(ARGS)
+bench: setup ## Measure speed, start and memory of both stores, and of an EDC beside them (ARGS="--only WORD --edc none --write docs/reference")
+	@PYTHONPATH=tests $(BIN)/python bench/run.py $(ARGS)
+
+crash: setup ## Kill processes N times (50) under negotiations and transfers, on SQLite, then PostgreSQL (STORES=... chooses): nothing is lost
+	@COMITY_KILLS=$(or $(N),50) COMITY_STORM="$(or $(STORES),sqlite postgresql)" $(BIN)/pytest tests/crash/test_storm.py -s
+
+replicas: setup ## Kill one replica of three and pause another, N times (10), as provider and as consumer: nothing is lost or done twice
+	@COMITY_REPLICA_ROUNDS=$(or $(N),10) COMITY_REPLICA_SIDES="provider consumer" $(BIN)/pytest tests/replicas -s
+
+power: setup ## Cut the power N times (10000) in a recording of two connectors: nothing acknowledged is lost
+	@COMITY_CUTS=$(or $(N),10000) $(BIN)/pytest tests/durability/test_power_cuts.py -s -k any_moment
+
+chaos: setup ## Let N negotiations (5000), and a fifth as many transfers, meet a network that spoils 35 % of all messages
+	@COMITY_CHAOS=$(or $(N),5000) COMITY_CHAOS_TRANSFERS=$$(( $(or $(N),5000) / 5 )) COMITY_BURSTS=all $(BIN)/pytest tests/chaos tests/pair/test_bursts.py -s
+
+fuzz: setup ## Let a hostile partner take N steps (1000000) against the model of the state machine
+	@COMITY_FUZZ_STEPS=$(or $(N),1000000) $(BIN)/pytest tests/hostile/test_machine.py
 
 tck: runtime ## Run the official Dataspace Protocol conformance kit against a Comity, both roles (needs Java 17 and Maven; ARGS=--help)
 	@PYTHONPATH=tests $(BIN)/python -m conformance.tck.run $(ARGS)

@@ -1,0 +1,285 @@
+"""A backup is whole whenever it is taken, is checked before it is believed, and is put back without losing anything."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, pool
+
+from comity import errors, settings
+from comity.controlplane import backup
+from comity.db import backup as backups
+from comity.db import evidence, migrate, sqlite, stores
+from comity.evidence import entry
+from support import processes
+from support.pair import free_port
+
+NOW_MS = 1_790_000_000_000
+
+
+@pytest.fixture
+def conf(tmp_path, template):
+    """A data folder with an empty store."""
+    made = settings.initialize(
+        tmp_path / "site",
+        address=f"http://127.0.0.1:{free_port()}",
+        management=f"127.0.0.1:{free_port()}",
+        insecure=True,
+    )
+    shutil.copy(template, made.database)
+    grow(made, 3)
+    return made
+
+
+def grow(conf, count):
+    """Add records to the evidence, as a connector would."""
+
+    async def add():
+        store = sqlite.Database(conf.database)
+        for number in range(count):
+            record = entry.Entry(
+                at=number,
+                direction="in",
+                message="x",
+                sha256="",
+                sender="a",
+                receiver="b",
+                kind="k",
+                process_id="p",
+            )
+            await store.write(lambda tx, record=record: evidence.append(tx, record))
+        store.close()
+
+    asyncio.run(add())
+
+
+def take(conf, name="backup", store=None, **more):
+    file = conf.folder.parent / name
+    return file, backup.take(
+        store or conf.database,
+        conf.folder,
+        file,
+        **{"participant_id": conf.participant_id, "now_ms": NOW_MS, "force": False, **more},
+    )
+
+
+def restore(conf, file, **more):
+    return backup.restore(file, conf.folder, conf.database, **{"now_ms": NOW_MS, "force": False, **more})
+
+
+def listing(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith((".lock", "-wal", "-shm"))
+    }
+
+
+def test_a_backup_holds_the_store_and_the_keys_and_only_its_owner_reads_it(conf):
+    file, about = take(conf)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (about.evidence_size, about.taken_at) == (3, NOW_MS)
+    found, files = backups.read(file)
+    assert found == about
+    assert set(files) == {"comity.toml", "keys/connector.pem", "keys/management.key", "keys/seal.key"}
+    assert files["keys/seal.key"] == (conf.folder / "keys/seal.key").read_bytes()
+    assert sorted(path.name for path in file.parent.iterdir()) == ["backup", "site"]
+    with pytest.raises(errors.ConflictError, match="is there already"):
+        take(conf)
+    take(conf, force=True)
+
+
+def test_a_backup_of_a_damaged_store_is_not_made(conf):
+    with contextlib.closing(sqlite3.connect(conf.database)) as store:
+        store.execute("UPDATE evidence SET record = x'00' WHERE seq = 2")
+        store.commit()
+    with pytest.raises(entry.BrokenChainError):
+        take(conf)
+    assert [path.name for path in conf.folder.parent.iterdir()] == ["site"]
+
+
+def test_a_backup_is_whole_while_the_store_is_written_to(conf):
+    async def work():
+        store, stopped = sqlite.Database(conf.database), asyncio.Event()
+
+        record = entry.Entry(
+            at=1,
+            direction="in",
+            message="x" * 5000,
+            sha256="",
+            sender="a",
+            receiver="b",
+            kind="k",
+            process_id="",
+        )
+
+        async def write():
+            while not stopped.is_set():
+                await store.write(lambda tx: evidence.append(tx, record))
+
+        writing = [asyncio.create_task(write()) for _ in range(4)]
+        sizes = [
+            (await asyncio.to_thread(take, conf, f"backup-{number}"))[1].evidence_size for number in range(8)
+        ]
+        stopped.set()
+        await asyncio.gather(*writing)
+        store.close()
+        return sizes
+
+    sizes = asyncio.run(work())
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 3
+
+
+def test_a_lost_folder_is_made_again_with_its_keys(conf):
+    file, about = take(conf)
+    before = listing(conf.folder / "keys")
+    shutil.rmtree(conf.folder)
+    done = restore(conf, file)
+    assert (done.about, done.replaced) == (about, None)
+    assert listing(conf.folder / "keys") == before
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (conf.folder / "keys").iterdir())
+    assert settings.load(conf.folder) == conf
+    heads = backups.check(conf.database)
+    assert heads[0].size == about.evidence_size + 1  # that it was restored
+    with contextlib.closing(sqlite3.connect(conf.database)) as store:
+        names = {name for (name,) in store.execute("SELECT name FROM sqlite_master")}
+        assert not names & {backups.ABOUT, backups.FILES}
+        assert store.execute("SELECT at, backup_at, evidence_size FROM restored").fetchall() == [
+            (NOW_MS, NOW_MS, 3)
+        ]
+    assert before["seal.key"] not in conf.database.read_bytes()
+
+
+def test_a_newer_state_is_replaced_only_on_demand_and_kept(conf):
+    file, _ = take(conf)
+    grow(conf, 2)
+    before = listing(conf.folder)
+    with pytest.raises(errors.ConflictError, match="does not have"):
+        restore(conf, file)
+    assert listing(conf.folder) == before
+    done = restore(conf, file, force=True)
+    assert backups.check(done.replaced / "comity.sqlite")[0].size == 5
+    assert backups.check(conf.database)[0].size == 4
+    assert not conf.database.with_name("comity.sqlite-wal").exists()
+
+
+def test_the_state_of_the_backup_itself_and_a_damaged_one_are_replaced_without_more_words(conf):
+    file, _ = take(conf)
+    restore(conf, file)
+    conf.database.write_bytes(os.urandom(9000))
+    done = restore(conf, file, now_ms=NOW_MS + 1)
+    assert backups.check(conf.database)[0].size == 4
+    assert (done.replaced / "comity.sqlite").stat().st_size == 9000
+
+
+def test_a_log_beside_the_replaced_store_does_not_meet_the_restored_one(conf):
+    file, _ = take(conf)
+    held = sqlite3.connect(conf.database)  # a reader keeps the log from being taken away
+    held.execute("BEGIN")
+    held.execute("SELECT * FROM evidence").fetchall()
+    grow(conf, 2)
+    copied = conf.folder.parent / "copied"
+    shutil.copytree(conf.folder, copied)
+    held.close()
+    assert (copied / "comity.sqlite-wal").stat().st_size
+    done = backup.restore(file, copied, copied / "comity.sqlite", now_ms=NOW_MS, force=True)
+    assert backups.check(copied / "comity.sqlite")[0].size == 4
+    assert backups.check(done.replaced / "comity.sqlite")[0].size == 5
+
+
+def test_a_restore_that_breaks_off_leaves_the_store_that_was_there(conf, monkeypatch):
+    file, _ = take(conf)
+    grow(conf, 2)
+
+    def full(folder, files):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "_put_back", full)
+    with pytest.raises(errors.StorageError, match="No space left"):
+        restore(conf, file, force=True)
+    assert backups.check(conf.database)[0].size == 5
+    assert not list(conf.folder.glob("comity.sqlite.restored*"))
+
+
+def test_nothing_is_restored_under_a_running_connector(conf):
+    file, _ = take(conf)
+    lock = stores.lock_folder(conf.folder)
+    try:
+        with pytest.raises(errors.SettingsError, match="another connector runs"):
+            restore(conf, file, force=True)
+    finally:
+        os.close(lock)
+
+
+def test_keys_that_are_there_stay_but_a_foreign_seal_key_is_noticed(conf):
+    file, _ = take(conf)
+    ring, seal = conf.folder / "keys/keyring.json", conf.folder / "keys/seal.key"
+    ring.write_text("a newer one")
+    restore(conf, file)
+    assert ring.read_text() == "a newer one"
+    seal.write_text("0" * 64)
+    with pytest.raises(errors.ConflictError, match="not the key"):
+        restore(conf, file, now_ms=NOW_MS + 1)
+    done = restore(conf, file, force=True, now_ms=NOW_MS + 2)
+    assert seal.read_bytes() == backups.read(file)[1]["keys/seal.key"]
+    assert (done.replaced / "seal.key").read_text() == "0" * 64
+
+
+@pytest.mark.parametrize("how", ["cut", "altered", "store", "text", "newer"])
+def test_what_is_no_good_backup_is_refused_and_changes_nothing(conf, how):
+    file, _ = take(conf)
+    if how == "cut":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    elif how == "store":
+        shutil.copy(conf.database, file)
+    elif how == "text":
+        file.write_text("a backup, honestly\n" * 100)
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as store:
+            change = "UPDATE evidence SET record = x'00' WHERE seq = 1"
+            store.execute(change if how == "altered" else "UPDATE alembic_version SET version_num = '9999'")
+            store.commit()
+    before = listing(conf.folder)
+    with pytest.raises(errors.ComityError) as found:
+        restore(conf, file, force=True)
+    assert isinstance(found.value, errors.DatabaseError | errors.SettingsError | entry.BrokenChainError)
+    assert listing(conf.folder) == before
+
+
+def test_a_backup_of_an_older_schema_is_brought_on(conf):
+    older = conf.folder.parent / "older"
+    made = create_engine(
+        "sqlite://", creator=lambda: sqlite.connect(str(older), reading=False), poolclass=pool.NullPool
+    )
+    command.upgrade(migrate._config(engine=made), "0002")
+    file, _ = take(conf, store=older)
+    restore(conf, file, force=True)
+    assert migrate.current_version(conf.database) == migrate.known_versions()[-1]
+
+
+def test_the_commands_say_what_they_did(conf):
+    site = processes.Served(conf)
+    try:
+        site.start()
+        file = conf.folder.parent / "by-command"
+        done = site.run("db", "backup", str(file))
+        assert (done.returncode, "is whole" in done.stdout, "private keys" in done.stderr) == (
+            0,
+            True,
+            True,
+        ), done
+        refused = site.run("db", "restore", str(file))
+        assert (refused.returncode, "another connector runs" in refused.stderr) == (1, True), refused
+        site.stop()
+        done = site.run("db", "restore", str(file), "--force")
+        assert (done.returncode, "restored the state of" in done.stdout) == (0, True), done
+        assert "from a backup of" in site.run("db", "reconcile").stdout
+        assert site.run("evidence", "verify", str(file)).returncode == 0
+    finally:
+        site.end()

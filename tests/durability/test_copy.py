@@ -1,0 +1,198 @@
+"""A whole store goes from SQLite to PostgreSQL and back, is the same there row by row, or is not there at all."""
+
+import asyncio
+import contextlib
+import sqlite3
+
+import pytest
+
+from comity import errors
+from comity.controlplane import backup, catalog
+from comity.db import backup as backups
+from comity.db import copy, restored
+from comity.evidence import entry
+from support import pair as pairs
+from support import postgres, processes, stores
+from support.pair import offer_of
+
+
+@pytest.fixture
+async def grown(tmp_path, template):
+    """The data folder of a provider that has dealt with somebody, and stands still now."""
+    sites = [pairs.new_site(tmp_path / name, template) for name in ("provider", "consumer")]
+    for each in sites:
+        await each.start()
+    pair = await pairs.introduced(*sites)
+    await pair.provider.publish()
+    dataset = await catalog.request_dataset(pair.consumer.connector, pair.provider.did, None, "asset")
+    for _ in range(3):
+        record = await pair.consumer.request(pair.provider, offer_of(dataset))
+        await pair.consumer.reaches(record.id, "FINALIZED")
+    for each in sites:
+        await each.stop()
+    return pair.provider.conf
+
+
+def empty(url):
+    return all(
+        postgres.rows(url, f"SELECT count(*) FROM {name}") == [(name == "evidence_chain",)]
+        for (name,) in postgres.rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        if name != "alembic_version"
+    )
+
+
+async def test_a_store_goes_to_postgresql_and_back_and_stays_the_same(grown, tmp_path):
+    url = postgres.create()
+    there = await run(copied, grown.folder, url)
+    assert {each.table: each.rows for each in there}["negotiation"] == 3
+    assert await run(refusal, copied, grown.folder, url) == "ConflictError"
+    (tmp_path / "back").mkdir()
+    back = await run(copied, url, tmp_path / "back")
+    assert back == there
+    with contextlib.closing(sqlite3.connect(tmp_path / "back" / "comity.sqlite")) as store:
+        assert store.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()[0] >= 3
+    assert backups.check(tmp_path / "back" / "comity.sqlite") == backups.check(grown.database)
+    assert await run(refusal, copied, url, tmp_path / "back") == "ConflictError"
+
+
+async def run(call, *given):
+    """Run what has an event loop of its own."""
+    return await asyncio.to_thread(call, *given)
+
+
+def copied(source, to):
+    return backup.copy(str(source), str(to), insecure=True)  # the tests' server does not wait for its disk
+
+
+def refusal(call, *given):
+    with pytest.raises(errors.ComityError) as found:
+        call(*given)
+    return type(found.value).__name__
+
+
+async def test_what_is_interrupted_or_arrives_otherwise_leaves_the_target_empty(grown, monkeypatch):
+    url = postgres.create()
+    before = grown.database.read_bytes()
+    compared = copy._compare
+
+    async def altered(store, connection, table):
+        if table.name == "negotiation":
+            await connection.execute("UPDATE negotiation SET asset_id = 'another' WHERE asset_id = 'asset'")
+        return await compared(store, connection, table)
+
+    monkeypatch.setattr(copy, "_compare", altered)
+    assert await run(refusal, copied, grown.folder, url) == "DatabaseError"
+    assert empty(url)
+
+    async def cut(store, connection, table):
+        connection.terminate()
+        raise ConnectionResetError("cut")
+
+    monkeypatch.setattr(copy, "_compare", cut)
+    assert await run(refusal, copied, grown.folder, url) == "DatabaseError"
+    assert empty(url)
+    assert grown.database.read_bytes() == before
+
+
+async def test_the_chains_of_replicas_come_along(grown, tmp_path):
+    url = postgres.create()
+    await run(copied, grown.folder, url)
+    record = entry.encode(
+        entry.Entry(
+            at=1, direction="in", message="x", sha256="", sender="a", receiver="b", kind="k", process_id="p"
+        )
+    )
+    hashed = entry.link(entry.GENESIS, record)
+    postgres.run(
+        url,
+        "INSERT INTO evidence_chain (number) VALUES (3)",
+        f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{record.hex()}', '\\x{hashed.hex()}')",
+    )
+    (tmp_path / "back").mkdir()
+    await run(copied, url, tmp_path / "back")
+    file = tmp_path / "back" / "comity.sqlite"
+    assert backups.check(file) == {**backups.check(grown.database), 3: entry.Head(1, hashed.hex())}
+    found = await run(processes.command, "evidence", "verify", str(file))
+    assert (found.returncode, f"{hashed.hex()}  of chain 3" in found.stdout) == (0, True), found
+    again = postgres.create()
+    done = await run(
+        processes.command,
+        "db",
+        "copy",
+        "--from",
+        str(file.parent),
+        "--to",
+        again,
+        "--data",
+        str(grown.folder),
+    )
+    assert done.returncode == 1  # its server does not sync, and only settings of the folder could allow that
+    assert "fsync is off" in done.stderr
+    assert {each.table for each in await run(copied, file.parent, again)} >= {"evidence", "evidence_chain"}
+
+
+async def test_new_rows_get_new_numbers_after_a_copy(grown):
+    url = postgres.create()
+    with contextlib.closing(sqlite3.connect(grown.database)) as store:
+        used = store.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()[0]
+    await run(copied, grown.folder, url)
+    assert postgres.rows(url, "SELECT nextval(pg_get_serial_sequence('outbox', 'id'))") == [(used + 1,)]
+
+
+async def test_a_connector_on_postgresql_is_backed_up_and_restored_and_asks_its_partner(tmp_path, template):
+    provider = pairs.new_site(tmp_path / "provider", kind=stores.POSTGRESQL)
+    consumer = pairs.new_site(tmp_path / "consumer", template)
+    for each in (provider, consumer):
+        await each.start()
+    try:
+        pair = await pairs.introduced(provider, consumer)
+        await provider.publish()
+        hold = consumer.hold("/agreement")
+        dataset = await catalog.request_dataset(consumer.connector, provider.did, None, "asset")
+        record = await pair.consumer.request(provider, offer_of(dataset))
+        await hold.arrived.wait()
+        file = tmp_path / "provider.backup"
+        conf, now_ms = provider.conf, provider.connector.now_ms()
+        about = await run(
+            lambda: backup.take(
+                conf.database, conf.folder, file, participant_id=provider.did, now_ms=now_ms, force=False,
+                server=backup.Server(conf.database_url, insecure=True),
+            )
+        )  # fmt: skip
+        consumer.release(hold)
+        await consumer.reaches(record.id, "FINALIZED")
+
+        def put_back(*, force):
+            return backup.restore(
+                file,
+                conf.folder,
+                conf.database,
+                now_ms=now_ms + 1,
+                force=force,
+                server=backup.Server(conf.database_url, insecure=True),
+            )
+
+        assert await run(lambda: refusal(lambda: put_back(force=True))) == "ConflictError"  # it runs
+        await provider.stop()
+        assert await run(lambda: refusal(lambda: put_back(force=False))) == "ConflictError"  # it is newer
+        assert not list(conf.folder.glob("replaced-*"))
+        done = await run(lambda: put_back(force=True))
+        assert (done.held, done.about) == (1, about)
+        kept, _ = backups.read(done.replaced / "database.backup")
+        assert kept.evidence_size > about.evidence_size
+        await provider.start()
+        ((name,),) = await provider.rows("SELECT id FROM negotiation")
+
+        async def compared():
+            (found,) = await provider.connector.database.read(restored.find_all)
+            return found if found.verdict == restored.AHEAD else None
+
+        found = await pairs.wait_for(compared, name)
+        assert (found.here, found.there, found.held) == ("AGREED", "FINALIZED", True)
+        assert await provider.rows("SELECT id FROM agreement") == await consumer.rows(
+            "SELECT id FROM agreement"
+        )
+        assert [each["message"] for each in await provider.entries()].count("restored") == 1
+    finally:
+        for each in (provider, consumer):
+            await each.stop()
