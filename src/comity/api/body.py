@@ -6,14 +6,17 @@ Who calls: the protocol's endpoints and the management API, each with its own li
 from __future__ import annotations
 
 import asyncio
+import math
 
 from starlette.requests import ClientDisconnect, Request
 
 from comity import errors
+from comity.api.connection import WHOLE
 
 BODY_S = 30.0
 SHORT_BYTES = 64 * 1024
 _LENGTH_DIGITS = 19
+_PLAIN = {b"", b"identity"}
 
 
 class TooLargeError(errors.InvalidInputError):
@@ -50,10 +53,14 @@ async def read(request: Request, limit: int) -> bytes:
         InvalidInputError: it ended before it was whole.
     """
     check_length(request, limit)
-    encodings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
-    if any(each.strip() not in {"", "identity"} for each in encodings):
-        raise EncodedError("a compressed body is not taken", hint="send it without Content-Encoding")
+    for name, encodings in request.scope["headers"]:
+        if name == b"content-encoding" and {each.strip() for each in encodings.lower().split(b",")} - _PLAIN:
+            raise EncodedError("a compressed body is not taken", hint="send it without Content-Encoding")
     try:
+        if WHOLE in request.scope.get(
+            "extensions", ()
+        ):  # it has come already, so a timer would be for nothing
+            return await _gathered(request, limit)
         async with asyncio.timeout(BODY_S):
             return await _gathered(request, limit)
     except ClientDisconnect:
@@ -79,15 +86,21 @@ def check_length(request: Request, limit: int) -> None:
     Raises:
         TooLargeError: it does.
     """
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and (len(told) > _LENGTH_DIGITS or int(told) > limit):
+    if _told(request) > limit:
         raise _too_large(limit)
 
 
 def is_short(request: Request) -> bool:
     """Return whether a request says that its body is so short that reading it costs little, whoever sent it."""
-    told = request.headers.get("content-length", "")
-    return told.isascii() and told.isdigit() and len(told) <= _LENGTH_DIGITS and int(told) <= SHORT_BYTES
+    return 0 <= _told(request) <= SHORT_BYTES
+
+
+def _told(request: Request) -> float:
+    """Return the length that a request says its body has, -1 if it says none."""
+    told = next((text for name, text in request.scope["headers"] if name == b"content-length"), b"")
+    if not told.isdigit():
+        return -1
+    return int(told) if len(told) <= _LENGTH_DIGITS else math.inf
 
 
 def check_json(request: Request) -> None:

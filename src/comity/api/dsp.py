@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (errors.NotFoundError, 404),
     (errors.IdentityError, 401),
+    (errors.CrowdedError, 429),
     (errors.DatabaseError, 503),
     (errors.TransientDeliveryError, 503),
     (errors.ConflictError, 503),
@@ -42,6 +43,7 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (errors.ComityError, 400),
 )
 """What a partner gets for an error; a lost race (ConflictError) is worth trying again."""
+_AGAIN = frozenset({429, 503})
 
 
 def status_of(error: errors.ComityError) -> int:
@@ -120,9 +122,9 @@ def _no_endpoint(status: int) -> Response:
 
 async def _content(connector: Connector, request: Request) -> bytes:
     """Return the body; a long one is read from a partner only, so that strangers cannot fill the memory."""
-    bodies.check_length(request, MAX_BODY_BYTES)
     if not bodies.is_short(request):
-        await connector.identity.admit(request.headers.get("authorization"))
+        bodies.check_length(request, MAX_BODY_BYTES)
+        await connector.identity.admit(_authorization(request))
     return await bodies.read(request, MAX_BODY_BYTES)
 
 
@@ -133,12 +135,15 @@ async def _caller(connector: Connector, request: Request, content: bytes) -> Cal
     """
     target = request.scope["path"] + "?" + request.scope["query_string"].decode("latin-1")
     try:
-        return await connector.identity.caller(
-            request.headers.get("authorization"), request.method, target, content
-        )
+        return await connector.identity.caller(_authorization(request), request.method, target, content)
     except errors.IdentityError:
         codec.refuse_earlier(content)
         raise
+
+
+def _authorization(request: Request) -> str:
+    """Return the header; two of them are one that holds no token: which of them a proxy believed is not known here."""
+    return ", ".join(request.headers.getlist("authorization"))
 
 
 def _answer(message: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -204,7 +209,7 @@ def _headers(error: errors.ComityError) -> dict[str, str] | None:
         return {"Connection": "close"}
     if isinstance(error, bodies.EncodedError):
         return {"Accept-Encoding": "identity", "Connection": "close"}
-    if status_of(error) != 503:  # noqa: PLR2004  the status says it
+    if status_of(error) not in _AGAIN:
         return None
     return {"Retry-After": str(math.ceil(getattr(error, "retry_after_s", None) or 1))}
 

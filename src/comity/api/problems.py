@@ -23,7 +23,7 @@ from comity.controlplane.repeats import KeyReusedError
 JSON = "application/json"
 RETRY_S = 2
 ALL_ENDPOINTS = "all endpoints, each with an example, are at /management/docs"
-_UNAVAILABLE = frozenset({429, 503})
+_UNAVAILABLE = 503
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,6 @@ class RoleError(errors.ComityError):
         )
 
 
-class CrowdedError(errors.ComityError):
-    """As many streams of events are open as may be."""
-
-    code = "crowded"
-
-
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
     (TooSlowError, 408),
@@ -63,7 +57,7 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (EncodedError, 415),
     (errors.InvalidInputError, 400),
     (RoleError, 403),
-    (CrowdedError, 429),
+    (errors.CrowdedError, 429),
     (MethodError, 405),
     (errors.NotFoundError, 404),
     (KeyReusedError, 422),
@@ -110,10 +104,11 @@ def _hint(error: errors.ComityError) -> str:
 def _headers(error: errors.ComityError, status: int) -> dict[str, str]:
     if isinstance(error, MethodError):
         return {"Allow": error.allowed}
-    if status in _UNAVAILABLE:
+    if status == _UNAVAILABLE:
         return {"Retry-After": str(RETRY_S)}
-    if isinstance(error, errors.TransientDeliveryError) and error.retry_after_s is not None:
-        return {"Retry-After": str(math.ceil(error.retry_after_s))}
+    wait_s = getattr(error, "retry_after_s", None)
+    if wait_s is not None:
+        return {"Retry-After": str(math.ceil(wait_s))}
     return {}
 
 

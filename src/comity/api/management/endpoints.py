@@ -237,7 +237,7 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "exchanges", "request"): Row(partners.find_exchanges, VIEWER, "QuerySpec", "[Exchange]", "400"),
     ("GET", "exchanges", "{id}"): Row(partners.load_exchange, VIEWER, "", "Exchange", "404"),
     ("GET", "evidence", ""): Row(
-        partners.find_evidence, VIEWER, "", "EvidencePage", "400", parameters=("after", "limit")
+        partners.find_evidence, VIEWER, "", "EvidencePage", "400", parameters=("after", "limit", "chain")
     ),
     ("GET", "events", ""): Row(
         events.read_events,

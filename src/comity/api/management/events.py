@@ -77,8 +77,10 @@ def _after(call: Call, *, streams: bool) -> int | None:
 async def _stream(connector: Connector, call: Call, wanted: events.Wanted) -> Response:
     place = await events.find_place(connector, wanted)
     if connector.news.readers >= stream.MOST:
-        raise problems.CrowdedError(
-            f"{stream.MOST} streams of events are open already", hint="close one, or read pages of JSON"
+        raise errors.CrowdedError(
+            f"{stream.MOST} streams of events are open already",
+            retry_after_s=problems.RETRY_S,
+            hint="close one, or read pages of JSON",
         )
     begun = msgspec.structs.replace(wanted, after=place)
     return stream.EventStream(_chunks(connector, call, begun, place), connector.news.wait_closed)

@@ -113,8 +113,9 @@ async def find_exchanges(connector: Connector, call: Call) -> list[Document]:
 
 
 async def find_evidence(connector: Connector, call: Call) -> Document:
-    """GET evidence?after=&limit=."""
+    """GET evidence?after=&limit=&chain=."""
     after = calls.number(call, "after", 0, calls.MAX_AFTER)
     limit = calls.number(call, "limit", 100, query.MAX_LIMIT, least=1)
     tokens = roles.suffices(call.role, roles.OPERATOR)
-    return await evidence.find_page(connector, after=after, limit=limit, tokens=tokens)
+    chain = calls.number(call, "chain", 0, calls.MAX_AFTER)
+    return await evidence.find_page(connector, after=after, limit=limit, chain=chain, tokens=tokens)
