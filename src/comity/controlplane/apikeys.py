@@ -15,7 +15,7 @@ from msgspec import Struct
 from comity.controlplane.connector import Connector
 from comity.db import apikeys
 from comity.db.apikeys import ApiKey
-from comity.db.database import Store
+from comity.db.store import Store
 from comity.management import apikeys as forms
 from comity.management import roles
 

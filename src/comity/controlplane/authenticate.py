@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.db import partners, public_keys, token_uses
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -54,6 +54,18 @@ async def use(tx: Transaction, caller: Caller) -> partners.Partner:
         await public_keys.keep(tx, caller.key)
     tx.announce(partners.Heard(partner.id))
     return partner
+
+
+async def spend(tx: Transaction, caller: Caller) -> None:
+    """Let the caller's token count for nothing any more.
+
+    Its message is to be sent again, with a new token. A copy of this attempt may come late, when its sender has long
+    withdrawn the message: it must not be taken then.
+    """
+    if caller.jti:
+        await token_uses.use(
+            tx, caller.participant_id, caller.jti, request=b"", expires_at_s=caller.expires_at_s
+        )
 
 
 def unknown_partner(participant_id: str) -> errors.IdentityError:

@@ -21,15 +21,15 @@ from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import sha256_hex
 from comity.db import evidence, offers, partners
-from comity.db.database import Transaction
 from comity.db.offers import Asset
+from comity.db.store import Transaction
 from comity.dsp import binding, catalog, codec, messages, terms
 from comity.evidence.entry import Entry
 from comity.management import query
 
 Document = dict[str, Any]
 PAGE_DATASETS = 100
-PAGE_ASSETS = 500
+MOST_ASSETS = 500
 MAX_PAGES = 1000
 MAX_CATALOG_BYTES = 64 * 1024 * 1024
 Place = tuple[int, str]
@@ -124,28 +124,28 @@ async def _page(
 
     A token names the last asset before its page that is shown, never one that is hidden from this partner.
     """
-    sight = Sight(connector, tx, await offering.load(tx, partner), spec)
+    sight = Sight(connector, tx, partner, spec)
     datasets: list[Document] = []
     previous = None if after == BEGINNING else await _previous_token(sight, after)
     shown, skipped = after, spec.offset if after == BEGINNING else 0
-    async for place, dataset in sight.visible(after):
+    async for found in sight.visible(after):
         if skipped:
             skipped -= 1
         elif len(datasets) == sight.size:
             return Page(_catalog(connector, datasets), _write_token(shown), previous)
         else:
-            datasets.append(dataset)
-            shown = place
+            datasets.append(_dataset(connector, found))
+            shown = _place(found[0].asset)
     return Page(_catalog(connector, datasets), None, previous)
 
 
 async def _previous_token(sight: Sight, after: Place) -> str:
     """Return the token of the page that ends with the asset at `after`; the first page's is empty."""
     seen = 1
-    async for place, _ in sight.visible(after, backwards=True):
+    async for found in sight.visible(after, backwards=True):
         seen += 1
         if seen > sight.size:
-            return _write_token(place)
+            return _write_token(_place(found[0].asset))
     return ""
 
 
@@ -153,26 +153,36 @@ class Sight:
     """What a partner sees of our assets through its filter, in one snapshot."""
 
     def __init__(
-        self, connector: Connector, tx: Transaction, offerings: offering.Offerings, spec: query.Spec
+        self, connector: Connector, tx: Transaction, partner: partners.Partner, spec: query.Spec
     ) -> None:
         self._connector = connector
         self._tx = tx
-        self._offerings = offerings
+        self._partner = partner
         self._spec = spec
         self.size = min(spec.limit, PAGE_DATASETS)
 
     async def visible(
         self, at: Place, *, backwards: bool = False
-    ) -> AsyncGenerator[tuple[Place, Document], None]:
-        """Yield datasets with their places: those after `at`, or backwards those before it."""
+    ) -> AsyncGenerator[list[offering.Offering], None]:
+        """Yield what is offered of each asset: those after the place `at`, or backwards those before it.
+
+        As many are read at a time as a page shows, and more where most of them are hidden.
+        """
         find = offers.find_assets_before if backwards else offers.find_assets_after
-        while assets := await find(self._tx, at, limit=PAGE_ASSETS):
-            for asset in assets:
-                if query.matches_all(self._spec.criteria, offering.describe(asset)):
-                    dataset = _dataset(self._connector, asset, self._offerings)
-                    if dataset is not None:
-                        yield (asset.created_at, asset.id), dataset
-            at = (assets[-1].created_at, assets[-1].id)
+        limit = self.size + 1
+        while assets := await find(self._tx, at, limit=limit):
+            wanted = [
+                each for each in assets if query.matches_all(self._spec.criteria, offering.describe(each))
+            ]
+            offerings = await offering.load(self._tx, self._partner, wanted)
+            for asset in wanted:
+                if found := offerings.of(asset, self._connector.now_ms()):
+                    yield found
+            at, limit = _place(assets[-1]), min(limit * 2, MOST_ASSETS)
+
+
+def _place(asset: Asset) -> Place:
+    return asset.created_at, asset.id
 
 
 def _catalog(connector: Connector, datasets: list[Document]) -> Document:
@@ -180,11 +190,8 @@ def _catalog(connector: Connector, datasets: list[Document]) -> Document:
     return catalog.catalog(connector.participant_id, catalog_id, datasets, connector.dsp_address)
 
 
-def _dataset(connector: Connector, asset: Asset, offerings: offering.Offerings) -> Document | None:
-    found = offerings.of(asset, connector.now_ms())
-    if not found:
-        return None
-    listed = [catalog.offer(each.policy, each.offer_id) for each in found]
+def _dataset(connector: Connector, found: list[offering.Offering]) -> Document:
+    asset, listed = found[0].asset, [catalog.offer(each.policy, each.offer_id) for each in found]
     return catalog.dataset(asset.id, asset.properties, listed, connector.dsp_address)
 
 
@@ -214,8 +221,8 @@ async def serve_dataset(connector: Connector, caller: Caller, dataset_id: str) -
     """
 
     async def unit(tx: Transaction) -> Document | None:
-        asset = await offers.find(tx, Asset, dataset_id)
-        return _dataset(connector, asset, await offering.load(tx, partner)) if asset else None
+        found = await offering.find_by_asset(tx, partner, dataset_id, connector.now_ms())
+        return _dataset(connector, found) if found else None
 
     partner = await connector.database.write(lambda tx: authenticate.use(tx, caller))
     dataset = await connector.database.read(unit)
@@ -308,7 +315,9 @@ async def _ask_page(
 
 def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
     try:
-        document = strict_json.decode_object(answer)
+        document = strict_json.decode_object(
+            answer, most=len(answer)
+        )  # in a thread: it may be as long as it is
         catalog.read_datasets(document)
     except errors.InvalidInputError as error:
         raise errors.PermanentDeliveryError(

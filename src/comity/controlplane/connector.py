@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.decide import Decisions
+from comity.controlplane.held import Held
+from comity.controlplane.limits import Limits
 from comity.controlplane.news import News
-from comity.db.database import Store
+from comity.controlplane.sharing import SharedKeys
 from comity.db.seal import Seal
+from comity.db.store import Store
 from comity.dsp.version import Entry
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
@@ -96,6 +99,9 @@ class Connector:
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     news: News = field(default_factory=News)
+    limits: Limits = field(default_factory=Limits)
+    held: Held = field(default_factory=Held)
+    shared_keys: SharedKeys | None = None
 
     @property
     def inbox_address(self) -> str:

@@ -17,8 +17,8 @@ from comity.controlplane import process, secrets, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.dataplane import serve
 from comity.db import offers, transfers
-from comity.db.database import Transaction, Unit
 from comity.db.offers import Asset
+from comity.db.store import Transaction, Unit
 from comity.dsp import terms
 from comity.dsp.transfer import Transfer
 from comity.management import offers as forms

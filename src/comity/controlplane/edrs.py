@@ -14,7 +14,7 @@ from comity import errors
 from comity.controlplane import get, processes, token_refresh
 from comity.controlplane.connector import Connector
 from comity.db import pulls, transfers
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import terms, transfer
 from comity.dsp.transfer import Transfer
 from comity.management import edrs as forms

@@ -15,8 +15,8 @@ from msgspec import Struct
 from comity import errors
 from comity.controlplane.connector import Connector
 from comity.db import events, webhooks
-from comity.db.database import Transaction
 from comity.db.events import Page
+from comity.db.store import Transaction
 
 Document = dict[str, Any]
 PAGE = 200

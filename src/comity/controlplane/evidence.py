@@ -11,26 +11,31 @@ import msgspec
 
 from comity.controlplane.connector import Connector
 from comity.db import evidence
-from comity.db.database import Transaction
-from comity.evidence.entry import Head
+from comity.db.store import Transaction
+from comity.evidence.entry import GENESIS, Head
 
 
-async def find_page(connector: Connector, *, after: int, limit: int, tokens: bool = True) -> dict[str, Any]:
-    """Return at most `limit` records after row number `after` with their hashes, and the head of the chain.
+async def find_page(
+    connector: Connector, *, after: int, limit: int, chain: int = 0, tokens: bool = True
+) -> dict[str, Any]:
+    """Return at most `limit` records of a chain after row number `after` with their hashes, and all chains' heads.
 
     Without their `tokens`, of which a young one still speaks in our name, records do not have these hashes.
     """
 
-    async def unit(tx: Transaction) -> tuple[list[tuple[int, bytes, bytes]], Head]:
-        return await evidence.find_page(tx, after=after, limit=limit), await evidence.find_head(tx)
+    async def unit(tx: Transaction) -> tuple[list[tuple[int, bytes, bytes]], dict[int, Head]]:
+        heads = {each: await evidence.find_head(tx, each) for each in await evidence.find_chains(tx)}
+        return await evidence.find_page(tx, after=after, limit=limit, chain=chain), heads
 
-    rows, head = await connector.database.read(unit)
+    rows, heads = await connector.database.read(unit)
+    head = heads.get(chain) or Head(0, GENESIS.hex())
     return {
         "entries": [
-            {"seq": seq, "hash": hash_.hex(), "record": _shown(record, tokens=tokens)}
+            {"chain": chain, "seq": seq, "hash": hash_.hex(), "record": _shown(record, tokens=tokens)}
             for seq, record, hash_ in rows
         ],
         "head": {"size": head.size, "hash": head.hash},
+        "chains": [{"chain": number, "size": each.size, "hash": each.hash} for number, each in heads.items()],
     }
 
 

@@ -14,8 +14,8 @@ from comity import errors
 from comity.controlplane import catalog, negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import agreements, exchanges, negotiations, partners, pulls, retirements, transfers
-from comity.db.database import Transaction
 from comity.db.exchanges import Exchange
+from comity.db.store import Transaction
 from comity.dsp import catalog as catalog_forms
 from comity.dsp import negotiation, spelling, terms, transfer
 from comity.management import policy, query

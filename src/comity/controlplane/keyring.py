@@ -1,18 +1,21 @@
 """Our own signing keys, as their operator sees and changes them, and their public halves kept for the evidence.
 
-The rules are `identity.keyring`, the files `storage.keys`. A change is made in the files first: what is published is
-what they say; that the store has the public key too is seen to afterwards, and again at every start.
+The rules are `identity.keyring`, the files `storage.keys`, what replicas have in common `sharing`. A change is made in
+the files first: what is published is what they say; that the store has the public key too is seen to afterwards, and
+again at every start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from comity.controlplane.connector import Connector
 from comity.db import public_keys
-from comity.db.database import Transaction
 from comity.db.public_keys import PublicKey
+from comity.db.store import Transaction
 from comity.identity import jose
 from comity.identity.keyring import Key, Keyring
 
@@ -54,11 +57,12 @@ async def rotate(connector: Connector, *, lead_s: int, grace_s: int) -> None:
     """Publish a new key now; it signs after `lead_s` seconds, and the old one stays published `grace_s` longer.
 
     Raises:
-        ConflictError: a rotation is under way.
+        ConflictError: a rotation is under way, or another replica changed the keys at the same time.
         InvalidInputError: a time is out of range.
         StorageError: the files cannot be written; nothing has changed.
     """
-    await asyncio.to_thread(connector.signing_keys.rotate, lead_ms=lead_s * 1000, grace_ms=grace_s * 1000)
+    keys, times = connector.signing_keys, {"lead_ms": lead_s * 1000, "grace_ms": grace_s * 1000}
+    await _change(connector, functools.partial(keys.rotate, **times))
     await keep(connector)
 
 
@@ -69,8 +73,23 @@ async def retire(connector: Connector, kid: str) -> None:
         NotFoundError: there is no such key.
         StorageError: the files cannot be written; nothing has changed.
     """
-    await asyncio.to_thread(connector.signing_keys.retire, kid)
+    await _change(connector, functools.partial(connector.signing_keys.retire, kid))
     await keep(connector)
+
+
+async def _change(connector: Connector, change: Callable[[], Key]) -> None:
+    if connector.shared_keys is None:
+        await asyncio.to_thread(change)
+    else:
+        await connector.shared_keys.change(change)
+
+
+async def tidy(connector: Connector) -> None:
+    """Delete private keys that will never sign again."""
+    if connector.shared_keys is None:
+        await asyncio.to_thread(connector.signing_keys.tidy)
+    else:
+        await connector.shared_keys.tidy()
 
 
 async def keep(connector: Connector) -> None:

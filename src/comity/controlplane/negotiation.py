@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import authenticate, negotiation_moves, offering, process
+from comity.controlplane import authenticate, negotiation_moves, offering, process, reconcile
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import Incoming
 from comity.db import agreements, negotiations
 from comity.db import partners as partner_rows
-from comity.db.database import Transaction
+from comity.db.store import OfProcess, Transaction
 from comity.dsp import binding, machine, messages, negotiation, spelling, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.process import Step
@@ -33,7 +33,9 @@ async def receive(connector: Connector, incoming: Incoming, *, role: str) -> mes
         NotFoundError: no such negotiation of this caller.
         RemoteProtocolError, InvalidInputError: refused; nothing changed but the evidence.
         IdentityError: the token was used before, or the caller is no partner.
+        CrowdedError: the caller has as much of us as it may.
     """
+    connector.limits.check_refusals(incoming.caller.participant_id, connector.now_ms())
 
     async def unit(tx: Transaction) -> messages.ContractNegotiation:
         partner = await authenticate.use(tx, incoming.caller)
@@ -41,11 +43,22 @@ async def receive(connector: Connector, incoming: Incoming, *, role: str) -> mes
             return await _receive_next(connector, tx, incoming, partner, role)
         return await _receive_first(connector, tx, incoming, partner)
 
+    await reconcile.check_first(connector, incoming)
     try:
-        return await connector.database.write(unit)
+        return await connector.database.write(OfProcess(_process(incoming), unit))
     except (errors.ProtocolError, errors.InvalidInputError, errors.PermanentDeliveryError) as error:
         await refuse(connector, incoming, error)
         raise
+    except errors.NotFoundError:
+        await reconcile.note_forgotten(connector, incoming)
+        raise
+
+
+def _process(incoming: Incoming) -> str:
+    """Return what names the process of a message: our pid or, where it begins one, the partner and its pid."""
+    message: Any = incoming.message
+    first = (incoming.caller.participant_id, message.consumer_pid, message.provider_pid)
+    return incoming.process_id or " ".join(filter(None, first))
 
 
 async def refuse(connector: Connector, incoming: Incoming, error: errors.ComityError) -> None:
@@ -56,6 +69,7 @@ async def refuse(connector: Connector, incoming: Incoming, error: errors.ComityE
         await process.record_refused(connector, tx, incoming, error)
 
     await connector.database.write(unit)
+    connector.limits.note_refusal(incoming.caller.participant_id, connector.now_ms())
 
 
 async def _receive_first(
@@ -78,6 +92,9 @@ async def _receive_first(
     repeat = await process.take_first(tx, incoming, known)
     if known is not None and repeat is not None:
         return negotiation.answer(known, repeat)
+    if await negotiations.was_removed(tx, partner.id, role, their_pid):
+        raise errors.RemoteProtocolError("the negotiation with this pid has ended, and was deleted here")
+    await connector.limits.take_place(tx, incoming.kind, partner.id, connector.now_ms())
     offer = spelling.within(message.offer, message.context)
     record = negotiation_moves.new_record(
         connector, partner, role, offer, their_pid, callback(connector, message.callback_address)
@@ -90,7 +107,7 @@ async def _receive_first(
     record = process.stepped(record, step.after, now_ms=record.created_at, digest=digest)
     record = await negotiations.insert(tx, record)
     await process.record_received(connector, tx, incoming, record, step, digest=digest)
-    await negotiation_moves.advance(connector, tx, record, partner, named)
+    await negotiation_moves.advance(connector, tx, record, partner, named, idle=True)
     return negotiation.answer(record, step.after)
 
 
@@ -120,15 +137,15 @@ async def _find_offered(
 async def _receive_next(
     connector: Connector, tx: Transaction, incoming: Incoming, partner: partner_rows.Partner, role: str
 ) -> messages.ContractNegotiation:
-    record = await negotiations.find(tx, incoming.process_id)
-    if record is None or record.counterparty_id != partner.id or role not in {"", record.role}:
+    record = await negotiations.find_with(tx, incoming.process_id, partner.id)
+    if record is None or role not in {"", record.role}:
         raise not_found()
     bound = bind(record, incoming.message)
     pid = bound.counterparty_pid or ""
     if bound is not record and await negotiations.find_by_party(tx, partner.id, record.role, pid):
         raise not_found()
     record = bound
-    taken = await process.take(tx, incoming, record, terms.other(record.role))
+    taken = await process.take(connector, tx, incoming, record, terms.other(record.role))
     if taken.step is None:
         return negotiation.answer(record, taken.repeat or "")
     changes = await _effects(connector, tx, record, incoming)
@@ -137,7 +154,7 @@ async def _receive_next(
     )
     record = await negotiations.save(tx, record)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
-    await negotiation_moves.go_on(connector, tx, record, partner)
+    await negotiation_moves.go_on(connector, tx, record, partner, idle=taken.idle)
     return negotiation.answer(record, taken.step.after)
 
 
@@ -208,8 +225,8 @@ async def state(connector: Connector, caller: Caller, process_id: str) -> messag
 
     async def unit(tx: Transaction) -> messages.ContractNegotiation:
         partner = await authenticate.use(tx, caller)
-        record = await negotiations.find(tx, process_id)
-        if record is None or record.counterparty_id != partner.id:
+        record = await negotiations.find_with(tx, process_id, partner.id)
+        if record is None:
             raise not_found()
         open_row = await process.intent(tx, record.id) if record.state is None else None
         return negotiation.answer(record, record.state or (open_row.leads_to if open_row else ""))

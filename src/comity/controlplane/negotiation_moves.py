@@ -14,9 +14,10 @@ import msgspec
 from comity import errors
 from comity.controlplane import decide, offering, process, transfer_moves
 from comity.controlplane.connector import Connector
+from comity.controlplane.held import Released
 from comity.db import agreements, exchanges, negotiations, outbox
 from comity.db import partners as partner_rows
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import machine, messages, negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.management import policy as policies
@@ -91,11 +92,16 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
 
 
 async def go_on(
-    connector: Connector, tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None = None
+    connector: Connector,
+    tx: Transaction,
+    record: Negotiation,
+    partner: partner_rows.Partner | None = None,
+    *,
+    idle: bool = False,
 ) -> None:
-    """Do what a new state brings with it, and make the next move."""
+    """Do what a new state brings with it, and make the next move; see `advance`."""
     await after_change(connector, tx, record)
-    await advance(connector, tx, record, partner)
+    await advance(connector, tx, record, partner, idle=idle)
 
 
 async def advance(
@@ -104,16 +110,21 @@ async def advance(
     record: Negotiation,
     partner: partner_rows.Partner | None = None,
     named: offering.Offering | None = None,
+    *,
+    idle: bool = False,
 ) -> None:
-    """Ask for the next move in a negotiation and make it; `partner` and `named` (by its offer) if loaded already."""
+    """Ask for the next move in a negotiation and make it.
+
+    `partner` and `named` (by its offer) if loaded already; `idle` if it is known that nothing of ours is on its way.
+    """
     if record.state in machine.TERMINAL:
         return
     case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner, named))
     move = connector.decisions.negotiation(case)
-    if (
-        move.kind != decide.WAIT and await process.intent(tx, record.id) is None
-    ):  # else our termination goes out
-        await carry_out(connector, tx, record, move, case.standing)
+    if move.kind == decide.WAIT:
+        return
+    if idle or await process.intent(tx, record.id) is None:  # else our termination goes out
+        await carry_out(connector, tx, record, move, case.standing, idle=True)
 
 
 async def _standing(
@@ -153,8 +164,10 @@ async def carry_out(
     record: Negotiation,
     move: decide.Move,
     standing: decide.Standing | None = None,
+    *,
+    idle: bool = False,
 ) -> Negotiation:
-    """Make a move: change what it changes here, and put its message in the outbox.
+    """Make a move: change what it changes here, and put its message in the outbox (`idle`: see `process.send`).
 
     Raises:
         LocalProtocolError: the protocol does not allow it now.
@@ -168,7 +181,7 @@ async def carry_out(
     if move.kind == decide.TERMINATE and not record.error:
         record = await negotiations.save(tx, msgspec.structs.replace(record, error=move.reason))
     message = message_of(connector, record, move, standing)
-    await process.send(connector, tx, record, message, after_s=move.after_s)
+    await process.send(connector, tx, record, message, after_s=move.after_s, idle=idle)
     if isinstance(message, messages.ContractAgreementMessage):
         record = await _keep_agreement(connector, tx, record, message)
     return record
@@ -283,7 +296,7 @@ async def offer(
 async def _open(connector: Connector, tx: Transaction, record: Negotiation, kind: str) -> Negotiation:
     record = await negotiations.insert(tx, record)
     message = message_of(connector, record, decide.Move(kind=kind))
-    await process.send(connector, tx, record, message)
+    await process.send(connector, tx, record, message, idle=True)
     return record
 
 
@@ -297,6 +310,12 @@ async def make(connector: Connector, negotiation_id: str, move: decide.Move) -> 
 
     async def unit(tx: Transaction) -> None:
         record = await negotiations.load(tx, negotiation_id)
-        await carry_out(connector, tx, record, move)
+        if not connector.held.check(record.id, move.kind):
+            await carry_out(connector, tx, record, move)
+            return
+        record = await end_here(connector, tx, record, move.reason)
+        if record.counterparty_pid is not None:
+            await process.send_ended(connector, tx, record, message_of(connector, record, move))
+        tx.announce(Released(record.id))
 
     await connector.database.write(unit)

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from comity.controlplane.connector import Connector
 from comity.db import events, offers
-from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.db.store import Transaction
 from comity.management import events as forms
 
 Offered = Asset | PolicyDefinition | ContractDefinition

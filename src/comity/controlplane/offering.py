@@ -6,7 +6,7 @@ may be agreed is the contract policy. An unknown term anywhere means no.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,9 +17,9 @@ from msgspec import Struct
 from comity import strict_json
 from comity.controlplane.decide import Standing
 from comity.db import agreements, offers
-from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.partners import Partner
+from comity.db.store import Transaction
 from comity.dsp import catalog
 from comity.management import query
 from comity.odrl import compare, evaluate, model
@@ -27,7 +27,6 @@ from comity.odrl import compare, evaluate, model
 Document = dict[str, Any]
 DIGEST_CHARACTERS = 16
 CACHED_BYTES = 8192
-IDS = frozenset({"@id", "id", query.EDC + "id"})
 
 
 class Offering(Struct, frozen=True):
@@ -102,7 +101,7 @@ class Offerings:
         self._places: dict[str, list[int]] = {}
         """Id of an asset (empty: any) -> places of the definitions that can select it: most name one asset."""
         for place, each in enumerate(definitions):
-            self._places.setdefault(_named_asset(each), []).append(place)
+            self._places.setdefault(each.named_asset, []).append(place)
 
     def of(self, asset: Asset, now_ms: int) -> list[Offering]:
         """Return the offers of an asset that the partner may see."""
@@ -132,19 +131,11 @@ def _said(policy: Document) -> Document:
     return {**model.terms(parsed), **parsed.extra}
 
 
-def _named_asset(definition: ContractDefinition) -> str:
-    """Return the id of the only asset that a definition can select, or an empty text if there may be others."""
-    for each in definition.assets_selector:
-        wanted = each["operandRight"]
-        if each["operandLeft"] in IDS and each["operator"] == "=" and isinstance(wanted, str):
-            return wanted
-    return ""
-
-
-async def load(tx: Transaction, partner: Partner) -> Offerings:
-    """Return every contract definition, ready to be asked about assets."""
-    definitions = await offers.find_all(tx, ContractDefinition)
-    policies = {each.id: each.policy for each in await offers.find_all(tx, PolicyDefinition)}
+async def load(tx: Transaction, partner: Partner, assets: Sequence[Asset]) -> Offerings:
+    """Return the contract definitions that may select one of some assets, ready to be asked about these."""
+    definitions = await offers.find_selecting(tx, [each.id for each in assets])
+    used = {name for each in definitions for name in (each.access_policy_id, each.contract_policy_id)}
+    policies = {each.id: each.policy for each in await offers.find_some(tx, PolicyDefinition, used)}
     return Offerings(definitions, policies, partner)
 
 
@@ -168,7 +159,7 @@ async def find_by_offer(tx: Transaction, partner: Partner, offer_id: str, now_ms
 async def find_by_asset(tx: Transaction, partner: Partner, asset_id: str, now_ms: int) -> list[Offering]:
     """Return every offering of an asset that stands for this partner."""
     asset = await offers.find(tx, Asset, asset_id)
-    return [] if asset is None else (await load(tx, partner)).of(asset, now_ms)
+    return [] if asset is None else (await load(tx, partner, [asset])).of(asset, now_ms)
 
 
 def standing(policy: Document, requested: Document, known: Mapping[str, object]) -> Standing:

@@ -14,8 +14,8 @@ from comity import errors
 from comity.controlplane import content, offered, offering
 from comity.controlplane.connector import Connector
 from comity.db import offers
-from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.db.store import Transaction
 from comity.management import offers as forms
 from comity.management import query
 

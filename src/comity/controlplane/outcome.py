@@ -13,8 +13,9 @@ from comity import errors, strict_json
 from comity.controlplane import decide, negotiation_moves, process, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import negotiations, outbox, transfers
-from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
+from comity.db.store import OfProcess, Transaction
+from comity.delivery import retry
 from comity.dsp import binding, machine, spelling, terms
 
 ROWS = {terms.NEGOTIATION: negotiations, terms.TRANSFER: transfers}
@@ -45,11 +46,13 @@ class Outcomes:
         """The partner took it.
 
         Raises:
-            TransientDeliveryError: the answer to a first message does not name the partner's process.
+            TransientDeliveryError: the answer to a first message does not name the partner's process, or it is one that
+                no connector gives, and the partner has not taken the message.
         """
         answer = _read(reply)
 
         async def unit(tx: Transaction) -> None:
+            record = await ROWS[row.kind].load(tx, row.process_id)
             fresh = await outbox.remove(tx, row)
             await process.record_sent(
                 self._connector,
@@ -58,13 +61,36 @@ class Outcomes:
                 authorization=authorization,
                 outcome="acknowledged" if fresh else "overtaken",
             )
-            await _acknowledged(self._connector, tx, row, fresh, answer)
+            await _acknowledged(self._connector, tx, row, fresh, record, answer)
 
         if row.before is None and not _names_process(answer):
             raise errors.TransientDeliveryError(
                 "the partner answered, but not with a process that has both pids", outcome_unknown=True
             )
-        await self._connector.database.write(unit)
+        if row.before is not None and not _readable(reply) and await self._came_from_elsewhere(row):
+            raise errors.TransientDeliveryError(
+                "the answer is not one of a connector, and the partner has not taken the message",
+                outcome_unknown=True,
+            )
+        alone = row.kind == terms.NEGOTIATION  # transfers have agreements in common
+        await self._connector.database.write(OfProcess(row.process_id, unit) if alone else unit)
+
+    async def _came_from_elsewhere(self, row: Outgoing) -> bool:
+        """Return whether a 2xx that cannot be read came from something between us, such as a network's own page.
+
+        The protocol leaves the body of these answers open, so the partner's state decides. One that does not tell it
+        is believed; so is, after a while, one whose state would be the same without the message.
+
+        Raises:
+            TransientDeliveryError: it cannot be asked now.
+        """
+        state = await self.peer_state(row)
+        if state is None or state == row.leads_to != row.before:
+            return False
+        if state and state != row.leads_to:
+            return True
+        now_ms = self._connector.now_ms()
+        return not retry.expired(row.created_at, now_ms, horizon_s=retry.NOT_YET_HORIZON_S)
 
     async def postponed(self, row: Outgoing, error: errors.TransientDeliveryError, due_at: int) -> None:
         """It will be tried again at `due_at` (ms)."""
@@ -80,6 +106,7 @@ class Outcomes:
         """The partner does not take it, or (not `reachable`) could not be reached within the horizon."""
 
         async def unit(tx: Transaction) -> None:
+            record = await ROWS[row.kind].find(tx, row.process_id)
             fresh = await outbox.remove(tx, row)
             await process.record_sent(
                 self._connector,
@@ -89,15 +116,18 @@ class Outcomes:
                 outcome="refused" if reachable else "given up",
                 detail=reason,
             )
-            if fresh is not None and not fresh.implied:
-                await _refused(self._connector, tx, row, reason, reachable=reachable)
+            if record is not None and fresh is not None and not fresh.implied:
+                await _refused(self._connector, tx, row, record, reason, reachable=reachable)
 
         await self._connector.database.write(unit)
 
     async def peer_state(self, row: Outgoing) -> str | None:
-        """Ask the partner for its state of the process; None when that cannot be told.
+        """Ask the partner for its state of the process; None if it does not tell, empty if its answer says nothing.
 
         A partner that has gone on from where the message leads is said to be there.
+
+        Raises:
+            TransientDeliveryError: it cannot be asked now.
         """
         record = await self._connector.database.read(lambda tx: ROWS[row.kind].load(tx, row.process_id))
         if record.counterparty_pid is None:
@@ -106,12 +136,12 @@ class Outcomes:
         try:
             authorization = self._connector.identity.authorization(row.counterparty_id, b"")
             answer = _read(await self._connector.peers.get(url, authorization))
-        except errors.DeliveryError:
+        except errors.PermanentDeliveryError:
             return None
         state = spelling.bare(answer.get("state"))
         if row.kind == terms.NEGOTIATION and state in BEYOND.get(row.leads_to, ()):
             return row.leads_to
-        return state if isinstance(state, str) else None
+        return state if isinstance(state, str) else ""
 
     async def find(self, row: Outgoing) -> Outgoing | None:
         """Return the row as it is now, None if it was withdrawn."""
@@ -123,31 +153,38 @@ class Outcomes:
 
 
 async def _acknowledged(
-    connector: Connector, tx: Transaction, sent: Outgoing, fresh: Outgoing | None, reply: dict[str, Any]
+    connector: Connector,
+    tx: Transaction,
+    sent: Outgoing,
+    fresh: Outgoing | None,
+    record: Any,
+    reply: dict[str, Any],
 ) -> None:
     """Take the acknowledgement of `sent`; `fresh` is its row before it was removed, None if it was gone already."""
     rows, moves = ROWS[sent.kind], MOVES[sent.kind]
-    record = await rows.load(tx, sent.process_id)
     pid = reply.get("providerPid" if record.role == terms.CONSUMER else "consumerPid")
-    if record.counterparty_pid is None and isinstance(pid, str) and pid:
+    learnt = record.counterparty_pid is None and isinstance(pid, str) and pid
+    if learnt:
         if await rows.find_by_party(tx, record.counterparty_id, record.role, pid) is not None:
             raise errors.PermanentDeliveryError("the partner answered with the pid of another process")
-        record = await rows.save(tx, msgspec.structs.replace(record, counterparty_pid=pid))
-        if (
-            record.state == terms.TERMINATED
-        ):  # ended here before the partner's pid was known: it hears of it now
-            end = decide.Move(kind=decide.TERMINATE, reason=record.error)
-            await process.send_ended(connector, tx, record, moves.message_of(connector, record, end))
+        record = msgspec.structs.replace(record, counterparty_pid=pid)
     if fresh is not None and not fresh.implied:
         record = await rows.save(tx, process.stepped(record, fresh.leads_to, now_ms=connector.now_ms()))
         await moves.go_on(connector, tx, record)
+    elif learnt:
+        record = await rows.save(tx, record)
+        if (
+            record.state == terms.TERMINATED
+        ):  # ended here before the pid was known: the partner hears of it now
+            end = decide.Move(kind=decide.TERMINATE, reason=record.error)
+            await process.send_ended(connector, tx, record, moves.message_of(connector, record, end))
 
 
 async def _refused(
-    connector: Connector, tx: Transaction, row: Outgoing, reason: str, *, reachable: bool
+    connector: Connector, tx: Transaction, row: Outgoing, record: Any, reason: str, *, reachable: bool
 ) -> None:
     """End a process whose message the partner refused, or could not be given; `reachable`: tell the partner."""
-    moves, record = MOVES[row.kind], await ROWS[row.kind].load(tx, row.process_id)
+    moves = MOVES[row.kind]
     if record.state in machine.TERMINAL:
         return
     if reachable and await process.intent(tx, record.id) is not None:
@@ -164,6 +201,17 @@ def _read(reply: bytes) -> dict[str, Any]:
         return spelling.plain(strict_json.decode_object(reply))
     except errors.InvalidInputError:
         return {}
+
+
+def _readable(reply: bytes) -> bool:
+    """Return whether an answer is a document, or nothing at all."""
+    if not reply.strip():
+        return True
+    try:
+        strict_json.decode_object(reply)
+    except errors.InvalidInputError:
+        return False
+    return True
 
 
 def _names_process(answer: dict[str, Any]) -> bool:

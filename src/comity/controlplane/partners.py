@@ -15,8 +15,8 @@ from comity import errors
 from comity.controlplane import negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import negotiations, partners, transfers
-from comity.db.database import Transaction
 from comity.db.partners import Partner
+from comity.db.store import Transaction
 from comity.dsp import binding
 from comity.identity import did
 

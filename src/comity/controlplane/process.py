@@ -17,8 +17,8 @@ from comity import errors, strict_json
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.db import evidence, inbox, outbox, partners
-from comity.db.database import Transaction
 from comity.db.outbox import Outgoing
+from comity.db.store import Transaction
 from comity.dsp import binding, machine, messages, process, terms
 from comity.dsp.negotiation import Negotiation
 from comity.dsp.transfer import Transfer
@@ -26,6 +26,7 @@ from comity.evidence.entry import Entry
 
 Record = TypeVar("Record", Negotiation, Transfer)
 FIRST = ""  # no message has this @id
+SHOWN = "the partner's end of the process shows that it has it"
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
@@ -52,34 +53,47 @@ class Incoming(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True):
-    """How a message is to be taken: as a repeat with this answer, or as a step."""
+    """How a message is to be taken: as a repeat with this answer, or as a step.
+
+    `idle` says that after the step no message of ours is on its way.
+    """
 
     repeat: str | None
     step: process.Step | None
     digest: bytes
+    idle: bool = False
 
 
-async def take(tx: Transaction, incoming: Incoming, record: Negotiation | Transfer, sender: str) -> Taken:
+async def take(
+    connector: Connector, tx: Transaction, incoming: Incoming, record: Negotiation | Transfer, sender: str
+) -> Taken:
     """Decide whether a message of `sender` for `record` is a repeat or a step; settle our open intents accordingly.
 
     Raises:
         RemoteProtocolError: it is neither.
+        ConflictError: it met a message of ours; it is to be sent again.
     """
     digest = incoming.digest()
     seen = await _seen(tx, incoming, record.id, digest)
     if seen is not None:
         return Taken(seen, None, digest)
     intents = [row for row in await outbox.find_of_process(tx, record.id) if not row.implied]
+    now_ms = connector.now_ms()
     try:
         step = process.receive(
-            incoming.kind, record.state, intents[-1].leads_to if intents else None, incoming.key, sender
+            incoming.kind,
+            record.state,
+            intents[-1].leads_to if intents else None,
+            incoming.key,
+            sender,
+            under_way=any(not row.attempts or row.due_at <= now_ms for row in intents),
         )
     except errors.RemoteProtocolError:
         if record.last_received == digest:
             return Taken(record.state or "", None, digest)
         raise
-    await _settle(tx, step, intents)
-    return Taken(None, step, digest)
+    await _settle(connector, tx, step, intents)
+    return Taken(None, step, digest, idle=not intents or step.implied or step.withdrawn)
 
 
 async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: bytes) -> str | None:
@@ -95,12 +109,15 @@ async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: by
     return stored[1]
 
 
-async def _settle(tx: Transaction, step: process.Step, intents: list[Outgoing]) -> None:
+async def _settle(connector: Connector, tx: Transaction, step: process.Step, intents: list[Outgoing]) -> None:
     for row in intents:
-        if step.implied and row is intents[0] and step.after != terms.TERMINATED:
+        shown = step.implied and row is intents[0]
+        if shown and step.after != terms.TERMINATED:
             await outbox.imply(tx, row.id)
         elif step.implied or step.withdrawn:
             await outbox.remove(tx, row)
+            if shown:  # an answer to it may never come: this is the last that is heard of it
+                await record_sent(connector, tx, row, authorization="", outcome="acknowledged", detail=SHOWN)
 
 
 async def take_first(tx: Transaction, incoming: Incoming, known: Negotiation | Transfer | None) -> str | None:
@@ -183,14 +200,17 @@ async def send(
     *,
     after_s: float = 0.0,
     secret: bool = False,
+    idle: bool = False,
 ) -> Outgoing:
     """Put our message in the outbox as the intent to reach the state it leads to.
+
+    `idle`: the caller knows already that no message of ours is on its way for this process.
 
     Raises:
         LocalProtocolError: the protocol does not allow it now.
     """
     key = messages.event_key(message)
-    open_row = await intent(tx, record.id)
+    open_row = None if idle else await intent(tx, record.id)
     after_id, coming = (open_row.id, open_row.leads_to) if open_row else (None, None)
     leads_to = process.move(record.kind, record.state, coming, key, record.role)
     return await _queue(

@@ -23,7 +23,7 @@ from comity.db import (
     retirements,
     transfers,
 )
-from comity.db.database import Transaction
+from comity.db.store import OfProcess, Transaction
 from comity.dsp import binding, negotiation, push, terms, transfer
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.dsp.transfer import Transfer
@@ -69,7 +69,7 @@ async def request_contract(
             await then(connector, tx, record)
         return record
 
-    record = await connector.database.write(unit)
+    record = await connector.database.write(OfProcess(connector.new_id(), unit))  # about one that is new
     return record.id, record.created_at
 
 

@@ -17,9 +17,9 @@ import msgspec
 from comity import errors
 from comity.controlplane import decide, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db.database import Transaction
 from comity.db.pulls import RUNNING, Pull
 from comity.db.pushes import Push
+from comity.db.store import Transaction
 
 SAVE_S = 0.3
 NOT_TAKEN = decide.Move(kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver")

@@ -17,8 +17,8 @@ from comity import errors
 from comity.controlplane import content, offered
 from comity.controlplane.connector import Connector
 from comity.db import offers
-from comity.db.database import Transaction
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
+from comity.db.store import Transaction
 from comity.storage import folder as folders
 from comity.techdata import manifest
 

@@ -20,8 +20,8 @@ from comity.controlplane.progress import NOT_TAKEN, Progress, finish
 from comity.dataplane import target
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
-from comity.db.database import Transaction
 from comity.db.pulls import Pull
+from comity.db.store import Deposed, Transaction
 from comity.delivery import retry
 from comity.delivery.tasks import Tasks
 from comity.dsp import terms, transfer
@@ -45,7 +45,9 @@ class Pulling:
     def notice(self, announced: Sequence[object]) -> None:
         """Begin what a committed step made ready; called in the event loop."""
         for event in announced:
-            if isinstance(event, pulls.PullReady):
+            if isinstance(event, Deposed):
+                self._tasks.cancel_all()
+            elif isinstance(event, pulls.PullReady):
                 self._tasks.begin(event.transfer_id)
 
     async def resume(self) -> None:
@@ -82,7 +84,7 @@ class Pulling:
     async def _attempt_and_note(
         self, record: Transfer, pull: Pull, manifest_sha256: str, tries: Tries
     ) -> bool:
-        progress = Progress(self._connector, pull, pulls.save)
+        progress = Progress(self._connector, pull, pulls.save_own)
         try:
             await self._attempt(record, progress, manifest_sha256)
         except errors.DatabaseError:
@@ -99,7 +101,7 @@ class Pulling:
         """Return what is to be fetched now, or None if there is nothing to do (yet, or any more)."""
 
         async def unit(tx: Transaction) -> tuple[Transfer, Pull, str] | None:
-            pull, record = await pulls.find(tx, transfer_id), await transfers.load(tx, transfer_id)
+            pull, record = await pulls.find_own(tx, transfer_id), await transfers.load(tx, transfer_id)
             exchange = await exchanges.find_by_transfer(tx, transfer_id)
             if pull is None or pull.state in {pulls.DONE, pulls.FAILED} or record.data_address_sealed is None:
                 return None
@@ -123,27 +125,27 @@ class Pulling:
         done = msgspec.structs.replace(
             progress.row, state=pulls.DONE, files_total=progress.row.files_done, error=""
         )
-        await finish(self._connector, done, pulls.save, decide.Move(kind=decide.COMPLETE))
+        await finish(self._connector, done, pulls.save_own, decide.Move(kind=decide.COMPLETE))
 
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
-        pull = await self._connector.database.read(lambda tx: pulls.find(tx, transfer_id))
+        pull = await self._connector.database.read(lambda tx: pulls.find_own(tx, transfer_id))
         if pull is not None:
             failed = msgspec.structs.replace(
                 pull, state=pulls.FAILED, error=error.message, error_code=error.code
             )
-            await finish(self._connector, failed, pulls.save, NOT_TAKEN)
+            await finish(self._connector, failed, pulls.save_own, NOT_TAKEN)
 
     async def _note(self, transfer_id: str, error: str) -> None:
         """Write down what it waits for."""
         log.info("transfer %s: %s", transfer_id, error)
 
         async def unit(tx: Transaction) -> None:
-            pull = await pulls.find(tx, transfer_id)
+            pull = await pulls.find_own(tx, transfer_id)
             if pull is not None:
                 waiting = msgspec.structs.replace(
                     pull, state=pulls.WAITING, error=error, updated_at=self._connector.now_ms()
                 )
-                await pulls.save(tx, waiting)
+                await pulls.save_own(tx, waiting)
 
         await self._connector.database.write(unit)
 

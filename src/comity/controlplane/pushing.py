@@ -22,8 +22,8 @@ from comity.controlplane.progress import Progress, finish
 from comity.dataplane import push as sending
 from comity.dataplane import serve
 from comity.db import pushes, transfers
-from comity.db.database import Transaction
 from comity.db.pushes import Push
+from comity.db.store import Deposed, Transaction
 from comity.delivery import retry
 from comity.delivery.tasks import Tasks
 from comity.dsp import push as forms
@@ -61,7 +61,9 @@ class Pushing:
     def notice(self, announced: Sequence[object]) -> None:
         """Begin what a committed step made ready; called in the event loop."""
         for event in announced:
-            if isinstance(event, pushes.PushReady):
+            if isinstance(event, Deposed):
+                self._tasks.cancel_all()
+            elif isinstance(event, pushes.PushReady):
                 self._tasks.begin(event.transfer_id)
 
     async def resume(self) -> None:
@@ -94,7 +96,7 @@ class Pushing:
             return self._pause_s(failed, None)
 
     async def _attempt_and_note(self, record: Transfer, push: Push, failed: int) -> float | None:
-        progress = Progress(self._connector, push, pushes.save)
+        progress = Progress(self._connector, push, pushes.save_own)
         try:
             async with self._caps.setdefault(record.counterparty_id, asyncio.Semaphore(PER_PARTNER)):
                 await self._attempt(record, progress)
@@ -127,7 +129,7 @@ class Pushing:
         """Return what is to be pushed now, or None if there is nothing to do (yet, or any more)."""
 
         async def unit(tx: Transaction) -> tuple[Transfer, Push] | None:
-            push, record = await pushes.find(tx, transfer_id), await transfers.load(tx, transfer_id)
+            push, record = await pushes.find_own(tx, transfer_id), await transfers.load(tx, transfer_id)
             ending = await process.intent(tx, transfer_id)
             running = record.state == terms.STARTED and (ending is None or ending.leads_to == terms.STARTED)
             if push is None or push.state in {pushes.DONE, pushes.FAILED} or not running:
@@ -153,7 +155,7 @@ class Pushing:
             bytes_total=size_bytes,
             error="",
         )
-        await finish(self._connector, done, pushes.save, decide.Move(kind=decide.COMPLETE))
+        await finish(self._connector, done, pushes.save_own, decide.Move(kind=decide.COMPLETE))
 
     async def _run(self, grant: serve.Grant, destination: forms.Destination, progress: Progress[Push]) -> int:
         most = progress.row.bytes_done
@@ -173,7 +175,7 @@ class Pushing:
             raise errors.ConflictError(error.message) from error
 
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
-        push = await self._connector.database.read(lambda tx: pushes.find(tx, transfer_id))
+        push = await self._connector.database.read(lambda tx: pushes.find_own(tx, transfer_id))
         if push is None:
             return
         log.info("transfer %s is given up: %s", transfer_id, error.message)
@@ -182,7 +184,7 @@ class Pushing:
         )
         code = "policy" if isinstance(error, errors.PolicyError) else "receiver"
         move = decide.Move(kind=decide.TERMINATE, reason=told(error), code=code)
-        await finish(self._connector, failed, pushes.save, move)
+        await finish(self._connector, failed, pushes.save_own, move)
 
     async def _note(self, push: Push, error: errors.ComityError) -> None:
         """Write down how far it came and what it waits for."""
@@ -190,7 +192,7 @@ class Pushing:
         waiting = msgspec.structs.replace(
             push, state=pushes.WAITING, error=error.message, updated_at=self._connector.now_ms()
         )
-        await self._connector.database.write(lambda tx: pushes.save(tx, waiting))
+        await self._connector.database.write(lambda tx: pushes.save_own(tx, waiting))
 
 
 def pinned(push: Push, content: serve.Package | sources.Source) -> Push:

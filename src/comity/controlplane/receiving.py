@@ -27,8 +27,8 @@ from comity.dataplane import fetch, flows, inbox, packages, target
 from comity.dataplane.attempt import Attempt, Free, Tally
 from comity.dataplane.pull import RESERVE_BYTES, free_bytes
 from comity.db import exchanges, pulls, received, transfers
-from comity.db.database import Transaction
 from comity.db.pulls import Pull
+from comity.db.store import Transaction
 from comity.dsp import machine, terms, transfer
 from comity.techdata import manifest
 
@@ -246,23 +246,24 @@ class Receiving:
             await self._package_done(attempt, pull, package)
 
     async def _file_done(self, attempt: Attempt, pull: Pull, package: inbox.Package, path: str) -> None:
-        package.whole.add(path)
-        now = msgspec.structs.replace(
-            pull,
-            state=pulls.RUNNING,
-            files_done=len(package.whole),
-            files_total=len(package.files),
-            bytes_done=package.whole_bytes,
-            bytes_total=package.size_bytes,
-            error="",
-            updated_at=self._connector.now_ms(),
-        )
-
-        async def unit(tx: Transaction) -> None:
+        async def unit(tx: Transaction) -> tuple[Pull, set[str]]:
+            await pulls.find(tx, pull.transfer_id)  # replicas that take files of one package take turns
             await received.add(tx, pull.transfer_id, path)
+            whole = await received.find_all(tx, pull.transfer_id) & package.files.keys()
+            now = msgspec.structs.replace(
+                pull,
+                state=pulls.RUNNING,
+                files_done=len(whole),
+                files_total=len(package.files),
+                bytes_done=sum(package.files[each].size_bytes for each in whole),
+                bytes_total=package.size_bytes,
+                error="",
+                updated_at=self._connector.now_ms(),
+            )
             await _save_unless_ended(tx, now)
+            return now, whole
 
-        await self._connector.database.write(unit)
+        now, package.whole = await self._connector.database.write(unit)
         if len(package.whole) == len(package.files):
             await self._package_done(attempt, now, package)
 
@@ -329,10 +330,14 @@ class _Turn:
 
 
 async def _save_unless_ended(tx: Transaction, pull: Pull) -> None:
-    """Save figures, but never over the end that was noted while they waited for their turn."""
+    """Save figures, but never over the end, or what the manifest said, that was noted while they waited their turn."""
     stored = await pulls.find(tx, pull.transfer_id)
     if stored is not None and stored.state not in {pulls.DONE, pulls.FAILED}:
-        await pulls.save(tx, pull)
+        files, size_bytes = (
+            max(each)
+            for each in ((pull.files_total, stored.files_total), (pull.bytes_total, stored.bytes_total))
+        )
+        await pulls.save(tx, msgspec.structs.replace(pull, files_total=files, bytes_total=size_bytes))
 
 
 def _nothing_is_fetched(

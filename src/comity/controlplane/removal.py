@@ -8,7 +8,7 @@ from __future__ import annotations
 from comity import errors
 from comity.controlplane.connector import Connector
 from comity.db import agreements, negotiations, outbox, transfers
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import machine, terms
 
 
@@ -33,7 +33,7 @@ async def remove_negotiation(connector: Connector, name: str) -> None:
             raise errors.ConflictError(
                 f"a message of negotiation {name} is still on its way", hint="try again later"
             )
-        await negotiations.remove(tx, name)
+        await negotiations.remove(tx, record)
 
     await connector.database.write(unit)
 

@@ -17,8 +17,8 @@ from msgspec import Struct
 from comity import errors
 from comity.controlplane.connector import Connector
 from comity.db import repeatable
-from comity.db.database import Store, Transaction, Unit
 from comity.db.repeatable import Repeatable
+from comity.db.store import Store, Transaction, Unit
 from comity.management import wire
 
 Document = dict[str, Any]
@@ -38,6 +38,10 @@ class StillRunningError(errors.ConflictError):
     """The first request with this key has not been answered yet."""
 
     code = "still-running"
+
+
+class OvertakenError(errors.ConflictError):
+    """Another replica has done the request meanwhile; what was done for it here is undone."""
 
 
 class Request(Struct, frozen=True):
@@ -83,14 +87,16 @@ class Repeats:
 async def _once(
     connector: Connector, request: Request, run: Callable[[Connector], Awaitable[Document]]
 ) -> tuple[Document, bool]:
-    since_ms = connector.now_ms() - KEPT_MS
-    known = await connector.database.read(
-        lambda tx: repeatable.find(tx, request.caller, request.key, since_ms=since_ms)
-    )
-    if known is not None:
-        _check(known.fingerprint, request)
-        return _answer(connector, known), True
-    answer = await run(dataclasses.replace(connector, database=_Noting(connector, request)))
+    found = await _find(connector, request)
+    if found is not None:
+        return found, True
+    try:
+        answer = await run(dataclasses.replace(connector, database=_Noting(connector, request)))
+    except OvertakenError:
+        found = await _find(connector, request)
+        if found is None:
+            raise
+        return found, True
     if answer["@type"] != ID_RESPONSE:
         sealed = connector.seal.close(msgspec.json.encode(answer), _ANSWER + request.key)
         with contextlib.suppress(errors.DatabaseError):  # it is created all the same; a repeat is told its id
@@ -98,6 +104,17 @@ async def _once(
                 lambda tx: repeatable.set_answer(tx, request.caller, request.key, sealed)
             )
     return answer, False
+
+
+async def _find(connector: Connector, request: Request) -> Document | None:
+    since_ms = connector.now_ms() - KEPT_MS
+    known = await connector.database.read(
+        lambda tx: repeatable.find(tx, request.caller, request.key, since_ms=since_ms)
+    )
+    if known is None:
+        return None
+    _check(known.fingerprint, request)
+    return _answer(connector, known)
 
 
 def _check(fingerprint: bytes, request: Request) -> None:
@@ -121,12 +138,16 @@ class _Noting:
         self._store: Store = connector.database
         self._now_ms = connector.now_ms
         self._request = request
+        self._noted = False
 
     async def read(self, unit: Unit[T]) -> T:
         return await self._store.read(unit)
 
     def subscribe(self, listener: Callable[[Sequence[object]], None]) -> None:
         self._store.subscribe(listener)
+
+    def check_lease(self) -> None:
+        self._store.check_lease()
 
     async def write(self, unit: Unit[T]) -> T:
         async def noting(tx: Transaction) -> T:
@@ -135,7 +156,9 @@ class _Noting:
                 await self._note(tx, result)
             return result  # type: ignore[no-any-return]
 
-        return await self._store.write(noting)
+        written = await self._store.write(noting)
+        self._noted = self._noted or isinstance(written, self._request.creates)
+        return written
 
     async def _note(self, tx: Transaction, created: Any) -> None:
         now = self._now_ms()
@@ -148,4 +171,5 @@ class _Noting:
             answer_sealed=None,
             kept_at=now,
         )
-        await repeatable.insert(tx, row, since_ms=now - KEPT_MS)
+        if not await repeatable.insert(tx, row, since_ms=now - KEPT_MS) and not self._noted:
+            raise OvertakenError("the same request was done at the same time", hint="send it again")

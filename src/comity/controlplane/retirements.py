@@ -13,7 +13,7 @@ from comity import errors
 from comity.controlplane import decide, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import agreements, retirements, transfers
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import machine
 from comity.management import query
 from comity.management import retirements as forms

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from comity.controlplane.connector import Connector
 from comity.db import secrets
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.management.secrets import SecretForm
 
 PURPOSE = "secret-value"

@@ -16,7 +16,7 @@ from comity import errors
 from comity.controlplane.connector import Connector
 from comity.controlplane.transfer_moves import ADDRESS
 from comity.db import transfers
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import messages, terms, transfer
 from comity.dsp.transfer import Transfer
 

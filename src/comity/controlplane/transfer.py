@@ -11,13 +11,20 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import authenticate, negotiation, negotiation_moves, process, transfer_moves
+from comity.controlplane import (
+    authenticate,
+    negotiation,
+    negotiation_moves,
+    process,
+    reconcile,
+    transfer_moves,
+)
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import Incoming
 from comity.db import agreements, negotiations, offers, outbox, pushes, retirements, transfers
 from comity.db import partners as partner_rows
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import machine, messages, push, terms, transfer
 from comity.dsp.negotiation import Agreement
 from comity.dsp.process import Step
@@ -33,8 +40,11 @@ async def receive(connector: Connector, incoming: Incoming, *, role: str) -> mes
     Raises:
         NotFoundError: no such transfer, or agreement, of this caller.
         RemoteProtocolError, InvalidInputError: refused; nothing changed but the evidence.
+        ConflictError: it met a message of ours; it is to be sent again, with a new token.
         IdentityError: the token was used before, or the caller is no partner.
+        CrowdedError: the caller has as much of us as it may.
     """
+    connector.limits.check_refusals(incoming.caller.participant_id, connector.now_ms())
 
     async def unit(tx: Transaction) -> messages.TransferProcess:
         partner = await authenticate.use(tx, incoming.caller)
@@ -46,6 +56,13 @@ async def receive(connector: Connector, incoming: Incoming, *, role: str) -> mes
         return await connector.database.write(unit)
     except (errors.ProtocolError, errors.InvalidInputError) as error:
         await negotiation.refuse(connector, incoming, error)
+        await reconcile.note_forgotten(connector, incoming)
+        raise
+    except errors.NotFoundError:
+        await reconcile.note_forgotten(connector, incoming)
+        raise
+    except errors.ConflictError:
+        await connector.database.write(lambda tx: authenticate.spend(tx, incoming.caller))
         raise
 
 
@@ -59,6 +76,7 @@ async def _receive_first(
     repeat = await process.take_first(tx, incoming, known)
     if known is not None and repeat is not None:
         return transfer.answer(known, repeat)
+    await connector.limits.take_place(tx, incoming.kind, partner.id, connector.now_ms())
     agreement = await _agreement(connector, tx, partner, message.agreement_id)
     if message.format not in transfer.FORMATS:
         raise errors.InvalidInputError(
@@ -151,15 +169,15 @@ def _new(
 async def _receive_next(
     connector: Connector, tx: Transaction, incoming: Incoming, partner: partner_rows.Partner, role: str
 ) -> messages.TransferProcess:
-    record = await transfers.find(tx, incoming.process_id)
-    if record is None or record.counterparty_id != partner.id or role not in {"", record.role}:
+    record = await transfers.find_with(tx, incoming.process_id, partner.id)
+    if record is None or role not in {"", record.role}:
         raise negotiation.not_found()
     bound = negotiation.bind(record, incoming.message)
     pid = bound.counterparty_pid or ""
     if bound is not record and await transfers.find_by_party(tx, partner.id, record.role, pid):
         raise negotiation.not_found()
     record = bound
-    taken = await process.take(tx, incoming, record, terms.other(record.role))
+    taken = await process.take(connector, tx, incoming, record, terms.other(record.role))
     if taken.step is None:
         return transfer.answer(record, taken.repeat or "")
     changes = _effects(connector, record, incoming)
@@ -218,8 +236,8 @@ async def state(connector: Connector, caller: Caller, process_id: str) -> messag
 
     async def unit(tx: Transaction) -> messages.TransferProcess:
         partner = await authenticate.use(tx, caller)
-        record = await transfers.find(tx, process_id)
-        if record is None or record.counterparty_id != partner.id:
+        record = await transfers.find_with(tx, process_id, partner.id)
+        if record is None:
             raise negotiation.not_found()
         open_row = await process.intent(tx, record.id) if record.state is None else None
         return transfer.answer(record, record.state or (open_row.leads_to if open_row else ""))

@@ -14,10 +14,11 @@ from msgspec import Struct
 from comity import errors
 from comity.controlplane import decide, offering, process, webhooks
 from comity.controlplane.connector import Connector
+from comity.controlplane.held import Released
 from comity.dataplane import tokens
 from comity.db import agreements, exchanges, outbox, pulls, pushes, received, retirements, transfers
 from comity.db import partners as partner_rows
-from comity.db.database import Transaction
+from comity.db.store import Shared, Transaction
 from comity.dsp import binding, machine, messages, push, terms, transfer
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
@@ -30,7 +31,7 @@ COMPLETE_AFTER_S = 30.0
 SUSPENDED_THERE = "the provider suspended this transfer, and only the provider resumes it"
 
 
-class Revoked(Struct, frozen=True):
+class Revoked(Shared, frozen=True):
     """Announced after the commit: no byte of this transfer may be served, pushed or received any more."""
 
     transfer_id: str
@@ -227,6 +228,12 @@ async def make(connector: Connector, transfer_id: str, move: decide.Move) -> Non
 async def step(connector: Connector, tx: Transaction, transfer_id: str, move: decide.Move) -> None:
     """Make a move inside a transaction of the caller's; it raises what `make` does."""
     record = await transfers.load(tx, transfer_id)
+    if connector.held.check(record.id, move.kind):
+        record = await end_here(connector, tx, record, move.reason)
+        if record.counterparty_pid is not None:
+            await process.send_ended(connector, tx, record, message_of(connector, record, move))
+        tx.announce(Released(record.id))
+        return
     if move.kind == decide.START and record.role == terms.CONSUMER and record.suspended_by == terms.PROVIDER:
         raise errors.LocalProtocolError(SUSPENDED_THERE, hint="ask the provider to resume it")
     if move.kind == decide.START and record.role == terms.PROVIDER:
@@ -295,7 +302,7 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
     await transfers.save(tx, changed)
 
 
-async def end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> None:
+async def end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> Transfer:
     """End a transfer without telling the partner: it has not answered yet, or is no partner any more."""
     process.check_open(record)
     for row in await outbox.find_of_process(tx, record.id):
@@ -306,3 +313,4 @@ async def end_here(connector: Connector, tx: Transaction, record: Transfer, reas
     )
     record = await transfers.save(tx, record)
     await after_change(tx, record)
+    return record

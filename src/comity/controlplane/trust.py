@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from comity import errors, strict_json
 from comity.controlplane import authenticate
 from comity.controlplane.authenticate import Caller
+from comity.controlplane.held import Held
 from comity.db import partners, public_keys
-from comity.db.database import Database
+from comity.db.store import Store
 from comity.identity import jose, mock, verify
 from comity.identity import token as tokens
 
@@ -38,11 +39,13 @@ class Tokens:
         signing_key: Callable[[], jose.SigningKey],
         *,
         resolver: KeyResolver,
-        database: Database,
+        database: Store,
         now_s: Callable[[], int],
         new_jti: Callable[[], str],
+        held: Held | None = None,
     ) -> None:
         self._participant_id = participant_id
+        self._held = held or Held()
         self._signing_key = signing_key
         self._resolver = resolver
         self._database = database
@@ -109,6 +112,16 @@ class Tokens:
         self, claimed: verify.Claimed, body_sha256: str
     ) -> tuple[verify.Verified, jose.PublicKey]:
         keys = await self._keys(claimed)
+        issued_at = claimed.claims.get("iat")
+        if (
+            self._held.restored_at
+            and isinstance(issued_at, int | float)
+            and issued_at * 1000 < self._held.restored_at
+        ):
+            raise errors.TransientDeliveryError(  # and not 401: it is no fault of the sender's, whose next one is taken
+                "tokens of before a restore are not taken: which of them were used is not known any more",
+                retry_after_s=1,
+            )
         if claimed.kid not in keys and self._pinned.get(claimed.issuer) is not None:
             raise errors.IdentityError(
                 f"the keys of {claimed.issuer} are pinned here, and {claimed.kid[:200]} is not among them",

@@ -15,8 +15,8 @@ from comity import errors
 from comity.controlplane import secrets
 from comity.controlplane.connector import Connector
 from comity.db import events, webhooks
-from comity.db.database import Transaction
 from comity.db.events import Page
+from comity.db.store import Transaction
 from comity.db.webhooks import Webhook
 from comity.management import events as event_forms
 from comity.management import webhooks as forms
@@ -104,7 +104,7 @@ def check_callbacks(connector: Connector, callbacks: Sequence[forms.Callback]) -
 async def add_callbacks(
     connector: Connector, tx: Transaction, process_id: str, callbacks: Sequence[forms.Callback]
 ) -> None:
-    """Store the callbacks of a new process, in the unit that makes it: they are told of its first event too.
+    """Store the callbacks of a new process, in the unit that makes it: they are told of all its events.
 
     Raises:
         InvalidInputError: there is no such secret.
@@ -117,9 +117,8 @@ async def add_callbacks(
 async def _tell_of(
     connector: Connector, tx: Transaction, process_id: str, callbacks: Sequence[forms.Callback]
 ) -> None:
-    after = await events.find_first(tx, process_id) - 1 if callbacks else 0
     for each in callbacks:
-        new = _new(connector, connector.new_id(), each, after)
+        new = _new(connector, connector.new_id(), each, 0)
         await webhooks.insert(tx, msgspec.structs.replace(new, process_id=process_id))
 
 
@@ -247,6 +246,6 @@ class Queue:
             raise errors.NotFoundError(f"there is no secret {name}")
         return value
 
-    async def save(self, webhook: Webhook) -> None:
-        """Keep how far a webhook has come."""
-        await self._connector.database.write(lambda tx: webhooks.save(tx, webhook))
+    async def save(self, webhook: Webhook) -> bool:
+        """Keep how far a webhook has come; return whether it is still ours to tell."""
+        return await self._connector.database.write(lambda tx: webhooks.save(tx, webhook))

@@ -3,6 +3,9 @@
 A partner that needs time to record its own steps gets it. The pause after a failure ends early when a partner that was
 away answers again: else a message that failed often would wait up to half a minute although its partner is back and
 takes others. After a restart of our own nothing is known of a partner: the first answer wakes what waits for it.
+
+While a partner does not answer, all that is due for it is not tried at once but one after the other, in the end one
+message a second: ten thousand that wait for it would take a whole core, for days.
 """
 
 from __future__ import annotations
@@ -11,10 +14,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from comity.db.outbox import Outgoing
+from comity.delivery import retry
 
 WAKE_EVERY_S = 10.0
 SETTLE_S = 0.25
 """How long a slow partner has to record its own step, and our answer to it, before our next message comes."""
+FREE = 32
+STEP_S, PROBE_S = 0.02, 1.0
+"""After so many attempts in a row without an answer each one makes the gap before the next longer, up to a second."""
+
+
+class Silence:
+    """That a partner has not answered so many attempts in a row, and when the next one may be made."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.next_ms = 0
+        self.over = asyncio.Event()
 
 
 class Pauses:
@@ -32,6 +48,7 @@ class Pauses:
         self._asked: set[int] = set()
         self._woken_ms: dict[int, int] = {}
         self._waiting: dict[str, dict[int, asyncio.Event]] = {}
+        self._silent: dict[str, Silence] = {}
 
     def note_slow(self, partner: str) -> None:
         """Take that a partner needs time before what follows its messages: EDC, or one that was not ready once (409).
@@ -44,7 +61,7 @@ class Pauses:
         """Return the seconds to wait before the next attempt, zero or less if it is due."""
         follows = row.before is not None and row.counterparty_id in self._slow
         due_ms = max(row.due_at, row.created_at + int(SETTLE_S * 1000)) if follows else row.due_at
-        return (due_ms - self._now_ms()) / 1000
+        return retry.left_s(due_ms, self._now_ms())
 
     def note_failure(self, row: Outgoing, *, asked: bool) -> None:
         """Take that a partner did not answer, or (`asked`) said when to come again."""
@@ -53,9 +70,12 @@ class Pauses:
         else:
             self._asked.discard(row.id)
             self._answering.discard(row.counterparty_id)
+            self._silent.setdefault(row.counterparty_id, Silence()).attempts += 1
 
     def note_answer(self, partner: str) -> None:
         """Take that a partner answered; wake what waits for it if it did not answer before."""
+        if (silence := self._silent.pop(partner, None)) is not None:
+            silence.over.set()
         if partner not in self._answering:
             self._answering.add(partner)
             for woken in self._waiting.get(partner, {}).values():
@@ -79,6 +99,19 @@ class Pauses:
             del self._waiting[row.counterparty_id][row.id]
         if woken.is_set():
             await self._wait_since_woken(row.id, due_ms)
+
+    async def turn(self, partner: str) -> bool:
+        """Wait until a partner that does not answer may be tried again, and return whether that took time."""
+        waited = False
+        while (silence := self._silent.get(partner)) is not None:
+            gap_s = min(PROBE_S, (silence.next_ms - self._now_ms()) / 1000)
+            if gap_s <= 0:
+                gap_s = min(PROBE_S, STEP_S * max(0, silence.attempts - FREE))
+                silence.next_ms = self._now_ms() + int(gap_s * 1000)
+                break
+            await _first(self._pause(gap_s), silence.over.wait())
+            waited = True
+        return waited
 
     async def _wait_since_woken(self, row_id: int, due_ms: int) -> None:
         last_ms = self._woken_ms.get(row_id)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 BASE_S = 0.25
 CEILING_S = 30.0
+LONGEST_S = 3600.0
+"""No pause is longer, whatever the partner asks for."""
 HORIZON_S = 72 * 3600.0
 NOT_YET_HORIZON_S = 60.0
 
@@ -20,7 +22,16 @@ def delay_s(
     A partner's own wish (`Retry-After`) is a lower bound, up to one hour.
     """
     ceiling = min(ceiling_s, BASE_S * 2.0 ** min(attempts, 20))
-    return max(ceiling * chance, min(asked_s or 0.0, 3600.0))
+    return max(ceiling * chance, min(asked_s or 0.0, LONGEST_S))
+
+
+def left_s(due_at_ms: int, now_ms: int) -> float:
+    """Return the seconds until a time that was written down; zero or less: it is due.
+
+    One that is further away than any pause was written by a clock that ran ahead, and is not waited for.
+    """
+    pause_s = (due_at_ms - now_ms) / 1000
+    return pause_s if pause_s <= LONGEST_S else 0.0
 
 
 def expired(created_at_ms: int, now_ms: int, *, horizon_s: float = HORIZON_S) -> bool:

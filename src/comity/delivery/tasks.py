@@ -31,6 +31,11 @@ class Tasks:
         if (task := self.running.get(name)) is not None and task is not asyncio.current_task():
             task.cancel()
 
+    def cancel_all(self) -> None:
+        """Stop the work that is being done."""
+        for name in list(self.running):
+            self.cancel(name)
+
     async def close(self) -> None:
         """Stop all work, and begin none any more."""
         self._closing = True

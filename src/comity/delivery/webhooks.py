@@ -19,6 +19,7 @@ import msgspec
 
 from comity import errors
 from comity.db.events import Page, Recorded
+from comity.db.store import Deposed
 from comity.db.webhooks import ACTIVE, DISABLED, DONE, Webhook, WebhookAdded, WebhookRemoved
 from comity.delivery import retry
 from comity.delivery.tasks import Tasks
@@ -47,8 +48,8 @@ class Queue(Protocol):
     async def prepare(self, webhook: Webhook, event: Event) -> tuple[bytes, Mapping[str, str]]:
         """Return body and headers of a delivery."""
 
-    async def save(self, webhook: Webhook) -> None:
-        """Keep how far it has come."""
+    async def save(self, webhook: Webhook) -> bool:
+        """Keep how far it has come; return whether it is still ours to tell."""
 
 
 Failure = tuple[int, errors.ComityError]
@@ -91,6 +92,9 @@ class Webhooks:
             elif isinstance(each, WebhookAdded):
                 self._add(each.webhook)
                 woken.add(each.webhook.id)
+            elif isinstance(each, Deposed):
+                for name in list(self._active):
+                    self._drop(name)
             elif isinstance(each, WebhookRemoved):
                 self._drop(each.webhook_id)
         for name in woken:
@@ -131,13 +135,15 @@ class Webhooks:
     async def _tell_more(self, webhook: Webhook) -> bool:
         """Tell a webhook of its next page when it is due; return whether to look for more."""
         try:
-            wait_s = (webhook.due_at - self._now_ms()) / 1000
+            wait_s = retry.left_s(webhook.due_at, self._now_ms())
             if wait_s > 0:
                 await self._pause(wait_s)
             page = await self._queue.find_page(webhook)
             moved = await self._tell_page(webhook, page)
-            if page.events or moved.last_delivered >= webhook.last_delivered + SPARSE:
-                await self._queue.save(moved)
+            worth = page.events or moved.last_delivered >= webhook.last_delivered + SPARSE
+            if worth and not await self._queue.save(moved):  # removed, or another replica's now
+                self._drop(webhook.id)
+                return False
             self._keep(moved)
         except errors.DatabaseError as error:  # a full disk, say
             log.warning("webhook %s: %s", webhook.id, error.message)

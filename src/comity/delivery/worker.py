@@ -20,6 +20,7 @@ from comity.delivery import pauses, retry
 
 PER_PARTNER = 32
 POLL_S = 30.0
+STORE_S = 1.0
 OK, MULTIPLE_CHOICES = 200, 300
 CONFLICT = 409
 NOT_YET = (404, CONFLICT)
@@ -45,7 +46,7 @@ class Outcomes(Protocol):
         """Record that it is given up."""
 
     async def peer_state(self, row: Outgoing) -> str | None:
-        """Ask the partner for its state."""
+        """Ask the partner for its state; a TransientDeliveryError when it cannot be asked now."""
 
     async def find(self, row: Outgoing) -> Outgoing | None:
         """Return the row as it is now, None if it is gone."""
@@ -60,7 +61,7 @@ Post = Callable[[str, bytes, str], Awaitable[bytes]]
 class Worker:
     """Keeps every open row of the outbox moving."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  time, chance and pauses are given
         self,
         outcomes: Outcomes,
         post: Post,
@@ -68,8 +69,13 @@ class Worker:
         now_ms: Callable[[], int],
         chance: Callable[[], float],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        kept: Callable[[Outgoing], bool] = lambda _: False,
     ) -> None:
-        """Use `post(url, body, authorization)` to send; time (also `pause`, in seconds) and chance are given."""
+        """Use `post(url, body, authorization)` to send; time (also `pause`, in seconds) and chance are given.
+
+        What is `kept` is not sent now; it is looked at again when it is announced again.
+        """
+        self._kept = kept
         self._outcomes = outcomes
         self._post = post
         self._now_ms = now_ms
@@ -84,7 +90,7 @@ class Worker:
         """Take rows that a committed step announced; called in the event loop."""
         for event in announced:
             if isinstance(event, Queued):
-                self._begin(event.row, fresh=True)
+                self._begin(event.row, fresh=not event.released)
             elif isinstance(event, Slow):
                 self._pauses.note_slow(event.partner_id)
             elif isinstance(event, Heard):
@@ -97,6 +103,8 @@ class Worker:
                 await self._poll()
             except errors.DatabaseError as error:
                 log.warning("the outbox cannot be read: %s", error)
+                await self._pause(STORE_S)
+                continue
             await self._pause(POLL_S)
 
     async def _poll(self) -> None:
@@ -116,14 +124,24 @@ class Worker:
 
     def _begin(self, row: Outgoing, *, fresh: bool) -> None:
         """Send a row that nobody sends yet; one that is not `fresh` may be gone since it was read."""
-        if row.id not in self._tasks and row.after_id is None and not self._closing:
+        if row.id not in self._tasks and row.after_id is None and not self._closing and not self._kept(row):
             self._tasks[row.id] = asyncio.create_task(self._keep_sending(row, fresh=fresh))
 
     async def _keep_sending(self, row: Outgoing, *, fresh: bool) -> None:
         try:
-            sending = row if fresh else await self._outcomes.find(row)
-            while sending is not None:
-                sending = await self._send_when_due(sending)
+            await asyncio.sleep(
+                0
+            )  # an answer that is due in this turn of the loop goes out before our next message
+            sending: Outgoing | None = row
+            while sending is not None and not self._closing:
+                try:
+                    sending, fresh = await self._send_when_due(sending, fresh=fresh), True
+                except (
+                    errors.DatabaseError
+                ) as error:  # the store is away, or full: the row is read when it is back
+                    log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
+                    await self._pause(STORE_S)
+                    fresh = False
         except errors.ComityError as error:
             log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
         except Exception:
@@ -135,18 +153,19 @@ class Worker:
     async def _wait(self, pause_s: float) -> None:
         await self._pause(pause_s)
 
-    async def _send_when_due(self, row: Outgoing) -> Outgoing | None:
+    async def _send_when_due(self, row: Outgoing, *, fresh: bool) -> Outgoing | None:
         """Make the next attempt and return the row if another one is needed."""
         pause_s = self._pauses.before_s(row)
         if pause_s > 0:
             await self._pauses.wait(row, pause_s)
         cap = self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER))
-        waited = pause_s > 0 or row.attempts > 0 or cap.locked()
+        fresh = fresh and pause_s <= 0 and row.attempts == 0 and not cap.locked()
         async with cap:
-            fresh = await self._outcomes.find(row) if waited else row
-            if fresh is None:
+            waited = await self._pauses.turn(row.counterparty_id)
+            found = row if fresh and not waited else await self._outcomes.find(row)
+            if found is None:
                 return None  # withdrawn in the meantime
-            again = await self._attempt(fresh)
+            again = await self._attempt(found)
         return await self._outcomes.find(row) if again else None
 
     async def _attempt(self, row: Outgoing) -> bool:
@@ -176,7 +195,7 @@ class Worker:
     ) -> bool:
         now_ms = self._now_ms()
         if retry.expired(row.created_at, now_ms):
-            if not await self._arrived(row, authorization):
+            if not await self._arrived_at_last(row, authorization):
                 reason = f"the partner could not be reached for 72 hours: {error.message}"
                 await self._outcomes.refused(row, reason, authorization, reachable=False)
             return False
@@ -189,8 +208,11 @@ class Worker:
         self, row: Outgoing, error: errors.PermanentDeliveryError, authorization: str
     ) -> bool:
         """A 4xx ends it, unless it answers a repeat of what the partner had taken, or may yet change."""
-        if await self._arrived(row, authorization):
-            return False
+        try:
+            if await self._arrived(row, authorization):
+                return False
+        except errors.TransientDeliveryError:  # what arrived is not known: not the time to give up
+            return await self._postpone(row, errors.TransientDeliveryError(error.message), authorization)
         may_change = error.status in UNAUTHORIZED or (
             error.status in NOT_YET
             and not retry.expired(row.created_at, self._now_ms(), horizon_s=retry.NOT_YET_HORIZON_S)
@@ -203,6 +225,13 @@ class Worker:
             return await self._postpone(row, later, authorization)
         await self._outcomes.refused(row, error.message, authorization, reachable=True)
         return False
+
+    async def _arrived_at_last(self, row: Outgoing, authorization: str) -> bool:
+        """Ask as `_arrived` does; a partner that cannot be asked either does not have it."""
+        try:
+            return await self._arrived(row, authorization)
+        except errors.TransientDeliveryError:
+            return False
 
     async def _arrived(self, row: Outgoing, authorization: str) -> bool:
         """Ask the partner whether it is where this message leads; if so, that is the acknowledgement.

@@ -15,6 +15,7 @@ from comity import errors, strict_json
 from comity.dsp import messages, spelling, terms
 
 T = TypeVar("T", bound=messages.Message)
+STRUCTURES = (b"@graph", b"@included", b"@nest", b"@reverse")
 
 
 def decode(body: bytes, *expected: type[T]) -> tuple[T, dict[str, Any]]:
@@ -31,7 +32,13 @@ def decode(body: bytes, *expected: type[T]) -> tuple[T, dict[str, Any]]:
         raise errors.InvalidInputError(
             f"expected {' or '.join(names)}, got {repr(kind)[:100]}", path="$.@type"
         )
+    spelling.check_context(document.get("@context"), "$.@context")
+    if b"\\u" in body or any(word in body for word in STRUCTURES):
+        _check_structure(document)
     plain = {**spelling.plain(document), "@type": kind}
+    for name in spelling.POLICIES:
+        if isinstance(plain.get(name), dict):
+            spelling.check_context(plain[name].get("@context"), f"$.{name}.@context")
     if "eventType" in plain:
         plain["eventType"] = spelling.bare(plain["eventType"])
     return _convert(plain, names[kind]), document
@@ -55,6 +62,20 @@ def check_context(document: dict[str, Any]) -> None:
     listed = context if isinstance(context, list) else [context]
     if terms.CONTEXT not in listed:
         raise errors.InvalidInputError(f"the context must name {terms.CONTEXT}", path="$.@context")
+
+
+def _check_structure(value: Any) -> None:
+    """Refuse words of JSON-LD that put what a message says elsewhere than where it is read."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            for word in STRUCTURES:
+                if word.decode() in each:
+                    raise errors.InvalidInputError(
+                        f"{word.decode()} is not taken: a message is plain JSON, and says what stands in its place"
+                    )
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
 
 
 def refuse_earlier(body: bytes) -> None:

@@ -169,10 +169,16 @@ def check_agreement(agreement: Document, offer: Document, *, provider_id: str, c
     for name in ("@id", "target", "assigner", "assignee"):
         _check_id(agreement, name, path)
     _check_policy(agreement, path)
+    kind = agreement.get("@type", "Agreement")
+    if kind != "Agreement" and model.parse(agreement).type != "Agreement":
+        raise errors.InvalidInputError(
+            f"an agreement is needed here, not {str(kind)[:100]}", path=f"{path}.@type"
+        )
     wanted = {"target": offer["target"], "assigner": provider_id, "assignee": consumer_id}
     wrong = [f"{name} must be {value}" for name, value in wanted.items() if agreement[name] != value]
     wrong += [f"{each.path} differs from the offer" for each in compare.differences(offer, agreement)]
     wrong += [f"$.{name} differs from the offer" for name in _added(agreement, offer)]
+    wrong += [f"$.@context gives {name} another meaning" for name in _redefined(agreement, offer)]
     if wrong:
         raise errors.RemoteProtocolError(f"the agreement is not what was offered: {'; '.join(wrong)}")
 
@@ -183,6 +189,15 @@ def _added(agreement: Document, offer: Document) -> list[str]:
         return []
     offered, agreed = model.parse(offer).extra, model.parse(agreement)
     return [name[:100] for name in agreed.unknown if offered.get(name) != agreed.extra[name]]
+
+
+def _redefined(agreement: Document, offer: Document) -> list[str]:
+    """Return names of the terms that an inline context explains in one of the two only, or otherwise."""
+    if "@context" not in agreement and "@context" not in offer:
+        return []
+    text = strict_json.canonical(content(agreement)).decode()
+    agreed, offered = spelling.meanings(agreement, text), spelling.meanings(offer, text)
+    return sorted(name[:100] for name in {*agreed, *offered} if agreed.get(name) != offered.get(name))
 
 
 def request_message(negotiation: Negotiation, *, callback_address: str, message_id: str) -> messages.Message:

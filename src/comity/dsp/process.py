@@ -16,6 +16,8 @@ from msgspec import Struct
 from comity import errors
 from comity.dsp import binding, machine, terms
 
+PAUSING = frozenset({terms.STARTED, terms.SUSPENDED})
+
 
 class Process(Struct, frozen=True, kw_only=True):
     """A process as this side knows it: our `role`, the partner, its id of the process once known, and the state.
@@ -75,29 +77,53 @@ class Step(Struct, frozen=True):
     withdrawn: bool = False
 
 
-def receive(kind: str, state: str | None, intent: str | None, message: str, sender: str) -> Step:
+def receive(  # noqa: PLR0913  both machines, both sides and the wire have a word in it
+    kind: str, state: str | None, intent: str | None, message: str, sender: str, *, under_way: bool = True
+) -> Step:
     """Return what `message` from `sender` does to a process in `state` with an open `intent` (a state, or None).
 
     Our own end of a process is not undone: only an end may overtake it, and only a termination a termination.
 
+    A suspension may meet a start or another suspension in a transfer that is STARTED. One of the two must be withdrawn,
+    or they might be taken in another order there than here: a start gives way to a suspension, the consumer's
+    suspension to the provider's. That has to wait while ours is `under_way`: what is on the wire can still be taken.
+
     Raises:
         RemoteProtocolError: the message is legal neither before nor after our intent, or would undo our termination.
-        ConflictError: our completion is on its way; a partner that sends again finds it there.
+        ConflictError: our message is on its way; a partner that sends again finds it there, or finds it withdrawn.
     """
     table = machine.TABLES[kind]
     # whether the partner has our message does not matter once it ends the process
     if table.get((state, message, sender)) == terms.TERMINATED:
         return Step(state, terms.TERMINATED, withdrawn=intent is not None)
+    after = table.get((state, message, sender))
+    if (
+        state == terms.STARTED
+        and intent in PAUSING
+        and after in PAUSING
+        and terms.SUSPENDED in {intent, after}
+    ):
+        gives_way = message == machine.START or (intent == terms.SUSPENDED and sender == terms.CONSUMER)
+        if gives_way or under_way:
+            raise _met(message, intent, retry_after_s=2 if gives_way else 1)
+        return Step(state, after, withdrawn=True)
     if intent is not None and (intent, message, sender) in table:
         return Step(intent, table[(intent, message, sender)], implied=True)
-    if (state, message, sender) not in table:
+    if after is None:
         raise errors.RemoteProtocolError(machine.refusal(kind, intent or state, message, sender))
-    after = table[(state, message, sender)]
     if intent == terms.COMPLETED and after not in machine.TERMINAL:
-        raise errors.ConflictError(f"{message} met our completion, which is on its way; send it again later")
+        raise _met(message, intent)
     if intent == terms.TERMINATED:
         raise errors.RemoteProtocolError(f"{message} comes too late: this process is being terminated here")
     return Step(state, after, withdrawn=intent is not None)
+
+
+def _met(message: str, intent: str | None, *, retry_after_s: float = 1) -> errors.ConflictError:
+    """Say that a message met ours; what gives way comes again later than what it gives way to."""
+    return errors.ConflictError(
+        f"{message} met our message that leads to {intent}, which is on its way; send it again later",
+        retry_after_s=retry_after_s,
+    )
 
 
 def move(kind: str, state: str | None, intent: str | None, message: str, role: str) -> str:

@@ -16,6 +16,7 @@ from comity.odrl import vocabulary
 Document = dict[str, Any]
 POLICIES = ("offer", "agreement")
 _PREFIX = "dspace:"
+_EARLIER = tuple(terms.EARLIER)
 
 
 def bare(name: Any) -> Any:
@@ -71,6 +72,37 @@ def within(policy: Document, context: Any) -> Document:
     return {**policy, "@context": found} if found else policy
 
 
+def check_context(context: Any, path: str) -> None:
+    """Refuse an inline context that gives another meaning to what is read here without it; JSON-LD forbids that too.
+
+    Raises:
+        InvalidInputError: a name of the protocol's, a prefix or a rule of JSON-LD is redefined.
+    """
+    if not isinstance(context, list | dict):
+        return
+    for each in context if isinstance(context, list) else [context]:
+        for name, meaning in each.items() if isinstance(each, dict) else ():
+            known = terms.PREFIXES.get(name.partition(":")[0])
+            if known is None and name not in terms.OWN and name[:1] != "@" and str(meaning)[:1] != "@":
+                continue
+            if meaning != known or ":" in name:
+                raise errors.InvalidInputError(
+                    f"this context gives {name[:100]} another meaning; what the protocol defines stays",
+                    path=path,
+                )
+
+
+def meanings(policy: Document, text: str) -> dict[str, Any]:
+    """Return what the inline contexts of a policy say of the names and prefixes that stand in `text`."""
+    inline = [each for each in further(policy.get("@context")) if isinstance(each, dict)]
+    return {
+        name: meaning
+        for each in inline
+        for name, meaning in each.items()
+        if f'"{name}"' in text or f'"{name}:' in text
+    }
+
+
 def sent(policy: Document) -> tuple[list[str], Document]:
     """Return the context of a message that carries `policy`, and `policy` as it stands in it.
 
@@ -91,9 +123,12 @@ def earlier(document: Document) -> str:
     Without a context, names with `dspace:` are of one of them, as 2025-1 has bare names.
     """
     words = [document.get("@type"), *document, *_words(document.get("@context"))]
-    for namespace, version in terms.EARLIER.items():
-        if any(isinstance(each, str) and each.startswith(namespace) for each in words):
-            return version
+    if any(isinstance(each, str) and each.startswith(_EARLIER) for each in words):
+        return next(
+            version
+            for namespace, version in terms.EARLIER.items()
+            if any(isinstance(each, str) and each.startswith(namespace) for each in words)
+        )
     prefixed = any(name.startswith(_PREFIX) for name in document)
     return " or ".join(terms.EARLIER.values()) if prefixed and not _names_ours(document) else ""
 

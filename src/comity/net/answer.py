@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Protocol
 
-import aiohttp
 from yarl import URL
 
 from comity import errors
@@ -21,7 +21,36 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
-async def read(response: aiohttp.ClientResponse, target: URL, limit: int) -> bytes:
+class Body(Protocol):
+    """A body that comes in pieces."""
+
+    async def readany(self) -> bytes:
+        """Return what has come, or wait for it; nothing at the end."""
+
+
+class Incoming(Protocol):
+    """An answer whose head is there: of a connection of ours, or of the library that streams."""
+
+    status: int
+    method: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, looked up without regard to case."""
+
+    @property
+    def content(self) -> Body:
+        """Its body."""
+
+    @property
+    def content_length(self) -> int | None:
+        """The length that it says its body has."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+async def read(response: Incoming, target: URL, limit: int) -> bytes:
     """Return the body, at most `limit` bytes when it is unpacked; an error's is cut at 64 KiB.
 
     Raises:
@@ -32,12 +61,9 @@ async def read(response: aiohttp.ClientResponse, target: URL, limit: int) -> byt
     if encoding(response) and not failed:
         return await _read_packed(response, target, most)
     length = response.content_length
-    if length is not None and (length <= most or response.method == "HEAD"):
-        content = await response.read()
-    elif length is not None and not failed:
+    if length is not None and length > most and response.method != "HEAD" and not failed:
         raise too_large(target, response, most)
-    else:
-        content = await _read_up_to(response, most)
+    content = await _read_up_to(response, most)
     if len(content) > most:
         if not failed:
             raise too_large(target, response, most)
@@ -46,7 +72,7 @@ async def read(response: aiohttp.ClientResponse, target: URL, limit: int) -> byt
     return _words_of_error(content, response) if failed else content
 
 
-async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def _read_up_to(response: Incoming, most: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while size <= most and (piece := await response.content.readany()):
@@ -55,13 +81,13 @@ async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def encoding(response: aiohttp.ClientResponse) -> str:
+def encoding(response: Incoming) -> str:
     """Return the Content-Encoding, empty for none."""
     name = response.headers.get("Content-Encoding", "").strip().lower()
     return "" if name == "identity" else name
 
 
-async def _read_packed(response: aiohttp.ClientResponse, target: URL, most: int) -> bytes:
+async def _read_packed(response: Incoming, target: URL, most: int) -> bytes:
     """Undo gzip while it comes, one member, never more than `most` bytes and a step beyond: a bomb is not unpacked."""
     if encoding(response) not in _GZIP:
         raise encoded(target, response)
@@ -90,7 +116,7 @@ async def _read_packed(response: aiohttp.ClientResponse, target: URL, most: int)
     return b"".join(pieces)
 
 
-def _words_of_error(content: bytes, response: aiohttp.ClientResponse) -> bytes:
+def _words_of_error(content: bytes, response: Incoming) -> bytes:
     """Return an error's body so that its words can be read, as it is where that cannot be."""
     if encoding(response) not in _GZIP:
         return content
@@ -105,7 +131,7 @@ def shown(target: URL | str) -> str:
     return str(target).partition("?")[0][:200]
 
 
-def too_large(target: URL, response: aiohttp.ClientResponse, most: int) -> errors.PermanentDeliveryError:
+def too_large(target: URL, response: Incoming, most: int) -> errors.PermanentDeliveryError:
     """Drop the connection and return the error for a body that is longer than is taken."""
     response.close()
     return errors.PermanentDeliveryError(
@@ -113,7 +139,7 @@ def too_large(target: URL, response: aiohttp.ClientResponse, most: int) -> error
     )
 
 
-def encoded(target: URL, response: aiohttp.ClientResponse) -> errors.PermanentDeliveryError:
+def encoded(target: URL, response: Incoming) -> errors.PermanentDeliveryError:
     """Drop the connection and return the error for a body in an encoding that is not undone."""
     response.close()
     return errors.PermanentDeliveryError(

@@ -1,11 +1,10 @@
 """Fetches did:web documents and keeps their keys for a while (identity.md, section 1.6).
 
 Whoever sends a token makes us fetch, so fetching is small, short, shared and remembered: 64 KiB, 5 s, one fetch at a
-time for a DID, its keys for 300 s, a document that is wrong for 30 s, one that cannot be reached for 1 s, 2 s, ...
-30 s: a partner that restarts is believed again soon. An unknown kid means that keys may have changed: fetched again, at
-most every 30 s, and a failure then does not take away the keys that are known. Until that fetch an unknown kid is no
-wrong one: its sender is asked to come again, so that no message is lost when a partner changes its keys. Which DIDs may
-be asked at all, and pinned keys, are the caller's part.
+time for a DID, its keys for 60 s (300 s while it cannot be reached), a document that is wrong for 30 s, one that cannot
+be reached for 1 s, 2 s, ... 30 s. An unknown kid means that keys may have changed: fetched again, at most every 30 s,
+and a failure then takes no known keys away. Until that fetch its sender is asked to come again, so that no message is
+lost when a partner changes its keys. Which DIDs may be asked at all, and pinned keys, are the caller's part.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from comity.identity import did as did_web
 from comity.identity import jose
 from comity.net.http import HttpClient, Response
 
+FRESH_S: Final = 60.0
 KEEP_S: Final = 300.0
 KEEP_FAILURE_S: Final = 30.0
 KEEP_UNREACHED_S: Final = 1.0
@@ -121,7 +121,7 @@ class Resolver:
 
     def _serves(self, known: _Known, kid: str) -> bool:
         now_s = self._clock_s()
-        if kid in known.keys and now_s - known.fetched_s < KEEP_S:
+        if kid in known.keys and now_s - known.fetched_s < FRESH_S:
             return True
         return now_s - known.tried_s < known.pause_s()
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
@@ -22,7 +24,9 @@ from yarl import URL
 
 from comity import errors
 from comity.net import answer
+from comity.net.connection import Connection
 from comity.net.guard import Guard, RefusedAddressError
+from comity.net.pool import Connections
 from comity.net.resolver import CheckedResolver
 
 __all__ = ["Guard", "HttpClient", "RefusedAddressError", "Response", "StreamResponse"]
@@ -35,7 +39,8 @@ _PER_HOST: Final = 128
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FAILURES: Final = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
-_DEFAULT_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "comity"}
+_DEFAULT_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comity"}
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Response(Struct, frozen=True):
@@ -92,11 +97,11 @@ class HttpClient:
         """
         self.guard = guard
         self._timeout_s = timeout_s
-        self._timeout = _timeout(timeout_s)
         self._max_bytes = max_bytes
         self._tls = _tls(tls_ca_file)
         self._resolver = resolver
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._connections: dict[bool, Connections] = {}
 
     async def request(  # noqa: PLR0913  # the parts and limits of one request, by name
         self,
@@ -116,18 +121,19 @@ class HttpClient:
         """
         target = self.guard.check_url(url)
         limit = self._max_bytes if max_bytes is None else max_bytes
+        written = _written(method, target, _checked_headers(headers), body)
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        until_s = asyncio.get_running_loop().time() + wait_s
+        connections = self._connections_to(target)
+        connection = await _connected(connections, target, min(CONNECT_S, wait_s))
         try:
-            async with self._session(target).request(
-                method,
-                target,
-                headers=_checked_headers(headers),
-                data=body or None,
-                allow_redirects=False,
-                timeout=self._timeout if timeout_s is None else _timeout(timeout_s),
-            ) as response:
-                return Response(response.status, response.headers, await answer.read(response, target, limit))
+            await connection.ask(method, written, until_s=until_s)
+            content = await answer.read(connection, target, limit)
+            return Response(connection.status, connection.headers, content)
         except _FAILURES as error:
             raise _translated(error, target) from error
+        finally:
+            connections.give_back(target, connection)  # which drops it unless the answer was read to its end
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -177,10 +183,23 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection; the client can be used again afterwards."""
+        for connections in self._connections.values():
+            connections.close()
+        self._connections.clear()
         sessions = list(self._sessions.values())
         self._sessions.clear()
         for session in sessions:
             await session.close()
+
+    def _connections_to(self, target: URL) -> Connections:
+        """Return the connections of which every socket is checked, or for a host that the operator listed, others."""
+        listed = self.guard.lists_host(target.raw_host or "")
+        connections = self._connections.get(listed)
+        if connections is None:
+            resolver = self._resolver_for(checked=not listed)
+            connections = Connections(self.guard, self._tls, resolver, checked=not listed)
+            self._connections[listed] = connections
+        return connections
 
     def _session(self, target: URL) -> aiohttp.ClientSession:
         """Return the session that checks every socket, or for a host that the operator listed, the one without."""
@@ -190,13 +209,16 @@ class HttpClient:
             session = self._sessions[listed] = self._open(checked=not listed)
         return session
 
-    def _open(self, *, checked: bool) -> aiohttp.ClientSession:
+    def _resolver_for(self, *, checked: bool) -> AbstractResolver:
         resolver = self._resolver or aiohttp.ThreadedResolver()
+        return CheckedResolver(resolver, self.guard) if checked else resolver
+
+    def _open(self, *, checked: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
             limit=0,
             limit_per_host=_PER_HOST,
-            resolver=CheckedResolver(resolver, self.guard) if checked else resolver,
+            resolver=self._resolver_for(checked=checked),
             socket_factory=self.guard.open_socket if checked else None,
         )
         return aiohttp.ClientSession(
@@ -225,8 +247,35 @@ def _checked_headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
     return {**_DEFAULT_HEADERS, **headers}
 
 
-def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+async def _connected(connections: Connections, target: URL, connect_s: float) -> Connection:
+    """Return a connection; only when none came about is it sure that nothing arrived.
+
+    Raises:
+        TransientDeliveryError: there is none.
+    """
+    try:
+        return await connections.take(target, connect_s)
+    except (OSError, ValueError) as error:
+        raise _unreached(target, _words_of_connecting(error)) from error
+
+
+def _words_of_connecting(error: OSError | ValueError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection came about in time"
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return _words(error)
+
+
+def _written(method: str, target: URL, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a request as it goes over the wire; its headers have been checked."""
+    lines = [f"{method} {target.raw_path_qs} HTTP/1.1", f"Host: {target.host_port_subcomponent}"]
+    lines += [f"{name}: {text}" for name, text in headers.items()]
+    if body or method in _WITH_BODY:
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
@@ -244,11 +293,15 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
 def _translated(error: Exception, target: URL | str) -> errors.TransientDeliveryError:
     """Turn one of `_FAILURES` into ours; only where no connection came about is it sure that nothing arrived."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return errors.TransientDeliveryError(f"{answer.shown(target)} cannot be reached: {_words(error)}")
+        return _unreached(target, _words(error))
     if isinstance(error, TimeoutError):
         return _no_answer(target)
     message = f"the connection to {answer.shown(target)} broke: {_words(error)}"
     return errors.TransientDeliveryError(message, outcome_unknown=True)
+
+
+def _unreached(target: URL | str, words: str) -> errors.TransientDeliveryError:
+    return errors.TransientDeliveryError(f"{answer.shown(target)} cannot be reached: {words}")
 
 
 def _words(error: Exception) -> str:
