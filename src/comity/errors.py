@@ -9,6 +9,8 @@
       PolicyError                    a policy says no, .reasons                       -> 403 (DSP: 404)
       NotFoundError                  not there, or not yours: the same answer         -> 404
       ConflictError                  the thing exists already or is in use            -> 409
+        LostRaceError                  somebody else changed it at the same time
+      CrowdedError                   as much of it is there as may be, .retry_after_s  -> 429
       DeliveryError                  a message did not reach the partner
         TransientDeliveryError         it is tried again, .retry_after_s
         PermanentDeliveryError         it is given up, .status and .reason are the partner's words
@@ -90,9 +92,27 @@ class NotFoundError(ComityError):
 
 
 class ConflictError(ComityError):
-    """The thing exists already, or something else still needs it."""
+    """The thing exists already, or something else still needs it; it may be gone after `retry_after_s` seconds."""
 
     code = "conflict"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class CrowdedError(ComityError):
+    """As much of something is there as may be: worth trying again after `retry_after_s` seconds."""
+
+    code = "crowded"
+
+    def __init__(self, message: str, *, retry_after_s: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class LostRaceError(ConflictError):
+    """Somebody else changed the thing at the same time; the store runs the unit again before anybody hears of it."""
 
 
 class DeliveryError(ComityError):

@@ -13,19 +13,20 @@ import gc
 import logging
 import os
 import random
+import resource
 import secrets
 import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from comity import errors
+from comity import errors, joining
 from comity import settings as configuration
 from comity.api import app, connection
 from comity.api import dataplane as data_api
@@ -35,15 +36,20 @@ from comity.controlplane.apikeys import Keys
 from comity.controlplane.connector import Connector
 from comity.controlplane.content import Contents
 from comity.controlplane.decide import ByPolicy, Decisions
+from comity.controlplane.held import Held
+from comity.controlplane.limits import Limits
 from comity.controlplane.outcome import Outcomes
 from comity.controlplane.pulling import Pulling
 from comity.controlplane.pushing import Pushing
 from comity.controlplane.receiving import Receiving
+from comity.controlplane.reconcile import Reconciliation
+from comity.controlplane.sharing import SharedKeys, keep_settings
 from comity.controlplane.transfer_moves import Revoked
 from comity.dataplane import flows, push, tokens
 from comity.dataplane.pull import Pull
-from comity.db import database, migrate, repeatable, token_uses
+from comity.db import repeatable, stores, token_uses
 from comity.db.seal import Seal
+from comity.db.store import Store
 from comity.delivery.webhooks import Webhooks
 from comity.delivery.worker import Post, Worker
 from comity.dsp import terms
@@ -64,6 +70,8 @@ PURGE_S = 60.0
 DAY_MS = 24 * 3600 * 1000
 TOKEN_KEPT_S = 600
 GRACE_S = 5
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("comity")
 
@@ -81,27 +89,33 @@ class Parts:
 
 @contextlib.asynccontextmanager
 async def connector(
-    settings: Settings, *, decisions: Decisions | None = None, wrap_post: Callable[[Post], Post] | None = None
+    settings: Settings,
+    *,
+    decisions: Decisions | None = None,
+    wrap_post: Callable[[Post], Post] | None = None,
+    wrap_store: Callable[[Store], Store] | None = None,
 ) -> AsyncIterator[Parts]:
     """Run a connector without listeners for as long as the block runs.
 
-    `wrap_post` takes the function that sends a message and returns the one to use in its place.
+    `wrap_post` takes the function that sends a message and returns the one to use in its place, `wrap_store` the store.
 
     Raises:
         SettingsError, DatabaseError: it cannot run.
     """
-    migrate.migrate(settings.database)
-    store = database.Database(settings.database)
     guard = Guard(settings.allow, insecure=settings.insecure)
-    client = HttpClient(guard, tls_ca_file=settings.ca_file or None)
-    try:
-        made = _connector(settings, store, guard, client, decisions or ByPolicy())
-        post = dsp_net.DspClient(client).post
-        async with _running(settings, made, client, wrap_post(post) if wrap_post else post) as parts:
-            yield parts
-    finally:
-        await client.close()
-        store.close()
+    place = f"{socket.gethostname()}:{settings.folder}"
+    async with stores.opened(
+        settings.database, settings.database_url, insecure=settings.insecure, place=place
+    ) as store:
+        client = HttpClient(guard, tls_ca_file=settings.ca_file or None)
+        try:
+            used = wrap_store(store) if wrap_store else store
+            made = _connector(settings, used, guard, client, decisions or ByPolicy())
+            post = _leased(store, dsp_net.DspClient(client).post)
+            async with _running(settings, made, client, wrap_post(post) if wrap_post else post) as parts:
+                yield parts
+        finally:
+            await client.close()
 
 
 @contextlib.asynccontextmanager
@@ -109,21 +123,30 @@ async def _running(
     settings: Settings, made: Connector, client: HttpClient, post: Post
 ) -> AsyncIterator[Parts]:
     store = made.database
-    worker = Worker(Outcomes(made), post, now_ms=now_ms, chance=random.random)
+    if made.shared_keys is not None:
+        await _share(settings, made, made.shared_keys)
+    reconciliation = Reconciliation(made)
+    await reconciliation.begin()
+    worker = Worker(Outcomes(made), post, now_ms=now_ms, chance=random.random, kept=made.held.keeps)
     pulling = Pulling(made, Pull(functools.partial(client.stream, "GET")), chance=random.random)
     contents, open_flows, pushes = Contents(made), flows.Flows(), flows.Flows(stall_s=push.ANSWER_S)
     sender = push.Push(client.stream, _storages(made), pushes)
     pushing = Pushing(made, contents, sender, chance=random.random)
     cuts = (functools.partial(_cut, open_flows), functools.partial(_cut, pushes))
-    telling = Webhooks(webhooks.Queue(made), Receivers(client).post, now_ms=now_ms, chance=random.random)
+    telling = Webhooks(
+        webhooks.Queue(made), _leased(store, Receivers(client).post), now_ms=now_ms, chance=random.random
+    )
     told = (worker.notice, pulling.notice, pushing.notice, made.news.notice, telling.notice)
     for listener in (*told, *cuts):
         store.subscribe(listener)
-    tasks = [asyncio.create_task(worker.run()), asyncio.create_task(_purge(made, settings))]
-    await keyring.keep(made)
-    for each in (pulling, pushing, telling):
-        await each.resume()
+    running = [worker.run(), reconciliation.run(), _purge(made, settings)]
+    if made.shared_keys is not None:
+        running.append(made.shared_keys.run())
+    tasks = [asyncio.create_task(each) for each in running]
     try:
+        await keyring.keep(made)
+        for each in (pulling, pushing, telling):
+            await each.resume()
         yield Parts(made, *_applications(settings, made, contents, open_flows), worker, open_flows)
     finally:
         open_flows.cut_all()
@@ -135,18 +158,36 @@ async def _running(
             await part.close()
 
 
+async def _share(settings: Settings, made: Connector, keys: SharedKeys) -> None:
+    """Have settings and keys in common with all replicas on the database."""
+    mine = joining.share(settings)
+    await keep_settings(made.database, made.seal, mine, functools.partial(joining.differs, settings))
+    await keys.begin()
+
+
+def _leased(store: Store, send: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Return `send` for work that another replica may have taken over: not while our lease may be over."""
+
+    async def leased(*words: P.args, **more: P.kwargs) -> T:
+        store.check_lease()
+        return await send(*words, **more)
+
+    return leased
+
+
 def _connector(
-    settings: Settings, store: database.Database, guard: Guard, client: HttpClient, decisions: Decisions
+    settings: Settings, store: Store, guard: Guard, client: HttpClient, decisions: Decisions
 ) -> Connector:
     resolver = did_net.Resolver(client, clock_s=time.monotonic, insecure=settings.insecure)
-    keys = KeyFiles(settings.folder / "keys", settings.participant_id, now_ms=now_ms)
+    keys, held = KeyFiles(settings.folder / "keys", settings.participant_id, now_ms=now_ms), Held()
+    seal = Seal(configuration.seal_key(settings))
     return Connector(
         participant_id=settings.participant_id,
         dsp_address=settings.address + terms.VERSION_PATH,
         data_address=settings.address + "/data",
         database=store,
-        seal=Seal(configuration.seal_key(settings)),
-        identity=_identity(settings, store, resolver, keys),
+        seal=seal,
+        identity=_identity(settings, store, resolver, keys, held),
         peers=dsp_net.DspClient(client),
         resolver=resolver,
         egress=guard,
@@ -157,11 +198,14 @@ def _connector(
         now_ms=now_ms,
         new_id=new_id,
         new_token=tokens.new_token,
+        limits=Limits(settings.limits_open_processes, settings.limits_refused_per_hour),
+        held=held,
+        shared_keys=SharedKeys(store, seal, keys) if settings.database_url else None,
     )
 
 
 def _identity(
-    settings: Settings, store: database.Database, resolver: did_net.Resolver, keys: KeyFiles
+    settings: Settings, store: Store, resolver: did_net.Resolver, keys: KeyFiles, held: Held
 ) -> trust.Tokens | trust.Unproven:
     if settings.mock_identity:
         return trust.Unproven(settings.participant_id)
@@ -172,6 +216,7 @@ def _identity(
         database=store,
         now_s=lambda: int(time.time()),
         new_jti=new_id,
+        held=held,
     )
 
 
@@ -227,11 +272,16 @@ async def _purge(made: Connector, settings: Settings) -> None:
             await store.write(lambda tx: token_uses.purge(tx, before_s=int(time.time()) - TOKEN_KEPT_S))
             await store.write(lambda tx: repeatable.purge(tx, before_ms=now_ms() - repeats.KEPT_MS))
             await events.purge(made, settings.events_keep_days * DAY_MS)
-        await asyncio.to_thread(made.signing_keys.tidy)
+            await keyring.tidy(made)
 
 
-def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
+Assemble = Callable[[Settings], contextlib.AbstractAsyncContextManager[Parts]]
+
+
+def serve(settings: Settings, *, assemble: Assemble = connector) -> None:
     """Run the connector of a data folder until it is told to stop (SIGTERM, SIGINT).
+
+    `assemble` puts it together: `connector` with arguments of one's own, such as other decisions.
 
     Raises:
         SettingsError: it cannot run: the folder is in use, a port is taken, a key or certificate cannot be read.
@@ -239,22 +289,21 @@ def serve(settings: Settings, *, decisions: Decisions | None = None) -> None:
     """
     import uvloop  # noqa: PLC0415  only a server needs it
 
-    lock = database.lock_folder(settings.folder)
+    _raise_files(settings)
+    lock = stores.lock_folder(settings.folder)
     try:
         with (
             _bound(settings.listen, "public.listen") as public,
             _bound(settings.management, "management.listen") as own,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            runner.run(_serve(settings, public, own, decisions))
+            runner.run(_serve(settings, public, own, assemble))
     finally:
         os.close(lock)
 
 
-async def _serve(
-    settings: Settings, public: socket.socket, own: socket.socket, decisions: Decisions | None
-) -> None:
-    async with connector(settings, decisions=decisions) as parts:
+async def _serve(settings: Settings, public: socket.socket, own: socket.socket, assemble: Assemble) -> None:
+    async with assemble(settings) as parts:
         servers = [_server(parts.public, settings), _server(parts.internal, None)]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -263,6 +312,16 @@ async def _serve(
         _tend_memory()
         await asyncio.gather(servers[0].serve([public]), servers[1].serve([own]))
     log.info("%s has stopped", settings.name)
+
+
+def _raise_files(settings: Settings) -> None:
+    """Let this process open as many files as the connections that it takes need, if the system does."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(files, settings.limits_connections * 4 // 3 + 1)
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _tend_memory() -> None:
@@ -295,7 +354,7 @@ def _server(application: ASGIApp, settings: Settings | None) -> _Server:
     """Return a server; with settings it may end TLS itself."""
     config = uvicorn.Config(
         application,
-        http=connection.AbortableConnection,
+        http=_connections(settings) if settings else connection.AbortableConnection,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -313,6 +372,14 @@ def _server(application: ASGIApp, settings: Settings | None) -> _Server:
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return _Server(config)
+
+
+def _connections(settings: Settings) -> type[connection.AbortableConnection]:
+    """Return the connection for partners; files and our own connections need descriptors too, so a quarter is kept."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connection.limited(
+        min(settings.limits_connections, files * 3 // 4), settings.limits_connections_per_address
+    )
 
 
 def _stop(servers: list[_Server], parts: Parts) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from urllib.parse import SplitResult, urlsplit
 from comity import errors
 from comity.db.seal import KEY_BYTES
 from comity.identity import did, jose, keyring
+from comity.storage import descriptor
 from comity.storage import keys as key_files
 
 FILE = "comity.toml"
 DATABASE = "comity.sqlite"
+DATABASE_URL = "COMITY_DATABASE_URL"
 RECEIVED = "received"
+SEAL_KEY, MANAGEMENT_KEY = "seal.key", "management.key"
 MAX_DAYS = 36_500
 
 TEMPLATE = """\
@@ -44,6 +47,10 @@ listen = {listen}
 # For your own people and programs: not to be reached from outside.
 listen = {management}
 
+[database]
+# Empty: SQLite in this folder. Else the URL of a PostgreSQL database: postgresql://user:password@host/name
+url = {database}
+
 [storage]
 # Folders that may be published from and received into.
 roots = [{roots}]
@@ -55,6 +62,9 @@ allow = []
 [events]
 # For how many days events are kept for those who read them later.
 keep_days = 30
+
+[limits]
+# How much one address or one partner may have at once: docs/reference/settings.md.
 
 [development]
 # true allows http and loopback addresses: for one machine, never between two sites.
@@ -82,7 +92,12 @@ class Settings:
     insecure: bool = False
     mock_identity: bool = False
     events_keep_days: int = 30
+    limits_connections: int = 4096
+    limits_connections_per_address: int = 1024
+    limits_open_processes: int = 100_000
+    limits_refused_per_hour: int = 1000
     management_key: str = field(default="", repr=False)
+    database_url: str = field(default="", repr=False)
 
     @property
     def management_address(self) -> str:
@@ -92,7 +107,7 @@ class Settings:
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
+        """The SQLite file, which is the store if there is no `database_url`."""
         return self.folder / DATABASE
 
 
@@ -109,6 +124,7 @@ def initialize(  # noqa: PLR0913  what an operator decides
     insecure: bool = False,
     mock_identity: bool = False,
     participant_id: str = "",
+    database: str = "",
 ) -> Settings:
     """Make a data folder with settings and new keys, and return the settings.
 
@@ -129,11 +145,17 @@ def initialize(  # noqa: PLR0913  what an operator decides
             ),
         },
         "management": {"listen": management},
+        "database": {"url": database},
         "storage": {"roots": list(roots) or _default_roots(folder)},
         "development": {"insecure": insecure, "mock_identity": mock_identity},
     }
-    settings = _read(folder, values)
-    _write(folder, _format(settings).encode())
+    settings = read_values(folder, values)
+    made = {
+        key_files.FIRST_FILE: jose.SigningKey.generate(keyring.FIRST).dump_pem(),
+        SEAL_KEY: secrets.token_hex(KEY_BYTES).encode(),
+        MANAGEMENT_KEY: secrets.token_urlsafe(32).encode(),
+    }
+    write_folder(folder, _format(settings).encode(), made, readable=not database)  # a URL has a password
     return load(folder)
 
 
@@ -179,16 +201,18 @@ def _default_roots(folder: Path) -> list[str]:
     return list(dict.fromkeys(str(each) for each in folders))
 
 
-def _write(folder: Path, content: bytes) -> None:
+def write_folder(folder: Path, content: bytes, keys: Mapping[str, bytes], *, readable: bool) -> None:
+    """Write a data folder; the settings last, so that one with settings has all its keys.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
     try:
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-        (folder / "keys").mkdir(mode=0o700, exist_ok=True)
-        (folder / RECEIVED).mkdir(exist_ok=True)
-        first = jose.SigningKey.generate(keyring.FIRST).dump_pem()
-        _put(folder / "keys" / key_files.FIRST_FILE, first, mode=0o600)
-        _put(folder / "keys" / "seal.key", secrets.token_hex(KEY_BYTES).encode(), mode=0o600)
-        _put(folder / "keys" / "management.key", secrets.token_urlsafe(32).encode(), mode=0o600)
-        _put(folder / FILE, content, mode=0o644)
+        for each, mode in ((folder, 0o700), (folder / "keys", 0o700), (folder / RECEIVED, 0o777)):
+            descriptor.make_folder(str(each), mode)
+        for name, key in keys.items():
+            _put(folder / "keys" / name, key, mode=0o600)
+        _put(folder / FILE, content, mode=0o644 if readable else 0o600)
     except OSError as error:
         raise errors.SettingsError(f"{folder} cannot be written: {error.strerror}") from None
 
@@ -205,6 +229,7 @@ def _put(path: Path, content: bytes, *, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
+        descriptor.sync_folder(path.parent)
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
@@ -213,21 +238,22 @@ def _put(path: Path, content: bytes, *, mode: int) -> None:
 def _format(settings: Settings) -> str:
     tls = ""
     if settings.tls_certificate:
-        tls = f"tls_certificate = {_quote(settings.tls_certificate)}\ntls_key = {_quote(settings.tls_key)}\n"
+        tls = f"tls_certificate = {quote(settings.tls_certificate)}\ntls_key = {quote(settings.tls_key)}\n"
     return TEMPLATE.format(
-        participant_id=_quote(settings.participant_id),
-        name=_quote(settings.name),
-        address=_quote(settings.address),
-        listen=_quote(settings.listen),
-        management=_quote(settings.management),
+        participant_id=quote(settings.participant_id),
+        name=quote(settings.name),
+        address=quote(settings.address),
+        listen=quote(settings.listen),
+        management=quote(settings.management),
         tls=tls,
-        roots=", ".join(_quote(root) for root in settings.roots),
+        database=quote(settings.database_url),
+        roots=", ".join(quote(root) for root in settings.roots),
         insecure=str(settings.insecure).lower(),
         mock_identity=str(settings.mock_identity).lower(),
     )
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """Write a TOML basic string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
@@ -242,7 +268,7 @@ def load(folder: Path) -> Settings:
     folder = folder.absolute()
     try:
         values = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
-        key = (folder / "keys" / "management.key").read_text(encoding="utf-8").strip()
+        key = (folder / "keys" / MANAGEMENT_KEY).read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise errors.SettingsError(
             f"there is no connector in {folder}: {Path(error.filename).name} is missing",
@@ -254,27 +280,41 @@ def load(folder: Path) -> Settings:
         raise errors.SettingsError(
             f"{folder / 'keys' / 'management.key'} is empty: it would open the API to everybody"
         )
-    return _read(folder, values, management_key=key)
+    if isinstance(url := os.environ.get(DATABASE_URL), str) and url:
+        values["database"] = {"url": url}
+    return read_values(folder, values, management_key=key)
 
 
-_KEYS: dict[str, dict[str, type]] = {
+KEYS: dict[str, dict[str, type]] = {
     "participant": {"id": str, "name": str},
     "public": {"address": str, "listen": str, "tls_certificate": str, "tls_key": str},
     "management": {"listen": str},
+    "database": {"url": str},
     "storage": {"roots": list},
     "outgoing": {"allow": list, "ca_file": str},
     "events": {"keep_days": int},
+    "limits": {
+        "connections": int,
+        "connections_per_address": int,
+        "open_processes": int,
+        "refused_per_hour": int,
+    },
     "development": {"insecure": bool, "mock_identity": bool},
 }
 
 
-def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> Settings:
+def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "") -> Settings:
+    """Return the settings that the file of a folder says, or would say.
+
+    Raises:
+        SettingsError: a key is missing, unknown or wrong.
+    """
     place = folder / FILE
     for section, keys in values.items():
-        if section not in _KEYS:
+        if section not in KEYS:
             raise errors.SettingsError(f"{place}: there is no section {section}")
         for name, value in keys.items() if isinstance(keys, dict) else [("", keys)]:
-            wanted = _KEYS.get(section, {}).get(name)
+            wanted = KEYS.get(section, {}).get(name)
             if wanted is None:
                 raise errors.SettingsError(f"{place}: there is no setting {section}.{name}".rstrip("."))
             if type(value) is not wanted or not all(isinstance(each, str) for each in _texts(value)):
@@ -295,6 +335,8 @@ def _read(folder: Path, values: dict[str, Any], *, management_key: str = "") -> 
         tls_key=values["public"].get("tls_key", ""),
         events_keep_days=values.get("events", {}).get("keep_days", 30),
         management_key=management_key,
+        database_url=values.get("database", {}).get("url", ""),
+        **{f"limits_{name}": value for name, value in values.get("limits", {}).items()},
         **values.get("development", {}),
     )
     _check(place, settings)
@@ -336,8 +378,26 @@ def _check(place: Path, settings: Settings) -> None:
         raise errors.SettingsError(f"{place}: public.tls_certificate and public.tls_key go together")
     if not 1 <= settings.events_keep_days <= MAX_DAYS:
         raise errors.SettingsError(f"{place}: events.keep_days must be 1 to {MAX_DAYS}")
+    for name in KEYS["limits"]:
+        if getattr(settings, f"limits_{name}") < 1:
+            raise errors.SettingsError(f"{place}: limits.{name} must be 1 or more")
+    if settings.database_url and not _is_database(
+        settings.database_url
+    ):  # never shown: it may hold a password
+        raise errors.SettingsError(
+            f"{place}: database.url, or {DATABASE_URL}, is no URL of a PostgreSQL database",
+            hint="write postgresql://user:password@host/name; without one the store is SQLite in the data folder",
+        )
     if not all(Path(root).is_absolute() for root in settings.roots):
         raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
+
+
+def _is_database(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"postgresql", "postgres"} and len(parts.path) > 1
+    except ValueError:
+        return False
 
 
 def split_listen(listen: str, name: str) -> tuple[str, int]:
@@ -370,14 +430,21 @@ def seal_key(settings: Settings) -> bytes:
     Raises:
         SettingsError: it cannot be read, or is not 32 bytes in hex.
     """
+    return read_seal_key(_read_key(settings, SEAL_KEY), str(settings.folder / "keys" / SEAL_KEY))
+
+
+def read_seal_key(text: bytes, place: str) -> bytes:
+    """Return the key that a text says; `place` is where that came from.
+
+    Raises:
+        SettingsError: it is not 32 bytes in hex.
+    """
     try:
-        key = bytes.fromhex(_read_key(settings, "seal.key").decode("ascii"))
+        key = bytes.fromhex(text.decode("ascii").strip())
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise errors.SettingsError(
-            f"{settings.folder / 'keys' / 'seal.key'} is not a key of {KEY_BYTES} bytes in hex"
-        )
+        raise errors.SettingsError(f"{place} is not a key of {KEY_BYTES} bytes in hex")
     return key
 
 

@@ -17,6 +17,8 @@ import msgspec
 from comity import errors
 
 MAX_DEPTH = 128
+MAX_VALUES = 20_000
+"""How many values a body may hold: reading 400,000 of them, which fit into 1 MiB, holds everybody up for 0.8 s."""
 
 _canonical = msgspec.json.Encoder(order="sorted")
 
@@ -57,12 +59,14 @@ _decoder = json.JSONDecoder(
 )
 
 
-def decode(body: bytes) -> Any:
-    """Return the JSON value in `body`.
+def decode(body: bytes, *, most: int = MAX_VALUES) -> Any:
+    """Return the JSON value in `body`, which holds at most about `most` values.
 
     Raises:
         InvalidInputError: it is not JSON, or JSON that two readers could understand differently.
     """
+    if len(body) > most and body.count(b",") + body.count(b"[") + body.count(b"{") > most:
+        raise errors.InvalidInputError(f"the body holds more than {most} values")
     try:
         return _parse(body.decode("utf-8"))
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
@@ -101,9 +105,9 @@ def _too_deep() -> errors.InvalidInputError:
     return errors.InvalidInputError(f"the body is nested too deeply: more than {MAX_DEPTH} levels")
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`; anything else than an object is refused."""
-    value = decode(body)
+def decode_object(body: bytes, *, most: int = MAX_VALUES) -> dict[str, Any]:
+    """Return the JSON object in `body`, of at most about `most` values; anything else than an object is refused."""
+    value = decode(body, most=most)
     if not isinstance(value, dict):
         raise errors.InvalidInputError(f"the body must be a JSON object, not {_kind(value)}")
     return value

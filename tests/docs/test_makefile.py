@@ -36,6 +36,11 @@ def test_make_help_lists_every_target(root: Path, makefile: str) -> None:
     assert targets(makefile) == set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
 
 
+def test_contributing_names_every_target(texts: dict[str, str], makefile: str) -> None:
+    named = set(re.findall(r"`make ([a-z][\w-]*)", texts["CONTRIBUTING.md"]))
+    assert targets(makefile) - named == set()
+
+
 def test_documents_name_only_targets_that_exist(texts: dict[str, str], makefile: str) -> None:
     named = {
         (name, target)

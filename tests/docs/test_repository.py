@@ -34,5 +34,10 @@ def test_links_between_documents_lead_somewhere(root: Path, texts: dict[str, str
     assert [link for link, path in links.items() if not path.exists()] == []
 
 
+def test_the_index_of_the_documentation_names_every_page(texts: dict[str, str]) -> None:
+    pages = {name.removeprefix("docs/") for name in texts if re.match(r"docs/(?!decisions/).+/.+\.md$", name)}
+    assert pages - set(LINK.findall(texts["docs/README.md"])) == set()
+
+
 def test_every_text_file_ends_with_a_newline(texts: dict[str, str]) -> None:
     assert [name for name, text in texts.items() if text and not text.endswith("\n")] == []

@@ -1,7 +1,7 @@
 """Fixtures: two connectors that know each other (`pair`), or one and a scripted counterparty (`site`, `peer`).
 
-After each test the evidence of every connector must verify and show legal changes of state only; that every message
-is valid by the schemas is seen to for all tests (tests/conftest.py).
+After each test no invariant of `comity.testing.history` may be violated; that every message is valid by the schemas is
+seen to for all tests (tests/conftest.py).
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import functools
 
 import pytest
 
-from comity.dsp import machine
 from comity.net import http as net_http
+from comity.testing import collect, history
+from comity.testing.wire import Recorder
 from support import pair as pairs
+from support import stores
 from support.peer import Peer
 
+ON_EACH_STORE = {"test_exchange", "test_races", "test_repeats"}
+LOST_WITH_A_BACKUP = {"I3", "I6", "I11"}
+"""What a restored backup is too old to hold is lost: that is what tests of it are about."""
 _tls = functools.cache(net_http._tls)
 
 
@@ -26,22 +31,35 @@ def authorities(monkeypatch):
 
 
 @pytest.fixture
-async def started(tmp_path, template, peers):
+def store_kind(request):
+    """The kind of store that connectors of a test have: each of them in the modules that are named here."""
+    return getattr(request, "param", stores.SQLITE)
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.rpartition(".")[2] in ON_EACH_STORE and "started" in metafunc.fixturenames:
+        metafunc.parametrize("store_kind", stores.KINDS, indirect=True)
+
+
+@pytest.fixture
+async def started(tmp_path, template, peers, store_kind, request):
     """Starts connectors and checks what they did at the end."""
     sites: list[pairs.Site] = []
+    recorder = Recorder()
 
     async def start(name: str, **more) -> pairs.Site:
-        made = pairs.new_site(tmp_path / name, template, **more)
+        made = pairs.new_site(tmp_path / name, template, **{"kind": store_kind, "recorder": recorder, **more})
         await made.start()
         sites.append(made)
         return made
 
     yield start
     try:
-        for each in sites:
-            await check(each)
+        await check(sites, recorder, restored=request.module.__name__.endswith("test_restore"))
     finally:
         await asyncio.gather(*(each.stop() for each in sites))
+        for each in sites:
+            stores.give_back(each.conf.database_url)
 
 
 @pytest.fixture
@@ -79,26 +97,19 @@ async def site(started, peer):
     return made
 
 
-async def check(site: pairs.Site) -> None:
-    """What must hold at the end of any test."""
-    for seen in site.captured:
-        assert seen.status != 500, seen
-    await check_evidence(site)
-
-
-async def check_evidence(site: pairs.Site) -> None:
-    """The chain verifies, and each change of a process's state has exactly one record, a row of the machine."""
-    for kind, table in (("negotiation", machine.NEGOTIATION), ("transfer", machine.TRANSFER)):
-        changes = {(before or "", after) for (before, _, _), after in table.items()}
-        for process_id, state in await site.rows(f"SELECT id, state FROM {kind}"):
-            path = await site.path_of(process_id)
-            waiting = any(row[0] == process_id for row in await site.outbox())
-            if not waiting:
-                reached = {after for _, after in path}
-                assert state is None or state in reached, (process_id, state, path)
-            if kind == "negotiation":
-                once = [step for step in path if step[1] not in {"REQUESTED", "OFFERED"}]
-                assert len(once) == len(set(once)), path
-            assert all(step in changes or step[0] == step[1] or step[1] == "TERMINATED" for step in path), (
-                path
-            )
+async def check(sites: list[pairs.Site], recorder: Recorder, *, restored: bool) -> None:
+    """What must hold at the end of any test; in the middle of things, for it need not wait for their end."""
+    for site in sites:
+        for seen in site.captured:
+            assert seen.status != 500, seen
+    held = [await collect.side(site.connector.database, site.did) for site in sites]
+    report = history.check(
+        history.History(
+            sides=tuple(held),
+            messages=tuple(recorder.messages),
+            served=tuple(recorder.served),
+            quiet=False,
+        )
+    )
+    lost = LOST_WITH_A_BACKUP if restored else set()
+    assert {each.invariant for each in report.violations} <= lost, str(report)

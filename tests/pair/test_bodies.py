@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 import tracemalloc
 
 import pytest
 
+from comity import errors
 from comity.api import connection
+from comity.dsp import codec, messages
 from support import schemas, wire
 from support.pair import offer_of
 from support.process import Process
@@ -46,6 +49,8 @@ BROKEN = {
     "10,000 arrays": deep(b"[", b"]", 10_000),
     "10,000 objects": deep(b'{"a":', b"}", 10_000).replace(b'{"a":}', b'{"a":1}'),
     "900 arrays": deep(b"[", b"]", 900),
+    "100,000 arrays": deep(b"[", b"]", 100_000),
+    "100,000 keys": b"{" + b",".join(b'"%d":0' % each for each in range(100_000)) + b"}",
     "unclosed arrays": b"[" * 100_000,
     "two documents": wire.encode(GOOD) * 2,
     "gzip": b"\x1f\x8b\x08\x00" + b"\x00" * 40,
@@ -63,10 +68,27 @@ async def test_what_is_not_json_gets_an_error_of_the_protocol(site, peer, body):
     assert await site.rows("SELECT 1 FROM negotiation") == []
 
 
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_what_is_not_json_is_refused_in_little_time(body):
+    took_s = []
+    for _ in range(3):
+        before_s = time.thread_time()
+        with pytest.raises(errors.InvalidInputError):
+            codec.decode(body, messages.ContractRequestMessage)
+        took_s.append(time.thread_time() - before_s)
+    assert min(took_s) < 0.1
+
+
 WRONG = {
     "no context": {"@context": None},
     "old context": {"@context": ["https://w3id.org/dspace/2024/1/context.json"]},
     "context object": {"@context": {"dspace": "https://w3id.org/dspace/2025/1/"}},
+    "context with another meaning": {"@context": [wire.CONTEXT, {"permission": "urn:x"}]},
+    "context with another prefix": {"@context": [wire.CONTEXT, {"odrl": "urn:x:"}]},
+    "context with a vocabulary": {"@context": [wire.CONTEXT, {"@vocab": "urn:x:"}]},
+    "graph": {"@graph": [{"@id": "urn:x"}]},
+    "included": {"@included": [{"@id": "urn:x"}]},
+    "reverse": {"@reverse": {"offer": "urn:x"}},
     "no type": {"@type": None},
     "other type": {"@type": "ContractAgreementMessage"},
     "error type": {"@type": "ContractNegotiationError"},

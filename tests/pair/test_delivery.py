@@ -9,7 +9,7 @@ from comity import runtime
 from comity.delivery import worker
 from comity.net import http as net_http
 from support.pair import offer_of, wait_for
-from support.peer import dropped, endless, never, raw, status, truncated
+from support.peer import calling, dropped, endless, never, raw, status, truncated
 from support.process import Process, access, awaited, finalized, transfer
 
 OFFER = {"@id": "urn:offer:1", "@type": "Offer", "target": "asset", "permission": [{"action": "use"}]}
@@ -80,6 +80,36 @@ async def test_any_2xx_acknowledges_a_later_message_whatever_it_says(site, peer,
     await site.publish()
     peer.script("/agreement", answer)
     process = Process(peer, site)
+    assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+    await site.reaches(process.theirs, "AGREED")
+    assert len(peer.of("/agreement")) == 1
+
+
+PORTAL = raw(b"<html>Please accept the terms of this network.</html>")
+
+
+async def test_a_2xx_of_something_between_us_acknowledges_nothing_that_the_partner_has_not(site, peer):
+    await site.publish()
+    peer.script("/agreement", PORTAL, status(503), PORTAL)
+    process = Process(peer, site)
+    peer.states[process.pid] = "REQUESTED"
+
+    async def taken(_seen):
+        peer.states[process.pid] = "AGREED"
+
+    peer.script("/agreement", calling(taken))
+    assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
+    await site.reaches(process.theirs, "AGREED")
+    attempts = peer.of("/agreement")
+    assert len(attempts) == 4
+    sent_well(attempts)
+
+
+async def test_a_2xx_that_cannot_be_read_acknowledges_what_the_partner_has(site, peer):
+    await site.publish()
+    peer.script("/agreement", PORTAL)
+    process = Process(peer, site)
+    peer.states[process.pid] = "VERIFIED"
     assert (await process.ask(offer_of(await peer.dataset(site)))).status == 201
     await site.reaches(process.theirs, "AGREED")
     assert len(peer.of("/agreement")) == 1
@@ -237,6 +267,28 @@ async def test_a_partner_that_is_back_after_71_hours_gets_the_message(started, p
     await wait_for(tried)
     clock.ahead_ms = 71 * 3600 * 1000
     await peer.listen()
+    await site.reaches(record.id, "REQUESTED")
+
+
+async def test_a_message_put_off_by_a_clock_that_ran_a_day_ahead_does_not_wait_for_that_day(
+    started, peer, monkeypatch
+):
+    clock = Clock()
+    monkeypatch.setattr(runtime, "now_ms", clock)
+    site = await started("site")
+    await site.befriend(peer)
+    await peer.disappear()
+    clock.ahead_ms = 24 * 3600 * 1000
+    record = await site.request(peer, OFFER)
+
+    async def tried():
+        return (await site.outbox())[0][2] >= 1
+
+    await wait_for(tried)
+    await site.stop()
+    clock.ahead_ms = 0
+    await peer.listen()
+    await site.start()
     await site.reaches(record.id, "REQUESTED")
 
 

@@ -71,7 +71,7 @@ async def test_folder_that_can_never_be_written_ends_the_exchange(pair, tmp_path
 
 async def test_store_that_fails_for_a_while_does_not_end_the_pull(pair, tmp_path, monkeypatch):
     failures = iter([errors.DatabaseError("the disk is full; nothing was changed")] * 2)
-    real = pulls.save
+    real = pulls.save_own
 
     async def save(tx, row):
         failure = next(failures, None) if row.state == pulls.DONE else None
@@ -79,7 +79,7 @@ async def test_store_that_fails_for_a_while_does_not_end_the_pull(pair, tmp_path
             raise failure
         await real(tx, row)
 
-    monkeypatch.setattr(pulls, "save", save)
+    monkeypatch.setattr(pulls, "save_own", save)
     exchange = await begin(pair, tmp_path / "in")
     await completed(pair.consumer, exchange, tmp_path / "in")
     assert next(failures, None) is None

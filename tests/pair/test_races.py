@@ -2,7 +2,9 @@
 
 import asyncio
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from comity import errors
 from comity.controlplane import catalog, decide
@@ -101,6 +103,17 @@ class TestEarlyNext:
         record = await site.offer(peer, OFFER)
         await site.reaches(record.id, "AGREED")
         assert (await site.negotiation(record.id)).counterparty_pid == peer.pid_for(record.id)
+
+    async def test_an_end_before_our_first_offer_is_answered_leaves_both_in_the_evidence(self, site, peer):
+        async def end(seen):
+            theirs = seen.document["providerPid"]
+            process = Process(peer, site, pid=peer.pid_for(theirs), theirs=theirs)
+            assert (await process.terminate()).status == 200
+
+        peer.script("/negotiations/offers", calling(end), status(500))
+        record = await site.offer(peer, OFFER)
+        await site.reaches(record.id, "TERMINATED")
+        assert await site.path_of(record.id) == [("", "OFFERED"), ("OFFERED", "TERMINATED")]
 
     async def test_a_start_before_our_transfer_request_is_answered(self, site, peer):
         record = await bought(peer, site)
@@ -280,6 +293,50 @@ class TestCrossing:
         assert not (await consumer.agreement(record.id)).finalized
         assert not (await provider.agreement(theirs)).finalized
 
+    async def test_a_suspension_that_crosses_a_second_start_ends_suspended_on_both_sides(self, pair):
+        ours, theirs = await handed(pair)
+        crossing = Crossing(pair, "/suspension", "/start")
+        await pair.provider.move(theirs, decide.START)
+        await pair.consumer.move(ours, decide.SUSPEND, reason="a pause")
+        await crossing.meet()
+        assert await settle(pair, ours, theirs) == ("SUSPENDED", "SUSPENDED")
+        await pair.consumer.move(ours, decide.START)
+        await wait_for(lambda: _both(pair, ours, theirs, "STARTED"))
+
+    async def test_a_late_copy_of_a_start_that_gave_way_to_a_suspension_is_not_taken(self, pair):
+        ours, theirs = await handed(pair)
+        crossing = Crossing(pair, "/suspension", "/start")
+        await pair.provider.move(theirs, decide.START)
+        await pair.consumer.move(ours, decide.SUSPEND, reason="a pause")
+        await crossing.meet()
+        assert await settle(pair, ours, theirs) == ("SUSPENDED", "SUSPENDED")
+        refused = [
+            each for each in pair.consumer.captured if each.path.endswith("/start") and each.status == 503
+        ]
+        assert refused
+        for each in refused:
+            assert await again(pair.consumer, each) == 401
+        assert await pair.consumer.state(ours) == "SUSPENDED"
+
+    async def test_a_suspension_that_comes_later_than_the_other_sides_and_its_resumption_is_not_lost(
+        self, pair
+    ):
+        ours, theirs = await handed(pair)
+        late = pair.consumer.hold("/suspension")
+        await pair.provider.move(theirs, decide.SUSPEND, reason="late on the wire")
+        await late.arrived.wait()
+        await pair.consumer.move(ours, decide.SUSPEND, reason="a pause")
+        seen = pair.provider.captured
+
+        async def put_off():
+            return [each for each in seen if each.path.endswith("/suspension") and each.status == 503]
+
+        await wait_for(put_off)
+        pair.consumer.release(late)
+        assert await settle(pair, ours, theirs) == ("SUSPENDED", "SUSPENDED")
+        await pair.provider.move(theirs, decide.START)
+        await wait_for(lambda: _both(pair, ours, theirs, "STARTED"))
+
     async def test_two_suspensions_that_cross_are_one(self, pair):
         ours, theirs = await handed(pair)
         crossing = Crossing(pair, "/suspension", "/suspension")
@@ -291,6 +348,19 @@ class TestCrossing:
             await pair.consumer.move(ours, decide.START)
         await pair.provider.move(theirs, decide.START)
         await wait_for(lambda: _both(pair, ours, theirs, "STARTED"))
+
+
+async def again(site, captured) -> int:
+    """Deliver a request once more as it came, and return the status of the answer."""
+    async with (
+        aiohttp.ClientSession(skip_auto_headers=("User-Agent",)) as session,
+        session.post(
+            URL(site.conf.address + captured.path.replace("urn:uuid:", "urn%3Auuid%3A"), encoded=True),
+            data=captured.body,
+            headers={name: captured.headers[name] for name in ("authorization", "content-type")},
+        ) as answer,
+    ):
+        return answer.status
 
 
 async def _both(pair, ours, theirs, state):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from comity.controlplane import removal
 from support import wire
 from support.pair import offer_of
 from support.process import Process, awaited, finalized, started, transfer
@@ -24,30 +25,6 @@ async def test_a_first_message_repeated_has_one_effect_and_one_answer(site, peer
     await site.reaches(process.theirs, "AGREED")
     assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
     assert len(peer.of("/agreement")) == 1
-
-
-async def test_fifty_at_once_have_one_effect(site, peer):
-    _, document = await first(site, peer)
-    answers = await asyncio.gather(*(peer.send(site, "/negotiations/request", document) for _ in range(50)))
-    assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
-    assert len(await site.rows("SELECT 1 FROM negotiation")) == 1
-    pid = answers[0].document["providerPid"]
-    await site.reaches(pid, "AGREED")
-    assert len(peer.of("/agreement")) == 1
-    assert len(await site.rows("SELECT 1 FROM agreement")) == 1
-    assert [step for step in await site.path_of(pid) if step == ("", "REQUESTED")] == [("", "REQUESTED")]
-
-
-async def test_fifty_verifications_at_once_have_one_effect(site, peer):
-    process, document = await first(site, peer)
-    process.theirs = (await peer.send(site, "/negotiations/request", document)).document["providerPid"]
-    await site.reaches(process.theirs, "AGREED")
-    verification = process.message("ContractAgreementVerificationMessage")
-    path = f"/negotiations/{process.theirs}/agreement/verification"
-    answers = await asyncio.gather(*(peer.send(site, path, verification) for _ in range(50)))
-    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
-    await site.reaches(process.theirs, "FINALIZED")
-    assert len(peer.of("/events")) == 1
 
 
 async def test_a_first_message_with_another_id_is_known_by_its_pid(site, peer):
@@ -117,6 +94,18 @@ async def test_an_old_message_repeated_after_the_end_is_answered_as_before(site,
     two = await peer.send(site, path, verification)
     assert (one.status, one.body) == (two.status, two.body)
     assert (await peer.send(site, "/negotiations/request", document)).document["state"] == "REQUESTED"
+
+
+async def test_a_late_copy_of_what_began_a_deleted_negotiation_begins_none_anew(site, peer):
+    process = Process(peer, site, consumer=False)
+    first = process.message("ContractOfferMessage", offer=OFFER, callbackAddress=peer.dsp)
+    process.theirs = (await peer.send(site, "/negotiations/offers", first)).document["consumerPid"]
+    assert (await process.terminate()).status == 200
+    await removal.remove_negotiation(site.connector, process.theirs)
+    answer = await peer.send(site, "/negotiations/offers", first)
+    assert (answer.status, "deleted" in answer.reason) == (400, True)
+    assert await site.rows("SELECT 1 FROM negotiation") == []
+    assert (await Process(peer, site, consumer=False).propose(OFFER)).status == 201
 
 
 async def test_repeats_leave_one_record_of_each_step(site, peer):

@@ -147,7 +147,8 @@ async def test_a_partner_that_changes_its_key_without_a_word_is_asked_to_come_ag
 async def test_a_key_that_was_taken_out_is_believed_no_longer_than_a_document_is_kept(
     site, peer, monkeypatch
 ):
-    monkeypatch.setattr(did, "KEEP_S", 0.5)
+    monkeypatch.setattr(did, "FRESH_S", 0.5)
+    monkeypatch.setattr(did, "REFETCH_S", 0.5)
     stolen = peer.key
     assert (await peer.get(site, "/negotiations/urn:x")).status == 404
     peer.key = jose.SigningKey.generate(f"{peer.did}#key-2")

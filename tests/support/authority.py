@@ -17,14 +17,14 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of PEM files: the authority, and a certificate for `localhost` and 127.0.0.1 with its key."""
+    """Paths of PEM files: the authority, and a certificate for `localhost`, 127.0.0.1 and `more`, with its key."""
 
     authority: str
     certificate: str
     key: str
 
 
-def make(folder: Path) -> Files:
+def make(folder: Path, *more: str) -> Files:
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _named("Test authority")
@@ -33,7 +33,8 @@ def make(folder: Path) -> Files:
     root = issued.add_extension(_usage(signs_certificates=True), critical=True).sign(
         authority_key, hashes.SHA256()
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    listed = [x509.DNSName(name) for name in ("localhost", *more)]
+    names = [*listed, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     issued = _builder(_named("localhost"), authority, key.public_key())
     issued = issued.add_extension(x509.SubjectAlternativeName(names), critical=False)
     issued = issued.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

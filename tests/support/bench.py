@@ -14,8 +14,8 @@ from comity.controlplane import outcome
 from comity.controlplane.connector import Connector
 from comity.controlplane.decide import ByPolicy
 from comity.db import outbox, partners
-from comity.db.database import Database
 from comity.db.seal import Seal
+from comity.db.sqlite import Database
 from comity.storage.file import Files
 
 US = "did:web:us.example"

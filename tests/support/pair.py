@@ -13,7 +13,7 @@ import json
 import shutil
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ from comity.db import agreements, negotiations, transfers
 from comity.db import evidence as evidence_rows
 from comity.dsp import negotiation, terms
 from comity.evidence import entry
+from comity.testing.wire import Recorder
+from support import stores
 
 KEPT_BYTES = 1 << 20
 
@@ -127,6 +129,8 @@ class Site:
     holds: list[Hold] = field(default_factory=list)
     decisions: Any = None
     answer_after_s: float = 0.0
+    recorder: Recorder | None = None
+    """Keeps what passes, if there is one: for `comity.testing.history`."""
 
     @property
     def did(self) -> str:
@@ -141,11 +145,13 @@ class Site:
         return self.parts.connector
 
     async def start(self) -> None:
-        if self.template is not None and not self.conf.database.exists():
+        if self.template is not None and not self.conf.database_url and not self.conf.database.exists():
             shutil.copy(self.template, self.conf.database)
         self._running = runtime.connector(self.conf, decisions=self.decisions)
         self.parts = await self._running.__aenter__()
-        self._server = runtime._server(Wire(self.parts.public, self.captured, self.holds, self), None)
+        wire = Wire(self.parts.public, self.captured, self.holds, self)
+        public = self.recorder.wrap(wire, self.did) if self.recorder else wire
+        self._server = runtime._server(public, None)
         host, port = settings.split_listen(self.conf.listen, "listen")
         bound = socket.socket(
             socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
@@ -253,12 +259,14 @@ class Site:
         await moves.make(self.connector, process_id, Move(kind=kind, **more))
 
     async def entries(self, process_id: str = "") -> list[dict[str, Any]]:
-        """The evidence, all of it or of one process, after its chain was verified."""
-        rows = await self.connector.database.read(
-            lambda tx: evidence_rows.find_page(tx, after=0, limit=1_000_000)
-        )
-        entry.verify(rows)
-        found = [json.loads(record) for _, record, _ in rows]
+        """The evidence, all of it or of one process, after its chains were verified."""
+        found: list[dict[str, Any]] = []
+        for chain in await self.connector.database.read(evidence_rows.find_chains):
+            rows = await self.connector.database.read(
+                functools.partial(evidence_rows.find_page, after=0, limit=1_000_000, chain=chain)
+            )
+            entry.verify(rows)
+            found += [json.loads(record) for _, record, _ in rows]
         return [each for each in found if process_id in {"", each.get("processId")}]
 
     async def path_of(self, process_id: str) -> list[tuple[str, str]]:
@@ -278,7 +286,15 @@ def offer_of(dataset: dict[str, Any], at: int = 0) -> dict[str, Any]:
 
 
 def new_site(
-    folder: Path, template: Path | None = None, *, insecure=True, address="", decisions=None, **more
+    folder: Path,
+    template: Path | None = None,
+    *,
+    insecure=True,
+    address="",
+    decisions=None,
+    recorder=None,
+    kind=stores.SQLITE,
+    **more,
 ) -> Site:
     port = free_port()
     conf = settings.initialize(
@@ -288,9 +304,10 @@ def new_site(
         management="127.0.0.1:0",
         roots=[str(folder.parent)],
         insecure=insecure,
-        **more,
+        **{"database": stores.fresh(kind, folder) if kind == stores.POSTGRESQL else ""} | more,
     )
-    return Site(folder, conf, template, decisions=decisions)
+    conf = replace(conf, limits_refused_per_hour=1_000_000)  # one peer may try all there is to be refused
+    return Site(folder, conf, template, decisions=decisions, recorder=recorder)
 
 
 class Pair(NamedTuple):

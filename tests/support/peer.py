@@ -78,6 +78,8 @@ class Peer:
         self.received: list[Received] = []
         self.states: dict[str, str] = {}
         self.did_status = 200
+        self.did_changes: dict[str, Any] = {}
+        """Members of the DID document that are other ones than they should be."""
         self.versions: dict[str, Any] = {
             "": {"protocolVersions": [{"version": "2025-1", "path": BASE, "binding": "HTTPS"}]}
         }
@@ -122,7 +124,7 @@ class Peer:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/did.json":
             document = did.document(self.did, [self.key.public_jwk()], address=self.address)
-            return web.json_response(document, status=self.did_status)
+            return web.json_response({**document, **self.did_changes}, status=self.did_status)
         if request.path.endswith("/.well-known/dspace-version"):
             return self._tell_versions(request.path.removesuffix("/.well-known/dspace-version"))
         body = await request.read()

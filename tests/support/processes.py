@@ -1,16 +1,14 @@
 """Real `comity serve` processes: made, started, killed with -9, stopped, asked, and their stores read from outside.
 
-Everything is what an operator has: a data folder, the command, the management API, the SQLite file.
+Everything is what an operator has: a data folder, the command, the management API, the database.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from comity import settings
 from comity.client.connector import PROTOCOL, Connector
 from comity.db import evidence
 from comity.evidence import entry
+from support import stores
 from support.pair import free_port
 
 READY_S = 20.0
@@ -63,13 +62,21 @@ class Served:
     def start(self, *more: str) -> float:
         """Start it and return the seconds until both listeners answered."""
         began = time.monotonic()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*COMITY, "serve", *more], env=environment(self.conf.folder), stdout=log, stderr=log
-            )
+        self.process = self.launch(*more)
         wait_until(self.answers, f"{self.conf.name} to answer", READY_S, self)
         self.starts_s.append(time.monotonic() - began)
         return self.starts_s[-1]
+
+    def words(self, *more: str) -> list[str]:
+        """The command that starts it."""
+        return [*COMITY, "serve", *more]
+
+    def launch(self, *more: str) -> subprocess.Popen[bytes]:
+        """Start its process and do not wait until it answers."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.words(*more), env=environment(self.conf.folder), stdout=log, stderr=log
+            )
 
     def answers(self) -> bool:
         """Whether the management listener answers; it is bound after the public one."""
@@ -126,14 +133,16 @@ class Served:
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read the store from outside, while it runs or not."""
-        with contextlib.closing(sqlite3.connect(self.conf.database, timeout=10)) as store:
-            return store.execute(sql, values).fetchall()
+        return stores.rows(self.conf, sql, *values)
 
     def entries(self) -> list[dict[str, Any]]:
-        """The evidence, after its chain was verified."""
-        rows = list(evidence.read_all(self.conf.database))
-        entry.verify(rows)
-        return [json.loads(record) for _, record, _ in rows]
+        """The evidence, after its chains were verified."""
+        found: list[dict[str, Any]] = []
+        for chain, each in evidence.read_chains(self.conf.database_url or self.conf.database):
+            rows = list(each)
+            entry.verify(rows, chain)
+            found += [json.loads(record) for _, record, _ in rows]
+        return found
 
     def steps(self) -> dict[str, list[str]]:
         """The states that the evidence says each process has reached, in order."""
@@ -157,7 +166,9 @@ def command(
     )
 
 
-def make(folder: Path, name: str, *, port: int = 0, address: str = "", **more: Any) -> Served:
+def make(
+    folder: Path, name: str, *, port: int = 0, address: str = "", kind: str = stores.SQLITE, **more: Any
+) -> Served:
     """Make a data folder below `folder`, which is also the one that may be published from and received into."""
     port = port or free_port()
     conf = settings.initialize(
@@ -167,7 +178,11 @@ def make(folder: Path, name: str, *, port: int = 0, address: str = "", **more: A
         listen=f"127.0.0.1:{port}",
         management=f"127.0.0.1:{free_port()}",
         roots=[str(folder)],
-        **{"insecure": True, **more},
+        **{
+            "insecure": True,
+            "database": stores.fresh(kind, folder / name) if kind != stores.SQLITE else "",
+            **more,
+        },
     )
     return Served(conf)
 

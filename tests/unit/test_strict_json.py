@@ -69,7 +69,7 @@ def test_what_two_readers_could_understand_differently_is_refused(body, words):
 def test_what_is_nested_too_deeply_is_refused(opening, closing, depth):
     body = opening * depth + (b"1" if closing == b"}" else b"") + closing * depth
     with pytest.raises(errors.InvalidInputError, match="nested too deeply: more than 128 levels"):
-        strict_json.decode(body)
+        strict_json.decode(body, most=len(body))
 
 
 def test_the_deepest_value_that_is_allowed_is_read_hashed_and_compared():
@@ -87,12 +87,23 @@ def test_brackets_in_a_text_are_not_deep():
     assert strict_json.decode(b'"' + b"[" * 1000 + b'"') == "[" * 1000
 
 
+@pytest.mark.parametrize("value", ["[[[]]]", '{"a":1}', "0", "1e5"])
+def test_a_body_of_very_many_values_is_refused_before_it_is_read(value):
+    """Reading them would hold up everybody: what fits into 1 MiB takes up to a second."""
+    body = b"[" + b",".join([value.encode()] * strict_json.MAX_VALUES) + b",0]"
+    started = time.process_time()
+    with pytest.raises(errors.InvalidInputError, match="more than 20000 values"):
+        strict_json.decode(body)
+    assert time.process_time() - started < 0.1
+    assert len(strict_json.decode(b"[" + b",".join([b"0"] * 19_999) + b"]")) == 19_999
+
+
 def test_a_repeated_key_among_very_many_is_found_quickly_and_named_shortly():
     names = [f"k{number}" for number in range(100_000)] + ["x" * 5000] * 2
     body = ("{" + ",".join(f'"{name}":1' for name in names) + "}").encode()
     started = time.process_time()
     with pytest.raises(errors.InvalidInputError) as caught:
-        strict_json.decode(body)
+        strict_json.decode(body, most=len(body))
     assert time.process_time() - started < 5
     assert len(caught.value.message) < 200
 

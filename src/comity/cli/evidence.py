@@ -1,4 +1,4 @@
-"""`comity evidence`: `verify` reads the database file, without a connector; `show` asks the connector.
+"""`comity evidence`: `verify` reads the database, without a connector; `show` asks the connector.
 
 The check needs no connector, so that it can be made on a copy and by somebody else. The chain itself is in
 `comity.evidence.entry`.
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +18,12 @@ from comity import errors
 from comity.cli import ids, output, processes, words
 from comity.cli.invocation import AsJson, Data, Invocation
 
+if TYPE_CHECKING:
+    from comity.evidence.entry import Head
+
 Document = dict[str, Any]
 Row = tuple[int, bytes, bytes]
-DATABASE = "comity.sqlite"
+DATABASE, SETTINGS = "comity.sqlite", "comity.toml"
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _SUCCESS = frozenset({"accepted", "acknowledged", "overtaken"})
 
@@ -56,7 +59,7 @@ def verify(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Check the whole chain, and name the first record that does not hold."""
+    """Check every chain, and name the first record that does not hold."""
     from comity.db import evidence  # noqa: PLC0415  start-up time
     from comity.evidence import entry  # noqa: PLC0415
 
@@ -66,31 +69,38 @@ def verify(
             f"--head {head} is no head",
             hint="it is the line head of an earlier check: 64 figures and letters a to f",
         )
-    path = _database(here, file)
+    place = _database(here, file)
     seen = _Seen(head.lower())
-    found = entry.verify(seen.watch(evidence.read_all(path)))
+    heads = {chain: entry.verify(seen.watch(rows), chain) for chain, rows in evidence.read_chains(place)}
+    size = sum(each.size for each in heads.values())
     if head and not seen.met:
-        raise entry.BrokenChainError(
-            found.size + 1, f"or later is missing: the head {head} is not in the chain"
-        )
-    counts = _check_tokens(path) if signatures else None
+        raise entry.BrokenChainError(size + 1, f"or later is missing: the head {head} is not in the chain")
+    counts = _check_tokens(place) if signatures else None
     if here.as_json:
-        document = {"file": str(path), "size": found.size, "head": found.hash}
-        output.document({**document, **({"signatures": counts} if counts else {})})
+        output.document(_document(place, size, heads) | ({"signatures": counts} if counts else {}))
         return
-    output.line(
-        f"the evidence holds: {words.count(found.size, 'record')}, each follows from the one before it"
-    )
+    output.line(f"the evidence holds: {words.count(size, 'record')}, each follows from the one before it")
     if counts:
         output.line(_said(counts))
-    output.line(f"head  {found.hash}")
+    for chain, found in heads.items():
+        output.line(f"head  {found.hash}" + (f"  of chain {chain}" if len(heads) > 1 else ""))
     if not head:
         output.note(
             "keep the head elsewhere: `comity evidence verify --head HASH` then shows that nothing was cut off"
         )
 
 
-def _database(here: Invocation, file: Path | None) -> Path:
+def _document(place: Path | str, size: int, heads: dict[int, Head]) -> Document:
+    if isinstance(place, Path) and len(heads) == 1:
+        return {"file": str(place), "size": size, "head": heads[0].hash}
+    chains = [{"chain": chain, "size": each.size, "head": each.hash} for chain, each in heads.items()]
+    return {"size": size, "chains": chains}
+
+
+def _database(here: Invocation, file: Path | None) -> Path | str:
+    """Return the file that is named, or the store of the data folder: a file or the URL of a database."""
+    if file is None and (here.folder / SETTINGS).is_file() and here.settings.database_url:
+        return here.settings.database_url
     path = file or here.folder / DATABASE
     if not path.is_file():
         raise errors.NotFoundError(
@@ -99,13 +109,14 @@ def _database(here: Invocation, file: Path | None) -> Path:
     return path
 
 
-def _check_tokens(path: Path) -> dict[str, int]:
+def _check_tokens(place: Path | str) -> dict[str, int]:
     from comity.db import evidence, public_keys  # noqa: PLC0415  start-up time
     from comity.evidence import tokens  # noqa: PLC0415
 
-    checked = tokens.Tokens((each.kid, each.jwk) for each in public_keys.read_all(path))
-    for seq, record, _ in evidence.read_all(path):
-        checked.check(seq, json.loads(record))
+    checked = tokens.Tokens((each.kid, each.jwk) for each in public_keys.read_all(place))
+    for _, rows in evidence.read_chains(place):
+        for seq, record, _ in rows:
+            checked.check(seq, json.loads(record))
     counts = checked.counts
     return {
         "held": counts.held,
@@ -171,9 +182,7 @@ def _bytes(value: Any) -> bytes:
 def show(ctx: typer.Context, *, last: Last = 20, _data: Data = None, _json: AsJson = False) -> None:
     """Show the last records, each a message in or out."""
     here = Invocation(ctx)
-    head = here.connector.evidence(after=0, limit=1).get("head")
-    size = int(head.get("size") or 0) if isinstance(head, dict) else 0
-    found = here.connector.evidence(after=max(0, size - last), limit=last)
+    found = _last(here, last)
     if here.as_json:
         output.document(found)
         return
@@ -187,13 +196,28 @@ def show(ctx: typer.Context, *, last: Last = 20, _data: Data = None, _json: AsJs
     )
 
 
+def _last(here: Invocation, last: int) -> Document:
+    """Return the newest records; of several chains, by their time."""
+    begun = here.connector.evidence(after=0, limit=1)
+    head: Document = begun.get("head") or {}
+    sizes = {int(each["chain"]): int(each["size"]) for each in begun.get("chains") or [{"chain": 0, **head}]}
+    pages = [
+        here.connector.evidence(after=max(0, size - last), limit=last, chain=n) for n, size in sizes.items()
+    ]
+    if len(pages) == 1:
+        return pages[0]
+    entries = [each for page in pages for each in page.get("entries") or []]
+    entries.sort(key=lambda each: (each["record"].get("at", 0), each["chain"], each["seq"]))
+    return {"entries": entries[-last:], "chains": begun.get("chains")}
+
+
 def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
     record = entry.get("record") or {}
     record = json.loads(record) if isinstance(record, str) else record
     incoming = record.get("direction") == "in"
     partner = str(record.get("sender" if incoming else "receiver") or "")
     return (
-        str(entry.get("seq")),
+        f"{entry['chain']}:{entry['seq']}" if entry.get("chain") else str(entry.get("seq")),
         words.moment(record.get("at")),
         "in" if incoming else "out",
         _message(str(record.get("message", ""))),

@@ -41,6 +41,13 @@ Certificate = Annotated[
 CertificateKey = Annotated[
     Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key (PEM).")
 ]
+Database = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        help="PostgreSQL database: postgresql://user:password@host/name. Else SQLite in the data folder.",
+    ),
+]
 Insecure = Annotated[
     bool, typer.Option("--insecure", metavar="", help="Allow http and loopback: for trying on one machine.")
 ]
@@ -62,6 +69,7 @@ def init(
     root: Root = None,
     tls_certificate: Certificate = None,
     tls_key: CertificateKey = None,
+    database: Database = "",
     participant: Participant = "",
     insecure: Insecure = False,
     mock_identity: Mock = False,
@@ -70,7 +78,7 @@ def init(
 ) -> None:
     """Make a connector: a data folder with its settings and keys."""
     from comity import settings as configuration  # noqa: PLC0415  start-up time
-    from comity.db import migrate  # noqa: PLC0415
+    from comity.db import stores  # noqa: PLC0415
 
     here = Invocation(ctx)
     _check_address(address, insecure=insecure)
@@ -91,8 +99,10 @@ def init(
         insecure=insecure,
         mock_identity=mock_identity,
         participant_id=participant,
+        database=database,
     )
-    migrate.migrate(made.database)  # here, so that a start needs neither the time nor the memory of it
+    # here, so that a start needs neither the time nor the memory of it
+    stores.prepare(made.database, made.database_url, insecure=made.insecure)
     thumbprint = _thumbprint(made)
     if here.as_json:
         output.document(_document(made, thumbprint))

@@ -14,12 +14,14 @@ from comity.cli import (
     agreements,
     apikey,
     catalog,
+    db,
     events,
     evidence,
     get,
     groups,
     identity,
     init,
+    join,
     negotiations,
     output,
     partner,
@@ -39,9 +41,11 @@ app = typer.Typer(
 START, EXCHANGE, LOOK = "To begin", "To exchange", "To look and decide"
 
 app.command(rich_help_panel=START)(init.init)
+app.command(rich_help_panel=START)(join.join)
 app.command(rich_help_panel=START)(serve.serve)
 app.add_typer(partner.app, name="partner", rich_help_panel=START)
 app.add_typer(apikey.app, name="apikey", rich_help_panel=START)
+app.add_typer(db.app, name="db", rich_help_panel=START)
 app.command(rich_help_panel=EXCHANGE)(publish.publish)
 app.command(rich_help_panel=EXCHANGE)(catalog.catalog)
 app.command(rich_help_panel=EXCHANGE)(get.get)

@@ -278,9 +278,10 @@ class Connector:
 
     # Evidence
 
-    def evidence(self, *, after: int, limit: int) -> Document:
-        """Return the records of the evidence after a row, and the head of the chain."""
-        found: Document = self.request("GET", f"evidence?{urlencode({'after': after, 'limit': limit})}")
+    def evidence(self, *, after: int, limit: int, chain: int = 0) -> Document:
+        """Return the records of a chain of the evidence after a row, and the heads of all chains."""
+        wanted = {"after": after, "limit": limit, **({"chain": chain} if chain else {})}
+        found: Document = self.request("GET", f"evidence?{urlencode(wanted)}")
         return found
 
 

@@ -226,6 +226,7 @@ async def take_file(attempt: Attempt, package: Package, file: manifest.File, sen
             attempt.tally.add(part.size, fetched=False)
             await attempt.append(part, sent, file.size_bytes)
             if part.size < file.size_bytes:
+                await attempt.where.run(lambda: place.sync(part))  # the sender is told how much we have
                 raise TransientDeliveryError(
                     f"{file.path!r} broke off after {part.size} of {file.size_bytes} bytes"
                 )

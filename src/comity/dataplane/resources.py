@@ -110,8 +110,14 @@ class Resource:
         self._attempt.check_room((size or part.size) - part.size)
         await self._attempt.append(part, answer, size)
         if size is not None and part.size < size:
+            await self._attempt.where.run(lambda: self._keep_so_far(part))
             raise TransientDeliveryError(f"the resource broke off after {part.size} of {size} bytes")
         return await self.finish()
+
+    def _keep_so_far(self, part: target.Part) -> None:
+        """Make durable what is here: who pushes is told how much that is."""
+        self._place.put(STATE_NAME, msgspec.json.encode(self._state))
+        self._place.sync(part)
 
     async def finish(self) -> Received | None:
         """Check the hash and give the file its name; None, and nothing left, if the hash is wrong."""

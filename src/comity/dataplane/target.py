@@ -44,7 +44,7 @@ class Target:
         self.folder = os.path.abspath(folder)
         self.stopped = False
         with failures(self.folder):
-            os.makedirs(self.folder, exist_ok=True)
+            descriptor.make_folder(self.folder)
             self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,6 +163,8 @@ class Place:
             finally:
                 os.close(number)
             os.replace(name + "~", name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            if durable:
+                os.fsync(self._folder)
 
     def get(self, name: str, limit: int = 4096) -> bytes:
         """Read a small file that `put` wrote; b"" if there is none."""
@@ -178,6 +180,12 @@ class Place:
     def part_bytes(self) -> int:
         """Size of the part; 0 if there is none."""
         return _size(self._folder, part_name(self._name))
+
+    def sync(self, part: Part) -> None:
+        """Make durable what a part holds so far, and that it is there."""
+        part.sync()
+        with failures(self._shown):
+            os.fsync(self._folder)
 
     def drop_part(self) -> None:
         """Remove the part, if it is there."""
@@ -248,10 +256,14 @@ class Part:
         """Close it, keeping what it holds."""
         os.close(self.number)
 
-    def finish(self) -> str:
-        """Make the contents durable and return their SHA-256 in hex."""
+    def sync(self) -> None:
+        """Make what it holds durable."""
         with failures(self._shown):
             os.fsync(self.number)
+
+    def finish(self) -> str:
+        """Make the contents durable and return their SHA-256 in hex."""
+        self.sync()
         return self._digest.hexdigest()
 
 

@@ -59,19 +59,20 @@ def link(before: bytes, record: bytes) -> bytes:
 
 
 class BrokenChainError(errors.ComityError):
-    """The evidence does not hold; `seq` is the first bad row."""
+    """The evidence does not hold; `seq` is the first bad row, of a chain that is named if it is not the first."""
 
     code = "broken-evidence"
 
-    def __init__(self, seq: int, what: str) -> None:
+    def __init__(self, seq: int, what: str, chain: int = 0) -> None:
+        place = f"row {seq}" + (f" of chain {chain}" if chain else "")
         super().__init__(
-            f"evidence row {seq} {what}", hint="compare with a backup or with the partner's evidence"
+            f"evidence {place} {what}", hint="compare with a backup or with the partner's evidence"
         )
         self.seq = seq
 
 
-def verify(rows: Iterable[tuple[int, bytes, bytes]]) -> Head:
-    """Check (seq, record, hash) rows in order from the first and return the head.
+def verify(rows: Iterable[tuple[int, bytes, bytes]], chain: int = 0) -> Head:
+    """Check (seq, record, hash) rows of a chain in order from the first and return the head.
 
     Raises:
         BrokenChainError: names the first row that is missing, altered or out of place.
@@ -79,8 +80,8 @@ def verify(rows: Iterable[tuple[int, bytes, bytes]]) -> Head:
     last, hash_before = 0, GENESIS
     for seq, record, stored in rows:
         if seq != last + 1:
-            raise BrokenChainError(last + 1, "is missing")
+            raise BrokenChainError(last + 1, "is missing", chain)
         if not isinstance(record, bytes) or link(hash_before, record) != stored:  # SQL tools leave texts
-            raise BrokenChainError(seq, "was altered: its hash does not follow from the row before it")
+            raise BrokenChainError(seq, "was altered: its hash does not follow from the row before it", chain)
         last, hash_before = seq, stored
     return Head(last, hash_before.hex())

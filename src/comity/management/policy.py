@@ -7,8 +7,10 @@ they are, letter for letter, since the partner compares them with its own; other
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from comity import errors
@@ -20,6 +22,7 @@ T = TypeVar("T")
 PATH = "$.policy"
 TERMS = ("profile", "permission", "prohibition", "obligation")
 LOGICAL = ("and", "andSequence", "or", "xone")
+CACHED_BYTES = 8192
 _PREFIXES = ("odrl:", "http://www.w3.org/ns/odrl/2/", "https://www.w3.org/ns/odrl/2/")
 
 
@@ -59,23 +62,28 @@ def read_offer(body: Document, *, enforced: bool = False) -> Offer:
         InvalidInputError: it cannot be read, or permits nothing; with the place.
     """
     given = wire.mapping(body, "policy", required=True)
-
-    def make() -> Offer:
-        parsed = model.parse(given)
-        if enforced:
-            model.check(parsed)
-        for name, value in (("@id", parsed.id), ("target", parsed.target)):
-            if len(value) > wire.MAX_ID:
-                raise errors.InvalidInputError(
-                    f"{name} has more than {wire.MAX_ID} characters", path=f"$.{name}"
-                )
+    written = msgspec.json.encode(given)
+    read = _read_offer if len(written) <= CACHED_BYTES else _read_offer.__wrapped__
+    parsed, terms = _below(lambda: read(written, enforced=enforced))
+    if terms is None:
         terms = {name: given[name] for name in TERMS if given.get(name)}
-        stands = (parsed.permission or parsed.prohibition) and _has_plain_names(given)
-        if not stands or not _has_plain_form(terms):
-            terms = model.terms(parsed)
-        return Offer(parsed.id, parsed.target, parsed.assigner, {**parsed.extra, **terms})
+    return Offer(parsed.id, parsed.target, parsed.assigner, {**parsed.extra, **terms})
 
-    return _below(make)
+
+@lru_cache(maxsize=1024)
+def _read_offer(written: bytes, *, enforced: bool) -> tuple[model.Policy, Document | None]:
+    """Read an offer once, since the same one is asked for again and again; no terms if they may stay as they are."""
+    given: Document = msgspec.json.decode(written)
+    parsed = model.parse(given)
+    if enforced:
+        model.check(parsed)
+    for name, value in (("@id", parsed.id), ("target", parsed.target)):
+        if len(value) > wire.MAX_ID:
+            raise errors.InvalidInputError(f"{name} has more than {wire.MAX_ID} characters", path=f"$.{name}")
+    stands = (parsed.permission or parsed.prohibition) and _has_plain_names(given)
+    if stands and _has_plain_form({name: given[name] for name in TERMS if given.get(name)}):
+        return parsed, None
+    return parsed, model.terms(parsed)
 
 
 def _below(make: Callable[[], T]) -> T:

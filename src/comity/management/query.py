@@ -25,6 +25,8 @@ _FAR = 10**300  # what is larger than any float sorts as this
 
 Document = dict[str, Any]
 get = names.get
+IDS = frozenset({"@id", "id", EDC + "id"})
+"""The names under which a criterion may ask for the id of an asset."""
 
 
 class Spec(Struct, frozen=True):
@@ -117,6 +119,15 @@ def _check_right(operator: str, right: Any, path: str) -> None:
         raise errors.InvalidInputError(f"the operator {operator} takes {wanted}", path=path)
     if operator.endswith("like") and len(text(plain(right))) > MAX_TEXT:
         raise errors.InvalidInputError(f"a pattern has at most {MAX_TEXT} characters", path=path)
+
+
+def named_asset(listed: Iterable[Document]) -> str:
+    """Return the id of the only asset that criteria can select, or an empty text if there may be others."""
+    for each in listed:
+        wanted = each.get("operandRight")
+        if each.get("operandLeft") in IDS and each.get("operator") == "=" and isinstance(wanted, str):
+            return wanted
+    return ""
 
 
 def matches_all(wanted: Sequence[Document], document: Document) -> bool:

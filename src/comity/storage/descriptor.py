@@ -67,4 +67,36 @@ def _open_below(here: int, segment: str, *, create: bool) -> int:
         if not create:
             raise
     os.mkdir(segment, 0o755, dir_fd=here)
+    os.fsync(here)  # else the folder, with all that will be synced in it, may be lost with the power
     return os.open(segment, _OPEN_FOLDER, dir_fd=here)
+
+
+def make_folder(path: str, mode: int = 0o777) -> None:
+    """Make a folder, and those above it that are missing, so that a power loss leaves them; it may be there already.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    above = os.path.dirname(path)
+    if not os.path.lexists(above):
+        make_folder(above)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    else:
+        sync_folder(above)
+
+
+def sync_folder(path: str | os.PathLike[str]) -> None:
+    """Make the names in a folder durable: what was made, renamed or removed there.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import msgspec
 from comity import errors
 from comity.identity import jose, keyring
 from comity.identity.keyring import Key, Keyring
+from comity.storage import descriptor
 
 RING: Final = "keyring.json"
 FIRST_FILE: Final = "connector.pem"
@@ -93,6 +94,28 @@ class KeyFiles:
             self._tidy(now_ms)
             return self._ring.find(kid)
 
+    def dump(self) -> dict[str, bytes]:
+        """Return the files that other replicas need: the ring, and the private keys that are there."""
+        with self._lock:
+            found = {RING: _ring_file(self._ring)}
+            for each in self._ring.keys:
+                with contextlib.suppress(FileNotFoundError):
+                    found[self._path(each.kid).name] = self._path(each.kid).read_bytes()
+            return found
+
+    def take(self, files: Mapping[str, bytes]) -> None:
+        """Have the files of another replica in the place of ours, and go on with them.
+
+        Raises:
+            StorageError: the folder cannot be written.
+            SettingsError: they cannot be read.
+        """
+        with self._lock:
+            put(self._folder, files)
+            self._ring, self._loaded = self._read_ring(), {}
+            self._tidy(self._now_ms())
+        self.signing_key()
+
     def tidy(self) -> None:
         """Delete private keys that will never sign again."""
         with self._lock:
@@ -113,7 +136,7 @@ class KeyFiles:
 
     def _save(self, ring: Keyring) -> None:
         with _writing(self._folder):
-            _replace(self._folder / RING, msgspec.json.format(msgspec.json.encode(ring), indent=1) + b"\n")
+            _replace(self._folder / RING, _ring_file(ring))
         self._ring = ring
 
     def _tidy(self, now_ms: int) -> None:
@@ -138,6 +161,23 @@ class KeyFiles:
                 f"{path} cannot be read: {error}", hint="put it back from a backup"
             ) from None
         return ring
+
+
+def put(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what `KeyFiles.dump` gave into a folder: the ring last, so that it never names a key that is not there.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with _writing(folder):
+        for name, content in sorted(files.items(), key=lambda item: item[0] == RING):
+            path = folder / Path(name).name
+            if not path.exists() or path.read_bytes() != content:
+                _replace(path, content)
+
+
+def _ring_file(ring: Keyring) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(ring), indent=1) + b"\n"
 
 
 def read(path: Path, kid: str) -> jose.SigningKey:
@@ -178,8 +218,4 @@ def _replace(path: Path, content: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    descriptor.sync_folder(path.parent)

@@ -1,5 +1,5 @@
 """A connector and a scripted counterparty, as in tests/pair."""
 
-from pair.conftest import authorities, pair, peer, peers, site, started
+from pair.conftest import authorities, pair, peer, peers, site, started, store_kind
 
-__all__ = ["authorities", "pair", "peer", "peers", "site", "started"]
+__all__ = ["authorities", "pair", "peer", "peers", "site", "started", "store_kind"]

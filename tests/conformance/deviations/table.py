@@ -84,6 +84,8 @@ REQUESTS = [
     Deviation("EDC's second context", True, NEWER, has(__context=[wire.CONTEXT, EDC])),
     Deviation("further contexts, as texts or inline; never fetched", True, NEWER,
               has(__context=[CX, wire.CONTEXT, {"x": "urn:x"}])),
+    Deviation("a further context that gives a name or prefix of the protocol another meaning", False, TWO,
+              has(__context=[wire.CONTEXT, {"permission": "urn:x"}])),
     Deviation("`@type` with the prefix `dspace:`", True, OTHERS, has(__type="dspace:ContractRequestMessage")),
     Deviation("`@type` as a whole IRI", True, OTHERS, has(__type=NOW + "ContractRequestMessage")),
     Deviation("`@type` as a list of one", True, OTHERS, has(__type=["ContractRequestMessage"])),

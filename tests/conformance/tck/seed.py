@@ -13,8 +13,8 @@ import msgspec
 from comity.controlplane import content, offering
 from comity.controlplane.connector import Connector
 from comity.db import agreements, negotiations, offers, partners
-from comity.db.database import Transaction
 from comity.db.partners import Partner
+from comity.db.store import Transaction
 from comity.dsp import negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 from conformance.tck import table

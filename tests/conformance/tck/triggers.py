@@ -15,7 +15,7 @@ from comity.controlplane import negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.controlplane.transfer_moves import Wanted
 from comity.db import agreements, partners
-from comity.db.database import Transaction
+from comity.db.store import Transaction
 from comity.dsp import negotiation, terms
 from conformance.tck import table
 

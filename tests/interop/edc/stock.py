@@ -61,15 +61,16 @@ def check_machine() -> None:
         )
 
 
-def bring(version: str, folder: Path) -> Path:
-    """Have Maven copy the jars of a version into a folder and return it.
+def bring(version: str, folder: Path, *profiles: str) -> Path:
+    """Have Maven copy the jars of a version into a folder and return it; "sql" brings the stores on PostgreSQL too.
 
     Raises:
         MissingError: Maven cannot have them.
     """
-    target = folder / f"edc-{version}"
+    target = folder / "-".join(["edc", version, *profiles])
     command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), f"-Dedc.version={version}"]
-    command += ["-Pedrs"] if version in WITH_EDRS else []
+    wanted = [*profiles, *(["edrs"] if version in WITH_EDRS else [])]
+    command += [f"-P{','.join(wanted)}"] if wanted else []
     command += ["dependency:copy-dependencies", f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=MAVEN_S, check=False)
     if done.returncode:
@@ -102,8 +103,8 @@ class Stock:
         """What EDC prints."""
         return self._folder / "edc.log"
 
-    def start(self, public: str) -> None:
-        """Start it under the public address `public` and wait until it says that it is up."""
+    def start(self, public: str, more: dict[str, str] | None = None) -> None:
+        """Start it under the public address `public`, with `more` settings, and wait until it says that it is up."""
         self.dsp = f"{public}/protocol/2025-1"
         control = free_port()
         properties = {
@@ -125,6 +126,7 @@ class Stock:
             "edc.catalog.cache.execution.enabled": "false",
             "edc.transfer.proxy.token.signer.privatekey.alias": "private-key",
             "edc.transfer.proxy.token.verifier.publickey.alias": "public-key",
+            **(more or {}),
         }
         settings = self._folder / "edc.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
@@ -159,10 +161,15 @@ class Stock:
             self._process.kill()
             self._process.wait(timeout=10)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def memory_mib(self) -> float:
         """Resident memory now."""
-        assert self._process is not None
-        return resident_mib(self._process.pid)
+        return resident_mib(self.pid)
 
     def tail(self) -> str:
         """The end of its log."""

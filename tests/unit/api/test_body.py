@@ -6,6 +6,8 @@ import pytest
 from starlette.requests import Request
 
 from comity.api import body
+from comity.api.body import TooLargeError
+from comity.api.connection import WHOLE
 from comity.errors import InvalidInputError
 
 
@@ -93,6 +95,15 @@ async def test_a_body_that_comes_too_slowly_is_refused(monkeypatch):
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
     with pytest.raises(body.TooSlowError):
         await body.read(Request(scope, never), 4)
+
+
+async def test_a_body_that_has_come_needs_no_time(monkeypatch):
+    monkeypatch.setattr(body, "BODY_S", 0)
+    sender = Sender(b"ab")
+    sender.request.scope["extensions"] = {WHOLE: True}
+    assert await body.read(sender.request, 4) == b"ab"
+    with pytest.raises(TooLargeError):
+        await body.read(Request(sender.request.scope, Sender(b"abc").receive), 2)
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,46 @@ async def test_a_partner_that_asks_for_something_gets_what_waited_for_it():
     await settle()
     assert scene.outcomes.kinds() == ["postponed", "acknowledged"]
     await scene.worker.close()
+
+
+async def test_a_partner_that_does_not_answer_is_tried_by_one_message_after_the_other():
+    rows = [a_row(number) for number in range(1, 201)]
+    away, at_ms = True, []
+
+    async def post(_url, _body, _authorization):
+        at_ms.append(scene.clock.now_ms)
+        if away:
+            raise transient()
+        return b"{}"
+
+    scene = waiting_scene(*rows, post=post)
+    held = []
+
+    async def pause(seconds):
+        woken = asyncio.Event()
+        held.append((scene.clock.now_ms + round(seconds * 1000), woken))
+        await woken.wait()
+
+    async def pass_by(seconds):
+        until = scene.clock.now_ms + round(seconds * 1000)
+        while due := sorted(each[0] for each in held if each[0] <= until):
+            scene.clock.now_ms = max(scene.clock.now_ms, due[0])
+            for each in [each for each in held if each[0] <= scene.clock.now_ms]:
+                held.remove(each)
+                each[1].set()
+            for _ in range(30):  # each message comes to its next pause
+                await asyncio.sleep(0)
+        scene.clock.now_ms = until
+
+    scene.worker._pause = pause
+    scene.worker.notice([Queued(row) for row in rows])
+    await asyncio.sleep(0.01)
+    await pass_by(60)
+    tried = len(at_ms)
+    assert pauses.FREE <= tried <= pauses.FREE + 2 * 50 + 60
+    assert min(late - early for early, late in zip(at_ms[-10:], at_ms[-9:], strict=False)) >= 900
+    away = False
+    await pass_by(2)
+    await asyncio.sleep(0.05)
+    assert len(at_ms) - tried == len(rows), "the first answer wakes all"
+    assert scene.outcomes.rows == {}

@@ -37,3 +37,10 @@ def test_a_message_is_tried_for_72_hours():
 
 def test_both_sides_meet_within_a_minute_after_a_partner_is_back():
     assert retry.CEILING_S <= 60
+
+
+@pytest.mark.parametrize(
+    ("due_in_s", "left_s"), [(30, 30.0), (0, 0.0), (-5, -5.0), (3600, 3600.0), (3601, 0.0)]
+)
+def test_a_time_further_away_than_any_pause_is_not_waited_for(due_in_s, left_s):
+    assert retry.left_s(1_000_000 + 1000 * due_in_s, 1_000_000) == left_s

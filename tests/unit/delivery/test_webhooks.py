@@ -62,6 +62,7 @@ class Log:
         await asyncio.sleep(0)
         self.rows[webhook.id] = webhook
         self.saves.append(webhook)
+        return True
 
 
 class Receiver:

@@ -364,3 +364,31 @@ async def test_closing_stops_sending_and_keeps_what_was_not_acknowledged():
     assert scene.worker._tasks == {}
     assert scene.outcomes.told == []
     assert set(scene.outcomes.rows) == {1, 2}
+
+
+async def test_a_refusal_by_a_partner_that_cannot_be_asked_for_its_state_ends_nothing_yet():
+    outcomes = Outcomes(a_row())
+    answers = [transient("no answer to that either"), "AGREED"]
+
+    async def peer_state(_row):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    outcomes.peer_state = peer_state
+    scene = Scene(outcomes, Post(refusal(400)))
+    await scene.send()
+    assert outcomes.kinds() == ["postponed", "acknowledged"]
+
+
+async def test_a_partner_that_cannot_be_asked_for_its_state_at_the_end_of_the_horizon_is_given_up():
+    outcomes = Outcomes(a_row(created_at=START_MS - 73 * 3600 * 1000))
+
+    async def peer_state(_row):
+        raise transient("away")
+
+    outcomes.peer_state = peer_state
+    scene = Scene(outcomes, Post(transient("away")))
+    await scene.send()
+    assert [each[:1] + each[3:] for each in outcomes.told] == [("refused", False)]

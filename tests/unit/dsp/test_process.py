@@ -36,10 +36,43 @@ def test_a_message_that_overtook_ours_withdraws_ours():
 
 
 def test_a_message_that_met_our_completion_is_to_be_sent_again():
-    with pytest.raises(errors.ConflictError, match="TransferSuspensionMessage met our completion"):
+    with pytest.raises(
+        errors.ConflictError, match="TransferSuspensionMessage met our message that leads to COMPLETED"
+    ):
         process.receive(TRANSFER, terms.STARTED, terms.COMPLETED, machine.SUSPENSION, CONSUMER)
     step = process.receive(TRANSFER, terms.STARTED, terms.COMPLETED, machine.TRANSFER_TERMINATION, CONSUMER)
     assert step == Step(terms.STARTED, terms.TERMINATED, withdrawn=True)
+
+
+@pytest.mark.parametrize(
+    ("intent", "message", "sender"),
+    [
+        (terms.STARTED, machine.SUSPENSION, CONSUMER),
+        (terms.SUSPENDED, machine.START, PROVIDER),
+        (terms.SUSPENDED, machine.SUSPENSION, CONSUMER),
+        (terms.SUSPENDED, machine.SUSPENSION, PROVIDER),
+    ],
+)
+def test_what_met_a_message_under_way_that_it_could_come_before_or_after_is_to_be_sent_again(
+    intent, message, sender
+):
+    with pytest.raises(errors.ConflictError, match=f"{message} met our message that leads to {intent}"):
+        process.receive(TRANSFER, terms.STARTED, intent, message, sender)
+
+
+def test_a_start_gives_way_to_a_suspension_once_it_is_not_under_way():
+    met = (TRANSFER, terms.STARTED, terms.STARTED, machine.SUSPENSION, CONSUMER)
+    assert process.receive(*met, under_way=False) == Step(terms.STARTED, terms.SUSPENDED, withdrawn=True)
+    with pytest.raises(errors.ConflictError):
+        process.receive(TRANSFER, terms.STARTED, terms.SUSPENDED, machine.START, PROVIDER, under_way=False)
+
+
+def test_the_consumers_suspension_gives_way_to_the_providers_once_it_is_not_under_way():
+    met = (TRANSFER, terms.STARTED, terms.SUSPENDED, machine.SUSPENSION)
+    step = process.receive(*met, PROVIDER, under_way=False)
+    assert step == Step(terms.STARTED, terms.SUSPENDED, withdrawn=True)
+    with pytest.raises(errors.ConflictError):
+        process.receive(*met, CONSUMER, under_way=False)
 
 
 def test_a_termination_is_taken_whatever_of_ours_is_on_its_way():
@@ -84,7 +117,8 @@ def test_every_step_that_is_taken_is_a_row_of_the_table(kind):
             step = process.receive(kind, state, intent, message, sender)
         except (errors.RemoteProtocolError, errors.ConflictError):
             ends = {terms.TERMINATED, terms.COMPLETED}
-            assert (state, message, sender) not in table or intent in ends
+            met = {terms.STARTED, terms.SUSPENDED} >= {state, intent, table.get((state, message, sender))}
+            assert (state, message, sender) not in table or intent in ends or met
             continue
         assert step.after == table[(step.before, message, sender)]
         assert step.before == (intent if step.implied else state)

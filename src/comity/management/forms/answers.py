@@ -152,8 +152,12 @@ ANSWERS: dict[str, Form] = {
         },
     ),
     "EvidencePage": Form(
-        text="Records of the evidence, and the head of their chain.",
-        members={"entries": must("objects", "seq, hash and record"), "head": must("object")},
+        text="Records of the evidence, the head of their chain, and those of all chains: replicas have one each.",
+        members={
+            "entries": must("objects", "chain, seq, hash and record"),
+            "head": must("object", "size and hash"),
+            "chains": must("objects", "chain, size and hash"),
+        },
     ),
     "EventPage": Form(
         text="Events as CloudEvents 1.0, the oldest first; with Accept: text/event-stream a stream of them.",

@@ -244,6 +244,7 @@ BODIES: dict[str, Form] = {
 
 PARAMETERS = {
     "after": may("number", "the row or event after which to begin, 0"),
+    "chain": may("number", "which chain of the evidence, 0: replicas have one each"),
     "processId": may("text", "only of this negotiation or transfer"),
     "types": may("text", "beginnings of the names of events, separated by commas"),
     "limit": may("number", "how many, 1 to 1000, 100"),
