@@ -1,266 +1,225 @@
-"""Measures negotiations a second between two real connectors on this machine, everything on.
+"""Negotiations a second, latency and CPU of pairs of connectors, their start and their memory.
 
-Two `comity serve` processes with a data folder each (SQLite, synchronous=FULL), plain HTTP on loopback, ES256 tokens,
-policy and evidence. Negotiations of four messages are started through the consumer's management API with a given
-concurrency and counted FINALIZED in both stores with empty outboxes. CPU is read from /proc for each process, and
-within it for the event loop (HTTP, codec, identity) and the store's writer (SQL, policy, evidence, commit).
-
-    python bench/negotiations.py [--count 2000] [--concurrency 32] [--rounds 3] [--unproven]
+Negotiations have four messages, are started through the consumer's management API, a given number under way at a time,
+and counted FINALIZED in both stores with nothing left to send. Rounds of the pairs alternate, so that a slow minute of
+the machine meets all of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import signal
-import socket
-import sqlite3
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from sides import PROTOCOL, Comity, Reader, Side
 
-from comity import settings as configuration
-from comity.settings import Settings
-
-READY_S = 20.0
-TICK = os.sysconf("SC_CLK_TCK")
-POLL_S = 0.002
-
-
-@dataclass(frozen=True)
-class Side:
-    """A running connector."""
-
-    settings: Settings
-    process: subprocess.Popen[bytes]
-
-    def count_finalized(self) -> tuple[int, int]:
-        """Return the numbers of finalized negotiations and of open rows in the outbox, read from the store."""
-        with closing(sqlite3.connect(self.settings.database)) as store:
-            finalized = store.execute(
-                "SELECT count(*) FROM negotiation WHERE state = 'FINALIZED'"
-            ).fetchone()[0]
-            return finalized, store.execute("SELECT count(*) FROM outbox").fetchone()[0]
-
-    def cpu_s(self) -> dict[str, float]:
-        """Return CPU seconds so far: of the process, its event loop's thread, and the store's writer."""
-        threads = {
-            int(each.name): _cpu(each / "stat") for each in Path(f"/proc/{self.process.pid}/task").iterdir()
-        }
-        others = [cpu for thread, cpu in threads.items() if thread != self.process.pid]
-        return {
-            "process": sum(threads.values()),
-            "loop": threads[self.process.pid],
-            "writer": max(others, default=0.0),  # the other threads read now and then
-        }
+CONCURRENCIES = (1, 32, 128)
+WARM_UP = 200
+LONE_SHARE = 10  # one at a time takes longer: a tenth of the count is enough for a median
+QUICK_PER_S = 50.0
+STARTS = 7
+MICRO = 1e6
+Figures = dict[str, Any]
 
 
-def _cpu(path: Path) -> float:
-    fields = path.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+@dataclass
+class Pair:
+    """A provider and a consumer of one kind on one kind of store; `figures` are those of each round by concurrency."""
+
+    label: str
+    make: Callable[[str], Side]
+    provider: Side = field(init=False)
+    consumer: Side = field(init=False)
+    rounds: dict[int, list[Figures]] = field(default_factory=dict)
+    starts_s: list[float] = field(default_factory=list)
+    idle_mib: float = 0.0
+    loaded_mib: float = 0.0
+
+    def begin(self) -> None:
+        """Make both, start them and let the one offer to the other."""
+        self.provider, self.consumer = self.make("provider"), self.make("consumer")
+        self.starts_s = [each.start() for each in (self.provider, self.consumer)]
+        self.idle_mib = max(each.memory_mib() for each in (self.provider, self.consumer))
+        self.provider.add_partner(self.consumer)
+        self.consumer.add_partner(self.provider)
+        self.provider.offer(self.consumer)
+
+    def rest(self) -> None:
+        """Let both stand still, so that they take nothing from the pair that is measured."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let both run again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for each in (self.provider, self.consumer):
+            os.kill(each.pid, number)
+
+    def end(self) -> None:
+        """Stop both."""
+        self.go_on()
+        for each in (self.provider, self.consumer):
+            each.stop()
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(folder: Path, name: str, *, unproven: bool) -> Side:
-    """Make a connector's data folder and start it."""
-    port = free_port()
-    settings = configuration.initialize(
-        folder / name,
-        address=f"http://127.0.0.1:{port}",
-        name=name,
-        listen=f"127.0.0.1:{port}",
-        management=f"127.0.0.1:{free_port()}",
-        roots=[str(folder)],
-        insecure=True,
-        mock_identity=unproven,
-    )
-    log = (folder / f"{name}.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "comity", "serve", "--data", str(settings.folder)], stdout=log, stderr=log
-    )
-    return Side(settings, process)
-
-
-class Management:
-    """A side's management API."""
-
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
-        self._session = session
-        self._base = settings.management_address + "/management/v3/"
-        self._headers = {"X-Api-Key": settings.management_key}
-
-    async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request and return the decoded answer; anything but 2xx ends the run."""
-        async with self._session.request(
-            method, self._base + path, json=body, headers=self._headers
-        ) as answer:
-            text = await answer.text()
-            if answer.status >= 300:  # noqa: PLR2004  2xx
-                raise SystemExit(f"{method} {path}: {answer.status} {text}")
-            return json.loads(text) if text else None
-
-
-async def wait_ready(session: aiohttp.ClientSession, side: Side) -> None:
-    """Wait until a connector answers."""
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and side.process.poll() is None:
-        try:
-            async with session.get(f"{side.settings.management_address}/health") as answer:
-                if answer.status == 200:  # noqa: PLR2004  OK
-                    return
-        except aiohttp.ClientError:
-            await asyncio.sleep(POLL_S)
-    raise SystemExit(f"{side.settings.name} did not start; see its log beside {side.settings.folder}")
-
-
-async def prepare(provider: Management, consumer: Management, sides: tuple[Side, Side]) -> dict[str, Any]:
-    """Make the two partners of each other, offer one asset and return its offer from the catalog."""
-    for api, other in ((provider, sides[1]), (consumer, sides[0])):
-        await api.call(
-            "POST",
-            "partners",
-            {
-                "participant": other.settings.participant_id,
-                "name": other.settings.name,
-                "address": f"{other.settings.address}/dsp/2025-1",
-            },
-        )
-    await provider.call(
-        "POST",
-        "assets",
+async def negotiate(pair: Pair, count: int, concurrency: int) -> Figures:
+    """Run `count` negotiations, `concurrency` under way at a time; return the rate, latencies and CPU of each side."""
+    provider, consumer = pair.provider, pair.consumer
+    request = consumer.body(
         {
-            "@id": "asset",
-            "properties": {"name": "bench"},
-            "dataAddress": {"type": "HttpData", "baseUrl": "http://127.0.0.1:9/none"},
-        },
-    )
-    constraint = [
-        {"leftOperand": "recipient", "operator": "eq", "rightOperand": sides[1].settings.participant_id},
-        {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2099-12-31"},
-    ]
-    policy = {"@type": "Set", "permission": [{"action": "use", "constraint": constraint}]}
-    await provider.call("POST", "policydefinitions", {"@id": "policy", "policy": policy})
-    await provider.call(
-        "POST",
-        "contractdefinitions",
-        {"@id": "offer", "accessPolicyId": "policy", "contractPolicyId": "policy", "assetsSelector": []},
-    )
-    catalog = await consumer.call(
-        "POST",
-        "catalog/request",
-        {"counterPartyId": sides[0].settings.participant_id, "protocol": "dataspace-protocol-http:2025-1"},
-    )
-    datasets = catalog.get("dataset") or catalog["dcat:dataset"]
-    dataset = datasets[0] if isinstance(datasets, list) else datasets
-    offers = dataset.get("hasPolicy") or dataset["odrl:hasPolicy"]
-    offer: dict[str, Any] = offers[0] if isinstance(offers, list) else offers
-    return {**offer, "target": "asset", "assigner": sides[0].settings.participant_id}
-
-
-async def negotiate(
-    consumer: Management, request: dict[str, Any], count: int, concurrency: int, sides: tuple[Side, Side]
-) -> float:
-    """Start `count` negotiations, `concurrency` unfinished at a time; return the seconds until all are done."""
-    before = [side.count_finalized()[0] for side in sides]
-    began = time.perf_counter()
-    waiting: set[str] = set()
-    started = 0
-    with closing(sqlite3.connect(sides[1].settings.database)) as store:
-        while started < count or waiting:
-            room = min(concurrency - len(waiting), count - started)
-            begun = await asyncio.gather(
-                *(consumer.call("POST", "contractnegotiations", request) for _ in range(room))
-            )
-            waiting |= {each["@id"] for each in begun}
-            started += room
-            await asyncio.sleep(POLL_S)
-            waiting -= finalized(store, waiting)
-    while True:
-        done = [side.count_finalized() for side in sides]
-        grown = [total - first for (total, _), first in zip(done, before, strict=True)]
-        if min(grown) == count and not any(left for _, left in done):
-            return time.perf_counter() - began
-        await asyncio.sleep(POLL_S)
-
-
-def finalized(store: sqlite3.Connection, ids: set[str]) -> set[str]:
-    """Return which of some negotiations are finalized."""
-    places = ", ".join("?" * len(ids))
-    query = f"SELECT id FROM negotiation WHERE state = 'FINALIZED' AND id IN ({places})"  # noqa: S608  places only
-    return {row[0] for row in store.execute(query, tuple(ids))}
-
-
-async def measure(arguments: argparse.Namespace, sides: tuple[Side, Side]) -> None:
-    """Run the rounds and print the figures."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        for side in sides:
-            await wait_ready(session, side)
-        provider, consumer = (Management(session, side.settings) for side in sides)
-        offer = await prepare(provider, consumer, sides)
-        request = {
             "@type": "ContractRequest",
-            "counterPartyId": sides[0].settings.participant_id,
-            "counterPartyAddress": f"{sides[0].settings.address}/dsp/2025-1",
-            "protocol": "dataspace-protocol-http:2025-1",
-            "policy": offer,
+            "counterPartyId": provider.participant,
+            "counterPartyAddress": provider.dsp,
+            "protocol": PROTOCOL,
+            "policy": consumer.find_offer(provider),
         }
-        await negotiate(consumer, request, 100, arguments.concurrency, sides)
-        rates: list[float] = []
-        for at in range(arguments.rounds):
-            cpu = [side.cpu_s() for side in sides]
-            own = time.process_time()
-            took = await negotiate(consumer, request, arguments.count, arguments.concurrency, sides)
-            rates.append(arguments.count / took)
-            print(f"round {at + 1}: {rates[-1]:.0f} negotiations/s", _parts(cpu, sides, own, arguments.count))
-        print(
-            f"median {statistics.median(rates):.0f} [{min(rates):.0f}-{max(rates):.0f}] negotiations/s,"
-            f" {arguments.rounds} rounds of {arguments.count}, concurrency {arguments.concurrency},"
-            f" identity {'unproven' if arguments.unproven else 'ES256 tokens'};"
-            " FINALIZED in both stores, outboxes empty"
+    )
+    async with AsyncExitStack() as stack:
+        connector = aiohttp.TCPConnector(limit=0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        readers = [await stack.enter_async_context(Reader(each, session)) for each in (provider, consumer)]
+        before = [await each.counts() for each in readers]
+        cpu, own = [each.cpu() for each in (provider, consumer)], time.process_time()
+        began = time.perf_counter()
+        latencies = await _drive(session, readers[1], consumer, request, count, concurrency)
+        await _settled(readers, before, count)
+        took_s = time.perf_counter() - began
+        parts = {
+            side.name: {part: (now - was[part]) / count * MICRO for part, now in side.cpu().items()}
+            for side, was in zip((provider, consumer), cpu, strict=True)
+        }
+    latencies.sort()
+    return {
+        "rate": count / took_s,
+        "p50_ms": latencies[len(latencies) // 2] * 1000,
+        "p99_ms": latencies[min(len(latencies) - 1, int(len(latencies) * 0.99))] * 1000,
+        "cpu_us": {**parts, "driver": (time.process_time() - own) / count * MICRO},
+    }
+
+
+async def _drive(  # noqa: PLR0913, PLR0917  what a round is made of
+    session: aiohttp.ClientSession,
+    reader: Reader,
+    consumer: Side,
+    request: Figures,
+    count: int,
+    concurrency: int,
+) -> list[float]:
+    """Start them and return the seconds from each start to its FINALIZED at the consumer."""
+    waiting: dict[str, asyncio.Event] = {}
+    latencies: list[float] = []
+    numbers = iter(range(count))
+
+    async def one_after_the_other() -> None:
+        for _ in numbers:
+            at = time.perf_counter()
+            async with session.post(
+                consumer.management + "contractnegotiations", json=request, headers=consumer.headers
+            ) as answer:
+                if answer.status != 200:  # noqa: PLR2004  OK
+                    raise SystemExit(f"{consumer.name}: {answer.status} {await answer.text()}")
+                done = waiting[(await answer.json())["@id"]] = asyncio.Event()
+            await done.wait()
+            latencies.append(time.perf_counter() - at)
+
+    runs = [asyncio.create_task(one_after_the_other()) for _ in range(concurrency)]
+    while not all(each.done() for each in runs):
+        await asyncio.sleep(consumer.pause_s)
+        for name in await reader.finalized(waiting):
+            waiting.pop(name).set()
+    await asyncio.gather(*runs)
+    return latencies
+
+
+async def _settled(readers: Sequence[Reader], before: Sequence[tuple[int, int] | None], count: int) -> None:
+    """Wait until both stores count them all FINALIZED and have nothing left to send."""
+    for reader, first in zip(readers, before, strict=True):
+        if first is None:
+            continue
+        while (now := await reader.counts()) is None or now[0] - first[0] < count or now[1]:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+def measure(pairs: list[Pair], count: int, rounds: int) -> list[Figures]:
+    """Run all pairs in turn, `rounds` times, at each concurrency."""
+    rates: dict[str, float] = {}
+    for pair in pairs:
+        rates[pair.label] = _alone(pair, WARM_UP, CONCURRENCIES[1])["rate"]
+    for at in range(rounds):
+        for concurrency in CONCURRENCIES:
+            for pair in pairs:
+                quick = rates[pair.label] > QUICK_PER_S
+                wanted = count // (LONE_SHARE if concurrency == 1 else 1)
+                wanted = wanted if quick else max(concurrency, wanted // 10, 5)
+                found = _alone(pair, wanted, concurrency)
+                pair.rounds.setdefault(concurrency, []).append(found)
+                pair.loaded_mib = max(pair.loaded_mib, pair.provider.memory_mib(), pair.consumer.memory_mib())
+                print(
+                    f"round {at + 1}, {pair.label}, concurrency {concurrency}: {found['rate']:.1f} a second,"
+                    f" p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, CPU us {_short(found['cpu_us'])}",
+                    flush=True,
+                )
+    return [_summary(pair, concurrency) for pair in pairs for concurrency in CONCURRENCIES]
+
+
+def _alone(pair: Pair, count: int, concurrency: int) -> Figures:
+    """Measure a pair while all others stand still."""
+    pair.go_on()
+    try:
+        return asyncio.run(negotiate(pair, count, concurrency))
+    finally:
+        pair.rest()
+
+
+def _short(cpu: Figures) -> str:
+    return ", ".join(
+        f"{name} {value['process'] if isinstance(value, dict) else value:.0f}" for name, value in cpu.items()
+    )
+
+
+def _summary(pair: Pair, concurrency: int) -> Figures:
+    taken = pair.rounds[concurrency]
+    rates = [each["rate"] for each in taken]
+    middle = sorted(taken, key=lambda each: each["rate"])[len(taken) // 2]
+    return {
+        "connector": pair.label,
+        "concurrency": concurrency,
+        "rate": statistics.median(rates),
+        "rate_range": [min(rates), max(rates)],
+        "p50_ms": statistics.median(each["p50_ms"] for each in taken),
+        "p99_ms": statistics.median(each["p99_ms"] for each in taken),
+        "cpu_us": middle["cpu_us"],
+    }
+
+
+def measure_starts(pairs: list[Pair]) -> list[Figures]:
+    """Start each pair's provider again and again with the store that it has by now."""
+    found = []
+    for pair in pairs:
+        starts = STARTS if isinstance(pair.provider, Comity) else 3
+        taken = []
+        pair.go_on()
+        for _ in range(starts):
+            pair.provider.stop()
+            taken.append(pair.provider.start())
+        pair.rest()
+        found.append(
+            {
+                "connector": pair.label,
+                "ready_s": statistics.median(taken),
+                "ready_range_s": [min(taken), max(taken)],
+                "idle_mib": pair.idle_mib,
+                "loaded_mib": pair.loaded_mib,
+            }
         )
-
-
-def _parts(before: list[dict[str, float]], sides: tuple[Side, Side], own: float, count: int) -> str:
-    shown = []
-    for name, side, was in zip(("provider", "consumer"), sides, before, strict=True):
-        now = side.cpu_s()
-        each = {part: (now[part] - was[part]) / count * 1e6 for part in now}
-        shown.append(f"{name} {each['process']:.0f} (loop {each['loop']:.0f}, writer {each['writer']:.0f})")
-    shown.append(f"driver {(time.process_time() - own) / count * 1e6:.0f}")
-    return "| CPU us a negotiation: " + ", ".join(shown)
-
-
-def main() -> None:
-    """Start two connectors, measure, stop them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--count", type=int, default=2000, help="negotiations a round")
-    parser.add_argument("--concurrency", type=int, default=32, help="negotiations under way at a time")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--unproven", action="store_true", help="without tokens: the identity that tests use")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        sides = [start(Path(folder), name, unproven=arguments.unproven) for name in ("provider", "consumer")]
-        for side in sides:
-            stack.callback(side.process.wait)
-            stack.callback(side.process.send_signal, signal.SIGTERM)
-        asyncio.run(measure(arguments, (sides[0], sides[1])))
-
-
-if __name__ == "__main__":
-    main()
+        print(f"{pair.label}: ready in {found[-1]['ready_s']:.2f} s, {pair.idle_mib:.0f} MiB idle,"
+              f" {pair.loaded_mib:.0f} MiB loaded", flush=True)  # fmt: skip
+    return found

@@ -1,0 +1,142 @@
+"""Two stock EDC connectors as sides of a measurement: in memory or on PostgreSQL, at EDC's defaults or tuned.
+
+The jars are brought by Maven as `make interop` does; identity is EDC's mock, so that EDC signs and verifies nothing,
+while Comity beside it does. "Tuned" is what EDC's state machines allow: a pause of 10 ms instead of a second and
+batches of 200 instead of 20.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from sides import Cpu, Offered, tree_cpu_s
+
+from interop.edc import stock
+from interop.edc.places import free_port, resident_mib
+
+EDC = stock.EDC
+FINALIZED = 1200
+TUNED = {
+    "edc.negotiation.state-machine.iteration-wait-millis": "10",
+    "edc.negotiation.state-machine.batch-size": "200",
+    "edc.negotiation.consumer.state-machine.batch-size": "200",
+    "edc.negotiation.provider.state-machine.batch-size": "200",
+    "edc.transfer.state-machine.iteration-wait-millis": "10",
+}
+CONNECTIONS = "64"
+
+
+class Edc:
+    """One EDC; `database` is the URL of its PostgreSQL database, empty for its memory."""
+
+    kind = "EDC"
+    pause_s = 0.005
+    """Its API is asked for states: not so often that the asking is what is measured."""
+
+    def __init__(  # noqa: PLR0913  what an EDC is made of
+        self, version: str, jars: Path, folder: Path, name: str, *, database: str, tuned: bool
+    ) -> None:
+        folder = folder / name
+        folder.mkdir(parents=True)
+        port = free_port()
+        self.name, self.database, self.tuned = name, database, tuned
+        self.participant, self.address = f"urn:connector:{name}", f"http://127.0.0.1:{port}"
+        self._stock = stock.Stock(version, jars, folder, participant_id=self.participant, protocol_port=port)
+        self.dsp = f"{self.address}/protocol/2025-1"
+        self.management = f"http://127.0.0.1:{self._stock.management_port}/management/v3/"
+        self.headers: dict[str, str] = {}
+
+    def start(self) -> float:
+        """Start it and return the seconds until it said that it is up."""
+        more = dict(TUNED) if self.tuned else {}
+        if self.database:
+            more |= {
+                "edc.datasource.default.url": f"jdbc:{self.database.replace('comity@', '')}",
+                "edc.datasource.default.user": "comity",
+                "edc.datasource.default.password": "comity",
+                "edc.datasource.default.pool.connections.max-total": CONNECTIONS,
+                "edc.sql.schema.autocreate": "true",
+            }
+        self._stock.start(self.address, more)
+        return self._stock.starts_s
+
+    def stop(self) -> None:
+        """End it."""
+        self._stock.stop()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._stock.pid
+
+    def memory_mib(self) -> float:
+        """Resident memory now."""
+        return resident_mib(self.pid)
+
+    def cpu(self) -> Cpu:
+        """CPU seconds so far."""
+        return {"process": tree_cpu_s(self.pid)}
+
+    def body(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A management request as this connector reads it: EDC wants its vocabulary said."""
+        return {"@context": {"@vocab": EDC}, **document}
+
+    def add_partner(self, other: Any) -> None:
+        """EDC's mock identity believes whoever says a name."""
+
+    def offer(self, _consumer: Any) -> None:
+        """Offer one asset under a policy with a date, as Comity's side does."""
+        rule = {
+            "leftOperand": f"{EDC}inForceDate",
+            "operator": "lteq",
+            "rightOperand": "2099-12-31T00:00:00Z",
+        }
+        policy = {
+            "@context": "http://www.w3.org/ns/odrl.jsonld",
+            "@type": "Set",
+            "permission": [{"action": "use", "constraint": [rule]}],
+        }
+        self._stock.request("POST", "policydefinitions", {"@id": "policy", "policy": policy})
+        address = {"@type": "DataAddress", "type": "HttpData", "baseUrl": "http://127.0.0.1:9/none"}
+        asset = {"@id": "asset", "properties": {"name": "bench"}, "dataAddress": address}
+        self._stock.request("POST", "assets", asset)
+        definition = {"accessPolicyId": "policy", "contractPolicyId": "policy", "assetsSelector": []}
+        self._stock.request("POST", "contractdefinitions", {"@id": "offer", **definition})
+
+    def fill(self, count: int) -> None:
+        """Offer `count` assets more, as its people would: through the management API."""
+        for at in range(count):
+            address = {"@type": "DataAddress", "type": "HttpData", "baseUrl": "http://127.0.0.1:9/none"}
+            said = {"name": f"Housing {at}, machined", "partNumber": f"{at:05}"}
+            self._stock.request(
+                "POST", "assets", {"@id": f"part-{at:05}", "properties": said, "dataAddress": address}
+            )
+
+    def find_offer(self, provider: Any) -> Offered:
+        """Return the offer of the asset from the provider's catalog."""
+        asked = {"counterPartyAddress": provider.dsp, "counterPartyId": provider.participant}
+        asked |= {"protocol": stock.PROTOCOL}
+        deadline_s = time.monotonic() + 30
+        while True:
+            catalog = self._stock.request("POST", "catalog/request", {"@type": "CatalogRequest", **asked})
+            if datasets := catalog.get("dataset"):
+                break
+            if time.monotonic() > deadline_s:
+                raise SystemExit(f"{provider.name}'s catalog stays empty: {catalog}")
+            time.sleep(0.2)
+        offer = next(each for each in datasets if each["@id"] == "asset")["hasPolicy"][0]
+        rule = offer["permission"][0]["constraint"][0]
+        constraint = [{**rule, "leftOperand": EDC + rule["leftOperand"]}]
+        return {
+            **offer,
+            "@context": "http://www.w3.org/ns/odrl.jsonld",
+            "permission": [{"action": "use", "constraint": constraint}],
+            "target": "asset",
+            "assigner": provider.participant,
+        }
+
+    finalized_sql = "SELECT id FROM edc_contract_negotiation WHERE state = 1200 AND id = ANY($1)"
+    counts_sql = "SELECT count(*) FILTER (WHERE state = 1200), 0 FROM edc_contract_negotiation"
+    states_path = "contractnegotiations/{}/state"
