@@ -39,14 +39,12 @@ class Pair:
     consumer: Side = field(init=False)
     rounds: dict[int, list[Figures]] = field(default_factory=dict)
     starts_s: list[float] = field(default_factory=list)
-    idle_mib: float = 0.0
     loaded_mib: float = 0.0
 
     def begin(self) -> None:
         """Make both, start them and let the one offer to the other."""
         self.provider, self.consumer = self.make("provider"), self.make("consumer")
         self.starts_s = [each.start() for each in (self.provider, self.consumer)]
-        self.idle_mib = max(each.memory_mib() for each in (self.provider, self.consumer))
         self.provider.add_partner(self.consumer)
         self.consumer.add_partner(self.provider)
         self.provider.offer(self.consumer)
@@ -210,16 +208,17 @@ def measure_starts(pairs: list[Pair]) -> list[Figures]:
         for _ in range(starts):
             pair.provider.stop()
             taken.append(pair.provider.start())
+        idle_mib = pair.provider.memory_mib()
         pair.rest()
         found.append(
             {
                 "connector": pair.label,
                 "ready_s": statistics.median(taken),
                 "ready_range_s": [min(taken), max(taken)],
-                "idle_mib": pair.idle_mib,
+                "idle_mib": idle_mib,
                 "loaded_mib": pair.loaded_mib,
             }
         )
-        print(f"{pair.label}: ready in {found[-1]['ready_s']:.2f} s, {pair.idle_mib:.0f} MiB idle,"
+        print(f"{pair.label}: ready in {found[-1]['ready_s']:.2f} s, {idle_mib:.0f} MiB idle,"
               f" {pair.loaded_mib:.0f} MiB loaded", flush=True)  # fmt: skip
     return found

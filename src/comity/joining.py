@@ -7,6 +7,7 @@ what is in the database, is given by its operator. Where a replica listens is it
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def join(  # noqa: PLR0913  what a folder is made of
     """
     folder = folder.absolute()
     if (folder / settings.FILE).exists():
-        raise errors.SettingsError(f"{folder} holds a connector already", hint="start it with: comity serve")
+        raise errors.SettingsError(
+            f"{folder} holds a connector already",
+            hint=f"start it with: comity serve --data {shlex.quote(str(folder))}",
+        )
     values, management_key = _unshared(shared)
     values["database"] = {"url": database}
     values["public"]["listen"] = listen or values["public"]["listen"]

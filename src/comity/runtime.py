@@ -291,6 +291,7 @@ def serve(settings: Settings, *, assemble: Assemble = connector) -> None:
 
     _raise_files(settings)
     lock = stores.lock_folder(settings.folder)
+    stores.note_use(lock, settings.database_url)
     try:
         with (
             _bound(settings.listen, "public.listen") as public,
@@ -299,6 +300,7 @@ def serve(settings: Settings, *, assemble: Assemble = connector) -> None:
         ):
             runner.run(_serve(settings, public, own, assemble))
     finally:
+        stores.note_use(lock, None)
         os.close(lock)
 
 

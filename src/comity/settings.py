@@ -11,8 +11,9 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,15 +126,20 @@ def initialize(  # noqa: PLR0913  what an operator decides
     mock_identity: bool = False,
     participant_id: str = "",
     database: str = "",
+    before: Callable[[Settings], object] = lambda _: None,
 ) -> Settings:
-    """Make a data folder with settings and new keys, and return the settings.
+    """Make a data folder with settings and new keys, and return the settings; `before` sees them ere they are written.
 
     Raises:
         SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
+        ComityError: what `before` raises; nothing was written then either.
     """
     folder = folder.absolute()
     if (folder / FILE).exists():
-        raise errors.SettingsError(f"{folder} holds a connector already", hint="start it with: comity serve")
+        raise errors.SettingsError(
+            f"{folder} holds a connector already",
+            hint=f"start it with: comity serve --data {shlex.quote(str(folder))}",
+        )
     address = address.rstrip("/")
     values = {
         "participant": {"id": participant_id or _participant_id(address), "name": name or _host(address)},
@@ -150,6 +156,7 @@ def initialize(  # noqa: PLR0913  what an operator decides
         "development": {"insecure": insecure, "mock_identity": mock_identity},
     }
     settings = read_values(folder, values)
+    before(read_values(folder, _with_environment(values)))
     made = {
         key_files.FIRST_FILE: jose.SigningKey.generate(keyring.FIRST).dump_pem(),
         SEAL_KEY: secrets.token_hex(KEY_BYTES).encode(),
@@ -267,22 +274,38 @@ def load(folder: Path) -> Settings:
     """
     folder = folder.absolute()
     try:
-        values = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
+        content = (folder / FILE).read_bytes()
         key = (folder / "keys" / MANAGEMENT_KEY).read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise errors.SettingsError(
             f"there is no connector in {folder}: {Path(error.filename).name} is missing",
             hint="make one with: comity init --address https://...",
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise errors.SettingsError(f"{folder / FILE} cannot be read: {error}") from None
     if not key:
         raise errors.SettingsError(
             f"{folder / 'keys' / 'management.key'} is empty: it would open the API to everybody"
         )
-    if isinstance(url := os.environ.get(DATABASE_URL), str) and url:
-        values["database"] = {"url": url}
-    return read_values(folder, values, management_key=key)
+    return read_text(folder, content, management_key=key)
+
+
+def read_text(folder: Path, content: bytes, *, management_key: str = "") -> Settings:
+    """Return the settings that the text of a file says; the database is the environment's, if that names one.
+
+    Raises:
+        SettingsError: it is no such text, or a key is missing, unknown or wrong.
+    """
+    try:
+        values = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise errors.SettingsError(f"{folder / FILE} cannot be read: {error}") from None
+    return read_values(folder, _with_environment(values), management_key=management_key)
+
+
+def _with_environment(values: dict[str, Any]) -> dict[str, Any]:
+    url = os.environ.get(DATABASE_URL)
+    return {**values, "database": {"url": url}} if url else values
 
 
 KEYS: dict[str, dict[str, type]] = {

@@ -1,6 +1,7 @@
 """A connector on PostgreSQL as its operator meets it: made, served, asked, and its evidence checked."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -36,6 +37,26 @@ def test_a_url_that_leads_nowhere_is_an_error_without_the_password(tmp_path):
     assert done.returncode != 0
     assert "the password is wrong" in done.stderr
     assert "hush" not in done.stderr + done.stdout
+    assert not (tmp_path / "alpha").exists()  # so the corrected command can be run again
+
+
+def test_a_lost_folder_and_a_lost_database_come_back_where_the_backup_says(tmp_path):
+    name, folder, file = postgres.name_of(postgres.create()), tmp_path / "alpha", tmp_path / "backup"
+    url = postgres.server().url(name)
+    words = ("--address", f"http://127.0.0.1:{free_port()}", "--database", url, "--insecure")
+    assert command("init", *words, folder=folder).returncode == 0
+    assert command("db", "backup", str(file), folder=folder).returncode == 0
+    for place in (url, postgres.create()):
+        shutil.rmtree(folder)
+        content = None if place == url else place
+        done = command("db", "restore", str(file), folder=folder, database=content)
+        assert (done.returncode, f"PostgreSQL, {postgres.name_of(place)} at" in done.stdout) == (0, True), (
+            done
+        )
+        assert postgres.rows(place, "SELECT count(*) FROM restored") == [(1,)]
+        assert not (folder / "comity.sqlite").exists()
+    postgres.drop(url)
+    postgres.drop(place)
 
 
 def test_a_connector_does_not_load_the_driver_without_a_url():

@@ -299,3 +299,26 @@ async def test_the_command_stands_between_and_says_what_it_did(connector, sender
     assert process.returncode == 0
     kept = json.loads((tmp_path / "wire.jsonl").read_text())
     assert (kept["fault"], [leg["leg"] for leg in kept["messages"]]) == ("drop_reply", ["sender", "receiver"])
+    assert (tmp_path / "wire.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--listen", "abc"], "--listen abc: write HOST:PORT"),
+        (["--listen", "127.0.0.1:{taken}"], "--listen 127.0.0.1:{taken}: Address already in use"),
+        (["--only", "("], "--only (: missing )"),
+        (["--record", "/no/such/folder/x"], "--record /no/such/folder/x: No such file"),
+        (["--certificate", "/no/such/file"], "--certificate /no/such/file: No such file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(capsys, words, said):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        given = [each.replace("{taken}", port) for each in words]
+        given += [] if "--listen" in words else ["--listen", "127.0.0.1:0"]
+        with pytest.raises(SystemExit) as ended:
+            command.main([*given, "--to", "http://127.0.0.1:1"])
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert f"error: {said.replace('{taken}', port)}" in lines[-1]

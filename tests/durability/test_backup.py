@@ -6,7 +6,9 @@ import os
 import shutil
 import sqlite3
 import stat
+from hashlib import sha256
 
+import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, pool
@@ -14,7 +16,7 @@ from sqlalchemy import create_engine, pool
 from comity import errors, settings
 from comity.controlplane import backup
 from comity.db import backup as backups
-from comity.db import evidence, migrate, sqlite, stores
+from comity.db import digest, evidence, migrate, sqlite, stores
 from comity.evidence import entry
 from support import processes
 from support.pair import free_port
@@ -56,6 +58,22 @@ def grow(conf, count):
         store.close()
 
     asyncio.run(add())
+
+
+def agree(conf):
+    """Add an agreement, as far as a backup cares."""
+    with contextlib.closing(sqlite3.connect(conf.database)) as store:
+        store.execute(
+            "INSERT INTO negotiation (id, role, counterparty_id, counterparty_address, state, version, asset_id,"
+            " offer, offered_by, created_at, updated_at)"
+            " VALUES ('n', 'provider', 'did:web:b', 'https://b', 'FINALIZED', 1, 'asset', x'00', 'provider', 1, 1)"
+        )
+        store.execute(
+            "INSERT INTO agreement (id, negotiation_id, role, counterparty_id, provider_id, consumer_id, asset_id,"
+            " document, message_sha256, created_at)"
+            " VALUES ('a', 'n', 'provider', 'did:web:b', 'a', 'b', 'asset', CAST('{\"asset\": 1}' AS BLOB), '', 1)"
+        )
+        store.commit()
 
 
 def take(conf, name="backup", store=None, **more):
@@ -231,25 +249,89 @@ def test_keys_that_are_there_stay_but_a_foreign_seal_key_is_noticed(conf):
     assert (done.replaced / "seal.key").read_text() == "0" * 64
 
 
-@pytest.mark.parametrize("how", ["cut", "altered", "store", "text", "newer"])
+ALTERED = {
+    "evidence": "UPDATE evidence SET record = x'00' WHERE seq = 1",
+    "agreement": "UPDATE agreement SET document = CAST(replace(document, 'asset', 'asseu') AS BLOB)",
+    "agreement gone": "DELETE FROM agreement",
+    "text": "UPDATE agreement SET asset_id = CAST(x'ff' AS TEXT)",
+    "files": f"UPDATE {backups.FILES} SET content = x'00' WHERE path = 'keys/seal.key'",
+    "about": f"UPDATE {backups.ABOUT} SET about = CAST(replace(about, '1790', '1791') AS BLOB)",
+    "digests": f"UPDATE {backups.DIGESTS} SET content = CAST(replace(content, '1', '2') AS BLOB)",
+    "schema": "DROP INDEX agreement_by_age",
+    "newer": "UPDATE alembic_version SET version_num = '9999'",
+}
+
+
+@pytest.mark.parametrize("how", ["cut", "store", "text file", *ALTERED])
 def test_what_is_no_good_backup_is_refused_and_changes_nothing(conf, how):
+    agree(conf)
     file, _ = take(conf)
     if how == "cut":
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     elif how == "store":
         shutil.copy(conf.database, file)
-    elif how == "text":
+    elif how == "text file":
         file.write_text("a backup, honestly\n" * 100)
     else:
         with contextlib.closing(sqlite3.connect(file)) as store:
-            change = "UPDATE evidence SET record = x'00' WHERE seq = 1"
-            store.execute(change if how == "altered" else "UPDATE alembic_version SET version_num = '9999'")
+            assert store.execute(ALTERED[how]).rowcount  # something was
             store.commit()
     before = listing(conf.folder)
     with pytest.raises(errors.ComityError) as found:
         restore(conf, file, force=True)
     assert isinstance(found.value, errors.DatabaseError | errors.SettingsError | entry.BrokenChainError)
     assert listing(conf.folder) == before
+
+
+def test_one_altered_byte_of_an_agreement_is_refused_and_the_table_named(conf):
+    agree(conf)
+    file, _ = take(conf)
+    content = file.read_bytes()
+    assert content.count(b'{"asset": 1}') == 1
+    file.write_bytes(content.replace(b'{"asset": 1}', b'{"asset": 0}'))  # one bit
+    assert backups.check(file)
+    with pytest.raises(errors.DatabaseError, match="table agreement was altered"):
+        restore(conf, file, force=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_backup_of_another_participant_is_refused_always(conf, force):
+    file, _ = take(conf)
+    before = listing(conf.folder)
+    with pytest.raises(errors.ConflictError, match="another participant"):
+        restore(conf, file, force=force, participant_id="did:web:another.example")
+    other = conf.folder / "comity.toml"
+    other.write_text(other.read_text().replace(conf.participant_id, "did:web:another.example"))
+    words = ("--force",) if force else ()
+    done = processes.command("db", "restore", str(file), *words, folder=conf.folder)
+    assert (done.returncode, "another participant" in done.stderr) == (1, True), done
+    other.write_bytes(before["comity.toml"])
+    assert listing(conf.folder) == before
+
+
+def test_a_backup_of_postgresql_goes_into_no_other_store_without_a_word(conf, tmp_path):
+    file, about = take(conf)
+    with contextlib.closing(sqlite3.connect(file)) as store:
+        backup_of_server = msgspec.structs.replace(about, server=True)
+        store.execute(f"UPDATE {backups.ABOUT} SET about = ?", (msgspec.json.encode(backup_of_server),))
+        store.execute(f"DELETE FROM {backups.DIGESTS}")
+        found = msgspec.json.encode(list(digest.of(store, without={backups.DIGESTS})))
+        store.execute(f"INSERT INTO {backups.DIGESTS} VALUES (?, ?)", (found, sha256(found).digest()))
+        store.commit()
+    done = processes.command("db", "restore", str(file), "--data", str(tmp_path / "new"))
+    assert (done.returncode, "COMITY_DATABASE_URL" in done.stderr) == (1, True), done
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_command_does_not_read_another_store_than_the_running_connector(conf):
+    lock = stores.lock_folder(conf.folder)
+    stores.note_use(lock, "postgresql://db.example/comity")
+    for words in (("evidence", "verify"), ("db", "backup", str(conf.folder / "b")), ("db", "reconcile")):
+        done = processes.command(*words, folder=conf.folder)
+        assert (done.returncode, "runs on another store" in done.stderr) == (1, True), done
+    stores.note_use(lock, None)
+    os.close(lock)
+    assert processes.command("evidence", "verify", folder=conf.folder).returncode == 0
 
 
 def test_a_backup_of_an_older_schema_is_brought_on(conf):
@@ -267,6 +349,9 @@ def test_the_commands_say_what_they_did(conf):
     site = processes.Served(conf)
     try:
         site.start()
+        stores.check_use(conf.folder, "")
+        with pytest.raises(errors.SettingsError, match="another store"):
+            stores.check_use(conf.folder, "postgresql://db.example/comity")
         file = conf.folder.parent / "by-command"
         done = site.run("db", "backup", str(file))
         assert (done.returncode, "is whole" in done.stdout, "private keys" in done.stderr) == (
@@ -277,9 +362,11 @@ def test_the_commands_say_what_they_did(conf):
         refused = site.run("db", "restore", str(file))
         assert (refused.returncode, "another connector runs" in refused.stderr) == (1, True), refused
         site.stop()
+        stores.check_use(conf.folder, "postgresql://db.example/comity")  # it has ended: nothing is noted
         done = site.run("db", "restore", str(file), "--force")
         assert (done.returncode, "restored the state of" in done.stdout) == (0, True), done
-        assert "from a backup of" in site.run("db", "reconcile").stdout
+        assert "from a backup of" in (said := site.run("db", "reconcile").stdout)
+        assert "nothing was open: no partner had to be asked" in said
         assert site.run("evidence", "verify", str(file)).returncode == 0
     finally:
         site.end()

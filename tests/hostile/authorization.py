@@ -39,6 +39,7 @@ TOKEN = "the holder of the transfer's data token"
 RULES: dict[str, dict[str, str]] = {
     PUBLIC: {
         "GET /health": EVERYBODY,
+        "GET /ready": EVERYBODY,
         "GET /.well-known/dspace-version": EVERYBODY,
         "GET /.well-known/did.json": EVERYBODY,
         "GET /dsp/{rest}": EVERYBODY,

@@ -102,12 +102,16 @@ async def check(sites: list[pairs.Site], recorder: Recorder, *, restored: bool) 
     for site in sites:
         for seen in site.captured:
             assert seen.status != 500, seen
+    messages, served = (
+        tuple(recorder.messages),
+        tuple(recorder.served),
+    )  # before the stores, which have all of these
     held = [await collect.side(site.connector.database, site.did) for site in sites]
     report = history.check(
         history.History(
             sides=tuple(held),
-            messages=tuple(recorder.messages),
-            served=tuple(recorder.served),
+            messages=messages,
+            served=served,
             quiet=False,
         )
     )

@@ -80,3 +80,19 @@ async def test_connections_that_are_ended_all_the_time_are_noticed_by_nobody(bot
     for process_id in open_:
         await both.consumer.reaches(process_id, terms.FINALIZED, 30)
     assert await both.consumer.entries()
+
+
+async def test_a_load_balancer_is_told_while_the_store_cannot_be_used(both, server):
+    outside = asgi.Client(both.provider.parts.public, "")
+
+    async def says(status):
+        return (await outside.request("GET", "/ready", headers={})).status == status
+
+    assert await says(200)
+    server.kill()
+    await wait_for(lambda: says(503), "the answer that it is not ready", BACK_S)
+    told = await outside.request("GET", "/ready", headers={})
+    assert (told.json, "retry-after" in told.headers) == ({"status": "not ready"}, False)
+    assert (await outside.request("GET", "/health", headers={})).status == 200
+    server.start()
+    await wait_for(lambda: says(200), "the answer that it is ready", BACK_S)

@@ -4,6 +4,7 @@ Stores in this process stand for replicas; what real processes do is `test_storm
 """
 
 import asyncio
+import re
 import time
 
 import asyncpg
@@ -232,6 +233,34 @@ async def _member(url, name):
     made = Member(url, name)
     await made.store.begin()
     return made
+
+
+async def test_a_server_that_is_away_is_said_once_and_its_return_once(caplog):
+    server = servers.Server()
+    try:
+        url = servers.create(on=server)
+        await postgres.bring_on(url, insecure=True)
+        made = await _member(url, "a")
+        tried, connect = [], made.replica._door.connect
+
+        async def counted():
+            tried.append(time.monotonic())
+            return await connect()
+
+        made.replica._door.connect = counted
+        server.kill()
+        await wait_for(lambda: len(tried) > 3)
+        server.start()
+        await wait_for(lambda: len(caplog.messages) > 1)
+        away, back = caplog.messages
+        assert re.match(
+            r"this replica cannot renew its lease in the database \S+ at \S+: the (database|store)", away
+        )
+        assert "Error(" not in away
+        assert re.match(r"the database \S+ at \S+ is back", back)
+        await made.store.close()
+    finally:
+        server.close()
 
 
 async def test_a_restart_of_the_server_costs_nobody_its_work():

@@ -154,11 +154,11 @@ class Served:
 
 
 def command(
-    *words: str, folder: Path | None = None, timeout_s: float = 60
+    *words: str, folder: Path | None = None, timeout_s: float = 60, database: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMITY, *words],
-        env=environment(folder),
+        env=environment(folder) | ({"COMITY_DATABASE_URL": database} if database else {}),
         capture_output=True,
         text=True,
         timeout=timeout_s,

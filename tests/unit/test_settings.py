@@ -95,8 +95,9 @@ def test_keys_are_new_and_for_their_owner_only(made, tmp_path):
 
 def test_a_folder_that_holds_a_connector_is_left_alone(made):
     before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
-    with pytest.raises(errors.SettingsError, match="holds a connector already"):
+    with pytest.raises(errors.SettingsError, match="holds a connector already") as caught:
         settings.initialize(made.folder, address="https://other.example")
+    assert caught.value.hint == f"start it with: comity serve --data {made.folder}"
     assert {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()} == before
 
 

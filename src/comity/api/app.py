@@ -6,8 +6,10 @@ can keep it inside. Unexpected errors are answered here, with an id that the log
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comity import __version__
 from comity.api import dsp, management
+from comity.controlplane import health
 from comity.controlplane.connector import Connector
 from comity.dsp import terms
 
 log = logging.getLogger(__name__)
 JSON = "application/json"
+READY_S = 0.5
+"""How long the answer to `GET /ready` is kept: strangers who ask all the time cost the store nothing."""
 
 
 def public(
@@ -38,7 +43,8 @@ def public(
 ) -> ASGIApp:
     """Return the application for partners: protocol, data, inbox, DID document; below the public address's path."""
     path = urlsplit(address).path.rstrip("/")
-    routes: list[BaseRoute] = [_health(), dsp.version_route(connector), dsp.elsewhere_route()]
+    ready = Route("/ready", _ready(connector), methods=["GET"])
+    routes: list[BaseRoute] = [_health(), ready, dsp.version_route(connector), dsp.elsewhere_route()]
     if did_document is not None:
         place = "/did.json" if path else "/.well-known/did.json"
         routes.append(Route(place, _fresh(did_document), methods=["GET"]))
@@ -146,3 +152,21 @@ def _fixed(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]
 
 def _health() -> Route:
     return Route("/health", _fixed({"status": "up", "version": __version__}), methods=["GET"])
+
+
+def _ready(connector: Connector) -> Callable[[Request], Awaitable[Response]]:
+    """Say whether requests can be taken now, for a load balancer: anybody may ask, so there are no details."""
+    one_asks = asyncio.Lock()
+    ready, known_until = False, 0.0
+
+    async def endpoint(request: Request) -> Response:  # noqa: ARG001  the answer is one for all
+        nonlocal ready, known_until
+        async with one_asks:
+            if time.monotonic() > known_until:
+                ready = not any(each.failure for each in await health.check(connector))
+                known_until = time.monotonic() + READY_S
+        answer = _json({"status": "ready"}) if ready else _json({"status": "not ready"}, 503)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return endpoint

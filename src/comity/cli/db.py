@@ -36,9 +36,11 @@ def backup(
 ) -> None:
     """Write all of it into one file, also while the connector runs: database, settings and keys. Keep it secret."""
     from comity.controlplane import backup as backups  # noqa: PLC0415  start-up time
+    from comity.db import stores  # noqa: PLC0415
 
     here = Invocation(ctx)
     conf = here.settings
+    stores.check_use(conf.folder, conf.database_url)
     about = backups.take(
         conf.database,
         conf.folder,
@@ -75,9 +77,16 @@ def restore(
 
     here = Invocation(ctx)
     folder = here.folder.absolute()
-    server = _server(here.settings) if (folder / configuration.FILE).exists() else None
+    there = (folder / configuration.FILE).exists()
+    conf = here.settings if there else _settings_in(file, folder)
     done = backups.restore(
-        file, folder, folder / configuration.DATABASE, now_ms=_now_ms(), force=force, server=server
+        file,
+        folder,
+        folder / configuration.DATABASE,
+        now_ms=_now_ms(),
+        force=force,
+        server=_server(conf),
+        participant_id=conf.participant_id if there else "",
     )
     time.sleep(1)  # partners' tokens tell whole seconds: those of this one are refused
     if here.as_json:
@@ -88,11 +97,18 @@ def restore(
                 "head": done.about.evidence_head,
                 "held": done.held,
                 "replaced": str(done.replaced or ""),
+                "database": _shown(conf),
             }
         )
         return
     output.line(f"restored the state of {words.moment(done.about.taken_at)}")
-    output.pairs([("head", done.about.evidence_head), ("what was there", done.replaced or "")])
+    output.pairs(
+        [
+            ("database", _shown(conf)),
+            ("head", done.about.evidence_head),
+            ("what was there", done.replaced or ""),
+        ]
+    )
     if done.held:
         output.line(f"open in it: {done.held:,}; their partners are asked before any of them goes on")
     output.line(f"next: {here.command('serve')}, then {here.command('db', 'reconcile')}")
@@ -107,6 +123,7 @@ def reconcile(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) 
 
     here = Invocation(ctx)
     conf = here.settings
+    stores.check_use(conf.folder, conf.database_url)
     last, found = asyncio.run(stores.read(conf.database, conf.database_url, _report))
     if here.as_json:
         output.document(
@@ -133,6 +150,8 @@ def reconcile(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) 
         output.line("this database was never restored from a backup")
         return
     output.line(f"restored at {words.moment(last.at)}, from a backup of {words.moment(last.backup_at)}")
+    if not found:
+        output.line("nothing was open: no partner had to be asked")
     for each in found:
         output.line(f"\n{each.kind} {each.process_id} with {each.counterparty_id}: {each.verdict}")
         output.line(f"  {output.clean(each.said) or 'the partner has not been reached yet'}")
@@ -166,6 +185,25 @@ async def _report(tx: Transaction) -> tuple[Restored | None, list[Finding]]:
     from comity.db import restored  # noqa: PLC0415  start-up time
 
     return await restored.find_last(tx), await restored.find_all(tx)
+
+
+def _settings_in(file: Path, folder: Path) -> Settings:
+    """Return what the settings in a backup will say in a folder that has none."""
+    from comity import settings as configuration  # noqa: PLC0415  start-up time
+    from comity.db import backup as content  # noqa: PLC0415
+
+    _, files = content.read(file)
+    content.check_content(file)
+    return configuration.read_text(folder, files.get(configuration.FILE, b""))
+
+
+def _shown(conf: Settings) -> str:
+    """Return which database it is, without a password."""
+    if not conf.database_url:
+        return str(conf.database)
+    from comity.db import postgres_connection  # noqa: PLC0415  the driver is an extra
+
+    return f"PostgreSQL, {postgres_connection.shown(conf.database_url)}"
 
 
 def _server(conf: Settings) -> Server | None:

@@ -99,8 +99,12 @@ def _document(place: Path | str, size: int, heads: dict[int, Head]) -> Document:
 
 def _database(here: Invocation, file: Path | None) -> Path | str:
     """Return the file that is named, or the store of the data folder: a file or the URL of a database."""
-    if file is None and (here.folder / SETTINGS).is_file() and here.settings.database_url:
-        return here.settings.database_url
+    if file is None and (here.folder / SETTINGS).is_file():
+        from comity.db import stores  # noqa: PLC0415  start-up time
+
+        stores.check_use(here.folder, here.settings.database_url)
+        if here.settings.database_url:
+            return here.settings.database_url
     path = file or here.folder / DATABASE
     if not path.is_file():
         raise errors.NotFoundError(

@@ -87,6 +87,11 @@ def init(
             f"{here.folder.absolute()} holds a connector already",
             hint=f"start it with: {here.command('serve')}",
         )
+
+    def prepare(made: Settings) -> None:
+        # here, so that a start needs neither the time nor the memory of it
+        stores.prepare(made.database, made.database_url, insecure=made.insecure)
+
     made = configuration.initialize(
         here.folder,
         address=address,
@@ -100,9 +105,11 @@ def init(
         mock_identity=mock_identity,
         participant_id=participant,
         database=database,
+        # a server that cannot be used is found out before anything is written; a file needs the folder first
+        before=lambda planned: prepare(planned) if planned.database_url else None,
     )
-    # here, so that a start needs neither the time nor the memory of it
-    stores.prepare(made.database, made.database_url, insecure=made.insecure)
+    if not made.database_url:
+        prepare(made)
     thumbprint = _thumbprint(made)
     if here.as_json:
         output.document(_document(made, thumbprint))

@@ -72,7 +72,7 @@ def take(  # the store, the folder, and where to
             backup.to_one_file(unfinished)
         else:
             backup.copy(store, unfinished)
-        return backup.seal(unfinished, participant_id, now_ms, files)
+        return backup.seal(unfinished, participant_id, now_ms, files, server=server is not None)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -116,23 +116,43 @@ def _sync(path: Path) -> None:
 
 
 def restore(
-    file: Path, folder: Path, store: Path, *, now_ms: int, force: bool, server: Server | None = None
+    file: Path,
+    folder: Path,
+    store: Path,
+    *,
+    now_ms: int,
+    force: bool,
+    server: Server | None = None,
+    participant_id: str = "",
 ) -> Restore:
     """Put a backup into a data folder on which no connector runs; the store that was there is kept beside it.
 
-    With `server` the store is that PostgreSQL database; what it held is kept as a backup in the folder.
+    With `server` the store is that PostgreSQL database; what it held is kept as a backup in the folder. The folder is
+    `participant_id`'s, if it is anybody's yet.
 
     Keys that are there stay: they are as old as the backup's or newer. Only the key that the store was sealed with
     must be the backup's.
 
     Raises:
         SettingsError: a connector runs on the folder, or the backup is of a newer Comity.
-        ConflictError: it is another participant's, or the folder holds a newer state, and not `force`.
+        ConflictError: it is another participant's; or, without `force`, the folder holds a newer state, or the backup
+            is of a PostgreSQL database and there is no `server`.
         DatabaseError, BrokenChainError: the backup is damaged; nothing was changed.
         StorageError: the folder cannot be written.
     """
     about, files = backup.read(file)
     backup.check(file)
+    backup.check_content(file)
+    if participant_id not in {"", about.participant_id}:
+        raise errors.ConflictError(
+            f"this backup is of another participant, {about.participant_id}: the folder is {participant_id}'s",
+            hint="name another folder with --data",
+        )
+    if about.server and server is None and not force:
+        raise errors.ConflictError(
+            "this backup is of a PostgreSQL database, and neither comity.toml nor COMITY_DATABASE_URL names one",
+            hint="set COMITY_DATABASE_URL as the connector has it; --force restores into SQLite in the folder",
+        )
     with _writing(folder):
         descriptor.make_folder(str(folder.absolute()), 0o700)
     with _locked(folder):
@@ -206,7 +226,8 @@ def _put_into_database(
     """Put the restored store into PostgreSQL in one transaction; what was there becomes a backup in the folder."""
     from comity.db import copy  # noqa: PLC0415  the driver is an extra
 
-    copy.check_alone(server.url)
+    if not copy.check_alone(server.url):
+        stores.prepare(made, server.url, insecure=server.insecure)
     known = {(0, about.evidence_size, about.evidence_head), *about.further}
     found = {chain: entry.verify(rows, chain) for chain, rows in evidence.read_chains(server.url)}
     if not force and any(

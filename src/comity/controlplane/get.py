@@ -13,7 +13,7 @@ import msgspec
 from comity import errors
 from comity.controlplane import catalog, negotiation_moves, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import agreements, exchanges, negotiations, partners, pulls, retirements, transfers
+from comity.db import agreements, exchanges, negotiations, outbox, partners, pulls, retirements, transfers
 from comity.db.exchanges import Exchange
 from comity.db.store import Transaction
 from comity.dsp import catalog as catalog_forms
@@ -225,7 +225,7 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "transferId": exchange.transfer_id,
         "transferState": handed.state if handed else None,
         "manifestSha256": exchange.manifest_sha256,
-        "error": _error(exchange, pull),
+        "error": _error(exchange, pull) or await _waits_for(tx, exchange),
         "errorType": pull.error_code if pull else "",
         "createdAt": exchange.created_at,
     }
@@ -243,6 +243,13 @@ def _error(exchange: Exchange, pull: pulls.Pull | None) -> str:
     """Return what went wrong: why our own pull failed says more than the end that followed from it."""
     told = pull.error if pull is not None else ""
     return told if pull is not None and pull.state == pulls.FAILED and told else exchange.error or told
+
+
+async def _waits_for(tx: Transaction, exchange: Exchange) -> str:
+    """Return why our message is still to be sent: the partner is away, or has said "not now"."""
+    process_id = exchange.transfer_id or exchange.negotiation_id
+    rows = await outbox.find_of_process(tx, process_id) if process_id else []
+    return rows[-1].last_error if rows else ""
 
 
 def _stage(exchange: Exchange, transfer_state: str | None, pull: pulls.Pull | None) -> str:

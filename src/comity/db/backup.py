@@ -10,18 +10,20 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.db import evidence, migrate, restored
+from comity.db import digest, evidence, migrate, restored
+from comity.db.digest import Copied
 from comity.dsp import terms
 from comity.evidence import entry
 
 FORMAT = 1
-ABOUT, FILES = "backup_about", "backup_file"
+ABOUT, FILES, DIGESTS = "backup_about", "backup_file", "backup_digest"
 _OPEN = (
     f"SELECT id, counterparty_id, state FROM {{}} WHERE state IS NULL OR state NOT IN"
     f" ('{terms.FINALIZED}', '{terms.COMPLETED}', '{terms.TERMINATED}')"
@@ -38,6 +40,8 @@ class About(Struct, frozen=True, kw_only=True):
     evidence_head: str = entry.GENESIS.hex()
     further: tuple[tuple[int, int, str], ...] = ()
     """Number, size and head of the other chains, of replicas."""
+    server: bool = False
+    """Whether it was taken of a PostgreSQL database."""
 
 
 @contextlib.contextmanager
@@ -64,7 +68,9 @@ def copy(source: Path, to: Path) -> None:
     to_one_file(to)
 
 
-def seal(path: Path, participant_id: str, taken_at: int, files: Mapping[str, bytes]) -> About:
+def seal(
+    path: Path, participant_id: str, taken_at: int, files: Mapping[str, bytes], *, server: bool = False
+) -> About:
     """Make a copy a backup: check it, and add what it is and the `files` that belong to it.
 
     Raises:
@@ -81,6 +87,7 @@ def seal(path: Path, participant_id: str, taken_at: int, files: Mapping[str, byt
         evidence_size=head.size,
         evidence_head=head.hash,
         further=tuple((chain, each.size, each.hash) for chain, each in sorted(heads.items())),
+        server=server,
     )
     with opened(path) as made:
         made.execute("BEGIN IMMEDIATE")
@@ -88,6 +95,9 @@ def seal(path: Path, participant_id: str, taken_at: int, files: Mapping[str, byt
         made.execute(f"INSERT INTO {ABOUT} VALUES (?, ?)", (FORMAT, msgspec.json.encode(about)))
         made.execute(f"CREATE TABLE {FILES} (path TEXT PRIMARY KEY, content BLOB NOT NULL)")
         made.executemany(f"INSERT INTO {FILES} VALUES (?, ?)", files.items())
+        made.execute(f"CREATE TABLE {DIGESTS} (content BLOB NOT NULL, sha256 BLOB NOT NULL)")
+        found = msgspec.json.encode(list(digest.of(made, without={DIGESTS})))
+        made.execute(f"INSERT INTO {DIGESTS} VALUES (?, ?)", (found, sha256(found).digest()))
         made.execute("COMMIT")
     return about
 
@@ -124,11 +134,37 @@ def read(path: Path) -> tuple[About, dict[str, bytes]]:
             raise errors.DatabaseError(
                 f"{path} is not a backup", hint="it is made with: comity db backup FILE"
             )
-        number, about = held.execute(f"SELECT format, about FROM {ABOUT}").fetchone()
+        row = held.execute(f"SELECT format, about FROM {ABOUT}").fetchone() or (0, b"")
         files = dict(held.execute(f"SELECT path, content FROM {FILES}"))
-    if number > FORMAT:
+    if isinstance(row[0], int) and row[0] > FORMAT:
         raise errors.SettingsError(f"{path} was written by a newer Comity", hint="restore it with that one")
-    return msgspec.json.decode(about, type=About), files
+    try:
+        return msgspec.json.decode(row[1], type=About), files
+    except (msgspec.DecodeError, TypeError):
+        raise errors.DatabaseError(f"{path} is damaged: table {ABOUT} was altered") from None
+
+
+def check_content(path: Path) -> None:
+    """Check that every row of a backup is what it was when the backup was made.
+
+    Raises:
+        DatabaseError: it is not; the sentence names the table.
+    """
+    with opened(path, read_only=True) as held:
+        if not held.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (DIGESTS,)).fetchone():
+            raise errors.DatabaseError(f"{path} is damaged: it has no digests of its tables")
+        row = held.execute(f"SELECT content, sha256 FROM {DIGESTS}").fetchone()
+        if row is None or not isinstance(row[0], bytes) or sha256(row[0]).digest() != row[1]:
+            raise errors.DatabaseError(f"{path} is damaged: table {DIGESTS} was altered")
+        known = {each.table: each for each in msgspec.json.decode(row[0], type=list[Copied])}
+        for each in digest.of(held, without={DIGESTS}):
+            if each != known.pop(each.table, None):
+                raise errors.DatabaseError(
+                    f"{path} is damaged: table {each.table} was altered since the backup was made",
+                    hint="take another backup; nothing was changed",
+                )
+    for name in known:
+        raise errors.DatabaseError(f"{path} is damaged: table {name} is missing")
 
 
 def is_older(backup: About, store: Path) -> bool:
@@ -169,7 +205,7 @@ def open_up(path: Path, about: About, *, now_ms: int) -> int:
     with opened(path) as made:
         made.execute("PRAGMA secure_delete=ON")  # the keys in it must not stay in free pages
         made.execute("BEGIN IMMEDIATE")
-        for table in (ABOUT, FILES):
+        for table in (ABOUT, FILES, DIGESTS):
             made.execute(f"DROP TABLE {table}")
         made.execute("DELETE FROM reconciliation")
         made.execute("DELETE FROM token_use")  # no token of then is taken any more

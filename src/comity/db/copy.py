@@ -10,22 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
 from comity import errors
-from comity.db import backup, migrate, postgres, postgres_writer
+from comity.db import backup, digest, migrate, postgres, postgres_writer
 from comity.db import postgres_connection as connections
+from comity.db.digest import BATCH, Copied, Sum, Table
 from comity.db.postgres_connection import FAILURES, Connection
 
-BATCH = 500
-CHAINED = "evidence"
-_SCHEMA_ONLY = {"alembic_version", backup.ABOUT, backup.FILES}
+_SCHEMA_ONLY = {"alembic_version", backup.ABOUT, backup.FILES, backup.DIGESTS}
 _BY_CHAIN = (
     "CREATE TABLE evidence (seq INTEGER NOT NULL, record BLOB NOT NULL, hash BLOB NOT NULL,"
     " chain INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (chain, seq))"
@@ -34,77 +29,6 @@ _RUNNING = (
     "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
     " WHERE locktype = 'advisory' AND classid = $1 AND datname = current_database() AND granted"
 )
-
-
-class Table(Struct, frozen=True):
-    """A table: its columns, in which order its rows are read, and the column that the store numbers, if any."""
-
-    name: str
-    columns: tuple[str, ...]
-    order: str
-    numbered: str = ""
-
-    @property
-    def select(self) -> str:
-        """The SQL that reads it whole."""
-        return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.order}"
-
-
-class Copied(Struct, frozen=True):
-    """A table that was copied: how many rows, and the digest of them all, the same on both sides."""
-
-    table: str
-    rows: int
-    digest: str
-
-
-class _Sum:
-    """Counts rows and digests them."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._digest = sha256()
-
-    def add(self, rows: Sequence[Sequence[Any]]) -> None:
-        for row in rows:
-            self._digest.update(msgspec.msgpack.encode(list(row)))
-        self.rows += len(rows)
-
-    def copied(self, table: str) -> Copied:
-        return Copied(table, self.rows, self._digest.hexdigest())
-
-
-def tables(store: sqlite3.Connection) -> list[Table]:
-    """Return the tables of a store, each after those that it refers to."""
-    names = [
-        name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    ]
-    waiting = [name for name in names if not name.startswith("sqlite_") and name not in _SCHEMA_ONLY]
-    refers = {
-        name: {row[2] for row in store.execute(f"PRAGMA foreign_key_list({name})")} - {name}
-        for name in waiting
-    }
-    found: list[Table] = []
-    while waiting:
-        name = next(each for each in waiting if not refers[each] & set(waiting))
-        waiting.remove(name)
-        found.append(_table(store, name))
-    return found
-
-
-def _table(store: sqlite3.Connection, name: str) -> Table:
-    columns = store.execute(f"PRAGMA table_info({name})").fetchall()
-    keys = [column[1] for column in sorted(columns, key=lambda column: column[5]) if column[5]]
-    names = tuple(column[1] for column in columns)
-    whole = len(keys) == 1 and next(column[2] for column in columns if column[5]) == "INTEGER"
-    order = "chain, seq" if name == CHAINED else ", ".join(keys or names)
-    return Table(name, names, order, keys[0] if whole and name != CHAINED else "")
-
-
-def _read(store: sqlite3.Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
-    with contextlib.closing(store.execute(table.select)) as cursor:
-        while rows := cursor.fetchmany(BATCH):
-            yield rows
 
 
 def file_to_database(path: Path, url: str, *, replace: bool = False, insecure: bool = False) -> list[Copied]:
@@ -123,10 +47,10 @@ async def _file_to_database(path: Path, url: str, *, replace: bool, insecure: bo
     with backup.opened(path, read_only=True) as store:
         store.execute("BEGIN")
         async with _alone(url) as connection:
-            listed = tables(store)
+            listed = digest.tables(store, without=_SCHEMA_ONLY)
             await _make_empty(connection, listed, replace=replace)
             for table in listed:
-                for rows in _read(store, table):
+                for rows in digest.read(store, table):
                     await connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
                 if table.numbered:
                     await _number_on(connection, store, table)
@@ -153,8 +77,8 @@ async def _alone(url: str) -> AsyncIterator[Connection]:
         await connections.close(connection)
 
 
-def check_alone(url: str) -> None:
-    """Refuse a database on which a connector runs.
+def check_alone(url: str) -> bool:
+    """Refuse a database on which a connector runs; say whether one ever did.
 
     Raises:
         ConflictError: one does.
@@ -163,6 +87,7 @@ def check_alone(url: str) -> None:
     with postgres.reading(url) as read:
         if read(_RUNNING, postgres_writer.CHAIN)[0][0]:
             raise _in_use(url)
+        return bool(read("SELECT to_regclass('evidence_chain') IS NOT NULL")[0][0])
 
 
 def _in_use(url: str) -> errors.ConflictError:
@@ -198,8 +123,8 @@ async def _number_on(connection: Connection, store: sqlite3.Connection, table: T
 
 
 async def _compare(store: sqlite3.Connection, connection: Connection, table: Table) -> Copied:
-    here, there = _Sum(), _Sum()
-    for rows in _read(store, table):
+    here, there = Sum(), Sum()
+    for rows in digest.read(store, table):
         here.add(rows)
     async for batch in _fetch(connection, table):
         there.add(batch)
@@ -253,7 +178,7 @@ async def _fill(connection: Connection, store: sqlite3.Connection) -> list[Copie
     if (await connection.fetchval("SELECT count(DISTINCT chain) FROM evidence")) > 1:
         store.execute("DROP TABLE evidence")
         store.execute(_BY_CHAIN)
-    listed = tables(store)
+    listed = digest.tables(store, without=_SCHEMA_ONLY)
     for table in listed:
         places = ", ".join("?" * len(table.columns))
         add = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})"

@@ -19,7 +19,7 @@ try:
 except ImportError:
     raise errors.SettingsError(
         "database.url is set, but the driver of PostgreSQL is not installed",
-        hint="install it with: pip install 'comity[postgres]'",
+        hint="install it: `make setup` in a clone of the repository does, else: pip install 'asyncpg>=0.31'",
     ) from None
 
 Connection: TypeAlias = "asyncpg.Connection"
@@ -123,8 +123,9 @@ async def connect_first(url: str, *, insecure: bool) -> Connection:
         except errors.DatabaseError as error:
             if clock() > deadline:
                 raise errors.DatabaseError(
-                    f"the database {shown(url)} does not answer: {error.message}",
-                    hint="start it; is the address in database.url the right one?",
+                    error.message.replace("the database", f"the database {shown(url)}", 1),
+                    hint="is it running, and is this the right host and port? See database.url in comity.toml,"
+                    " or COMITY_DATABASE_URL",
                 ) from None
         await asyncio.sleep(0.1)
     unsafe = await connection.fetch("SELECT name FROM pg_settings WHERE name = 'fsync' AND setting = 'off'")
@@ -199,6 +200,7 @@ class Door:
     """The way to the server; while that is away, somebody tries now and then, and all others hear of it at once."""
 
     def __init__(self, url: str, **settings: str) -> None:
+        self.leads_to = shown(url)
         self._url = url
         self._settings = settings
         self._closed: errors.ComityError | None = None

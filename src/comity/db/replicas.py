@@ -189,6 +189,7 @@ class Replica:
 
     async def _keep(self) -> None:
         """Renew the lease again and again, and look for work that is nobody's."""
+        away = False
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_S):
@@ -196,12 +197,29 @@ class Replica:
             self._wake.clear()
             try:
                 await self._tick()
+                if away:
+                    log.warning(
+                        "the database %s is back: this replica has its lease again", self._door.leads_to
+                    )
+                away = False
             except Exception as error:  # noqa: BLE001  without a lease nothing is sent: it must go on
-                log.warning("the lease of this replica cannot be renewed now: %r", error)
+                if not away:
+                    self._say_away(error)
+                away = True
                 if self._connection is not None:
                     self._connection.terminate()
                 await asyncio.sleep(0.2)
                 self._wake.set()
+
+    def _say_away(self, error: Exception) -> None:
+        known = isinstance(error, (errors.ComityError, *FAILURES))
+        said = error if isinstance(error, errors.ComityError) else translate(error)
+        log.warning(
+            "this replica cannot renew its lease in the database %s: %s; it tries again and again",
+            self._door.leads_to,
+            said.message,
+            exc_info=None if known else error,
+        )
 
     async def _tick(self) -> None:
         missed = self._connection is None or self._connection.is_closed()

@@ -16,9 +16,13 @@ from comity import errors
 from comity.db import migrate, sqlite
 from comity.db.store import Store, T, Unit
 
+LOCK = "comity.lock"
+
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, url: str = "", *, insecure: bool = False, place: str = "") -> AsyncIterator[Store]:
+async def opened(
+    path: Path, url: str = "", *, insecure: bool = False, place: str = ""
+) -> AsyncIterator[Store]:
     """Keep a store open for as long as the block runs: PostgreSQL at `url`, or, if that is empty, SQLite at `path`.
 
     `insecure` takes a server that may lose what it has acknowledged. With a `place`, a name that no other process has
@@ -80,6 +84,36 @@ def _is_current(path: Path) -> bool:
     return path.exists() and migrate.current_version(path) == migrate.known_versions()[-1]
 
 
+def note_use(lock: int, url: str | None) -> None:
+    """Note beside the lock of a data folder which kind of store its connector runs on; None: it has ended."""
+    with contextlib.suppress(OSError):  # a full disk: it is only a help
+        os.ftruncate(lock, 0)
+        if url is not None:
+            os.pwrite(lock, _kind(url), 0)
+
+
+def check_use(folder: Path, url: str) -> None:
+    """Refuse to read a store that is not the one that the folder's connector was started on and has not left.
+
+    Raises:
+        SettingsError: the connector was told another one, by COMITY_DATABASE_URL.
+    """
+    try:
+        noted = (folder / LOCK).read_bytes()
+    except OSError:
+        return
+    if noted in {b"", _kind(url)}:
+        return
+    raise errors.SettingsError(
+        f"the connector of {folder} runs on another store than this command: {noted.decode(errors='replace')}",
+        hint="give this command the COMITY_DATABASE_URL that the connector has",
+    )
+
+
+def _kind(url: str) -> bytes:
+    return b"a PostgreSQL database" if url else b"SQLite in the data folder"
+
+
 def lock_folder(folder: Path) -> int:
     """Take the data folder for this process alone and return the lock's descriptor; it ends with the process.
 
@@ -87,7 +121,7 @@ def lock_folder(folder: Path) -> int:
         SettingsError: another connector runs on this folder, or it cannot be written.
     """
     try:
-        descriptor = os.open(folder / "comity.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise errors.SettingsError(f"the data folder {folder} cannot be written: {error.strerror}") from None
     try:

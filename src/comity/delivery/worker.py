@@ -21,6 +21,7 @@ from comity.delivery import pauses, retry
 PER_PARTNER = 32
 POLL_S = 30.0
 STORE_S = 1.0
+SAY_AWAY_MS = 60_000
 OK, MULTIPLE_CHOICES = 200, 300
 CONFLICT = 409
 NOT_YET = (404, CONFLICT)
@@ -85,6 +86,7 @@ class Worker:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._pauses = pauses.Pauses(now_ms, self._wait)
         self._closing = False
+        self._away_said_ms = -SAY_AWAY_MS
 
     def notice(self, announced: Sequence[object]) -> None:
         """Take rows that a committed step announced; called in the event loop."""
@@ -102,10 +104,16 @@ class Worker:
             try:
                 await self._poll()
             except errors.DatabaseError as error:
-                log.warning("the outbox cannot be read: %s", error)
+                self._say_away(error)
                 await self._pause(STORE_S)
                 continue
             await self._pause(POLL_S)
+
+    def _say_away(self, error: errors.DatabaseError) -> None:
+        """Say that the store is away once a minute: each message finds it out again every second."""
+        if not 0 <= self._now_ms() - self._away_said_ms < SAY_AWAY_MS:
+            self._away_said_ms = self._now_ms()
+            log.warning("the outbox cannot be used now, messages wait: %s", error.message)
 
     async def _poll(self) -> None:
         last = 0
@@ -139,7 +147,7 @@ class Worker:
                 except (
                     errors.DatabaseError
                 ) as error:  # the store is away, or full: the row is read when it is back
-                    log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
+                    self._say_away(error)
                     await self._pause(STORE_S)
                     fresh = False
         except errors.ComityError as error:

@@ -130,6 +130,19 @@ async def test_moves_that_the_protocol_does_not_allow_are_conflicts(pair, provid
         assert (await consumer.post(f"transferprocesses/{name}/{move}")).status == 409
 
 
+async def test_an_exchange_that_the_partner_holds_back_shows_what_it_waits_for(
+    pair, consumer, offered, tmp_path
+):
+    pair.provider.connector.limits.open_processes = 0
+    name = await exchange(consumer, offered, tmp_path / "got")
+
+    async def told():
+        return (await consumer.get(f"exchanges/{name}")).json["error"]
+
+    assert "limits.open_processes" in await pairs.wait_for(told)
+    assert (await consumer.get(f"exchanges/{name}")).json["stage"] == "NEGOTIATING"
+
+
 async def test_an_exchange_goes_on_under_one_id_and_the_next_reuses_the_agreement(
     pair, consumer, offered, tmp_path
 ):

@@ -259,7 +259,7 @@ async def test_what_is_being_committed_when_the_store_closes_is_answered_once(pa
         return unit
 
     first = asyncio.ensure_future(store.write(announcing("1")))
-    while store._writer._committing is None:  # until the group is handed to the thread that commits
+    while store._writer._committing is None:  # noqa: ASYNC110  until the thread that commits has the group
         await asyncio.sleep(0)
     second = asyncio.ensure_future(store.write(announcing("2")))
     await asyncio.sleep(0)

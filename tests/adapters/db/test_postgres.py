@@ -401,8 +401,10 @@ class TestStarts:
         self, postgres, monkeypatch, tmp_path
     ):
         monkeypatch.setattr(postgres.connections, "START_S", 0.3)
-        with pytest.raises(errors.DatabaseError, match=r"x at .* does not answer"):
+        with pytest.raises(errors.DatabaseError, match=r"x at .* does not answer") as caught:
             await self.opens(postgres, f"postgresql://comity@/x?host={tmp_path}")
+        assert caught.value.message.count("does not answer") == 1
+        assert "the right host" in caught.value.hint
 
     async def test_a_server_that_loses_what_it_acknowledged_is_refused(self, postgres, url):
         with pytest.raises(errors.SettingsError, match="fsync is off"):

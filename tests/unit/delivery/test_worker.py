@@ -323,13 +323,17 @@ async def test_an_outbox_that_cannot_be_read_is_read_again_later(caplog):
     scene = Scene(outcomes, Post())
     find_open = outcomes.find_open
 
+    looked = []
+
     async def failing(_after_id):
+        looked.append(scene.clock.now_ms)
         raise errors.DatabaseError("locked")
 
     outcomes.find_open = failing
     running = asyncio.create_task(scene.worker.run())
     await asyncio.sleep(0.01)
-    assert "the outbox cannot be read: locked" in caplog.text
+    assert set(caplog.messages) == {"the outbox cannot be used now, messages wait: locked"}
+    assert len(caplog.messages) == len({(each - looked[0]) // 60_000 for each in looked}) < len(looked)
     outcomes.find_open = find_open
     scene.clock.look.set()
     await asyncio.sleep(0.01)

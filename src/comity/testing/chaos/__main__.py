@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
+import re
 import signal
 import ssl
 import sys
@@ -18,8 +20,9 @@ import msgspec
 
 from comity.testing.chaos.exchange import Exchange
 from comity.testing.chaos.plan import FAULTS, PROFILES, Profile
-from comity.testing.chaos.proxy import Proxy
+from comity.testing.chaos.proxy import Door, Proxy
 
+LAST_PORT = 65535
 EPILOGUE = "Faults: " + ", ".join(FAULTS)
 
 
@@ -62,10 +65,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         profile = changed(PROFILES[said.profile], said.share)
     except ValueError as error:
         made.error(str(error))
+    try:
+        re.compile(said.only)
+    except re.error as error:
+        made.error(f"--only {said.only}: {error}")
     with contextlib.ExitStack() as stack:
-        record = stack.enter_context(open(said.record, "ab")) if said.record else None  # noqa: PTH123
-        asyncio.run(_run(said, profile, record))
+        try:
+            record = stack.enter_context(open(said.record, "ab", opener=_own)) if said.record else None
+        except OSError as error:
+            made.error(f"--record {said.record}: {error.strerror}")
+        try:
+            asyncio.run(_run(said, profile, record))
+        except _CannotBeginError as error:
+            made.error(str(error))
     return 0
+
+
+class _CannotBeginError(Exception):
+    """Something that was said on the command line does not work here."""
+
+
+def _own(path: str, flags: int) -> int:
+    """Open a file that its owner alone may read: tokens are in it."""
+    opened = os.open(path, flags, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened
 
 
 def changed(profile: Profile, shares: Sequence[str]) -> Profile:
@@ -91,7 +115,7 @@ async def _run(said: argparse.Namespace, profile: Profile, record: IO[bytes] | N
     write = (lambda done: record.write(line(done))) if record else None
     async with Proxy(profile, seed=said.seed, only=said.only, record=write) as proxy:
         for listen, to in zip(said.listen, said.to, strict=True):
-            door = await proxy.open(listen, to=to, tls=tls)
+            door = await _open(proxy, listen, to, tls)
             _say(f"{door.address} leads to {to}")
         _say(f"profile {said.profile}, {sum(profile.shares().values()):.0%} faults, seed {proxy.seed}")
         await stopped.wait()
@@ -100,9 +124,23 @@ async def _run(said: argparse.Namespace, profile: Profile, record: IO[bytes] | N
             _say(f"{count:8} {fault}")
 
 
+async def _open(proxy: Proxy, listen: str, to: str, tls: ssl.SSLContext | None) -> Door:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LAST_PORT:
+        raise _CannotBeginError(f"--listen {listen}: write HOST:PORT, such as 127.0.0.1:9001")
+    try:
+        return await proxy.open(listen, to=to, tls=tls)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise _CannotBeginError(f"--listen {listen}: {why}") from None
+
+
 def _tls(certificate: str, key: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise _CannotBeginError(f"--certificate {certificate}: {error.strerror or error}") from None
     return context
 
 

@@ -207,7 +207,9 @@ def _check_sent(ruling: Ruling, name: Name, agreement: record.Agreement, ours: s
 def _spellings(sent: Document) -> set[str]:
     """Return the digests of an agreement as it was sent, and with the protocol's own names, which a side may keep."""
     found = {digest(sent)}
-    with contextlib.suppress(errors.InvalidInputError):  # a name in two spellings: then there is one reading only
+    with contextlib.suppress(
+        errors.InvalidInputError
+    ):  # a name in two spellings: then there is one reading only
         found.add(digest(spelling.plain_policy(sent)))
     return found
 
