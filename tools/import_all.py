@@ -12,7 +12,7 @@ import sys
 
 import comity
 
-EXTRAS = ("comity.db.postgres",)
+EXTRAS = ("comity.db.copy", "comity.db.postgres", "comity.db.replicas")
 """How the names of modules begin that need an extra, `comity[postgres]`."""
 
 

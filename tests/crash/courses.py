@@ -31,7 +31,8 @@ ASSET = "drawings"
 OTHER_TERMS = {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2099-12-31T00:00:00Z"}
 TABLES = {NEGOTIATIONS: "negotiation", TRANSFERS: "transfer"}
 CONVERGED_S = 60.0
-LOOK_S = 0.03
+LOOK_S = {stores.SQLITE: 0.03, stores.POSTGRESQL: 0.1}
+"""How often a store is looked into: on PostgreSQL each look is a new connection."""
 
 
 class Step(NamedTuple):
@@ -143,6 +144,7 @@ class Sides:
 
     provider: Forked
     consumer: Forked
+    kind: str
     left: list[Ending] = field(default_factory=list)
     operations: list[record.Operation] = field(default_factory=list)
     offer: dict[str, Any] = field(default_factory=dict)
@@ -155,7 +157,7 @@ class Sides:
     @classmethod
     def start(cls, folder: Path, kind: str) -> Sides:
         """Start both on stores of a kind, with what the courses need."""
-        sides = cls(*(_made(folder, name, kind) for name in (PROVIDER, CONSUMER)))
+        sides = cls(*(_made(folder, name, kind) for name in (PROVIDER, CONSUMER)), kind=kind)
         for role in (PROVIDER, CONSUMER):
             sides[role].start()
         sides._prepare()
@@ -190,14 +192,14 @@ class Sides:
         try:
             while not self._turn(made, left):
                 assert time.monotonic() < deadline, self._words(made, left)
-                time.sleep(LOOK_S)
+                time.sleep(LOOK_S[self.kind])
         finally:
             for each in (self.provider, self.consumer):
                 each.expect()
         while not all(each.answers() for each in (self.provider, self.consumer)):
             assert time.monotonic() < deadline, self._words(made, left)
             self._revive(left, more=False)  # one that was about to end does not answer any more
-            time.sleep(LOOK_S)
+            time.sleep(LOOK_S[self.kind])
         return made
 
     def check(self, *more: str) -> None:
