@@ -47,16 +47,8 @@ def make_pairs(folder: Path, server: str, version: str, jars: dict[str, Path]) -
     ]
     if jars:
         for label, tuned in (("defaults", False), ("tuned", True)):
-            made += [
-                Pair(
-                    f"EDC {version}, PostgreSQL, {label}",
-                    _edc(version, jars["sql"], folder / label, server, tuned),
-                ),
-                Pair(
-                    f"EDC {version}, memory, {label}",
-                    _edc(version, jars[""], folder / f"memory-{label}", "", tuned),
-                ),
-            ]
+            make = _edc(version, jars["sql"], folder / label, server, tuned)
+            made.append(Pair(f"EDC {version}, PostgreSQL, {label}", make))
     return made
 
 
@@ -131,7 +123,7 @@ def measure_pairs(folder: Path, wanted: argparse.Namespace, stack: ExitStack) ->
     try:
         if wanted.edc != "none":
             stock.check_machine()
-            jars = {kind: stock.bring(wanted.edc, folder, *kind.split()) for kind in ("", "sql")}
+            jars = {"sql": stock.bring(wanted.edc, folder, "sql")}
     except stock.MissingError as missing:
         print(f"without EDC: {missing}", file=sys.stderr)
     pairs = make_pairs(folder, server, wanted.edc, jars)

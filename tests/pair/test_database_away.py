@@ -59,9 +59,9 @@ async def test_negotiations_that_were_open_go_on_when_the_server_is_back(both, s
     began = time.monotonic()
 
     async def taken():
-        return (await answers(both.consumer)).status == 200
+        return all([(await answers(each)).status == 200 for each in (both.consumer, both.provider)])
 
-    await wait_for(taken, "the store to be taken again", BACK_S)
+    await wait_for(taken, "both stores to be taken again", BACK_S)
     for process_id in [*before, *await begin(both, 2)]:
         await both.consumer.reaches(process_id, terms.FINALIZED, 30)
     assert time.monotonic() - began < 40

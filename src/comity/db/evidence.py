@@ -75,7 +75,7 @@ def _pages(read: Callable[..., list[Row]], chain: int) -> Iterator[tuple[int, by
 def _chains_of(path: Path) -> list[int]:
     """Return the numbers of the chains in a database file: several only where it is a copy of PostgreSQL."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(_opened(path)) as connection:
             if not _has_chains(connection):
                 return [0]
             return [number for (number,) in connection.execute("SELECT DISTINCT chain FROM evidence")] or [0]
@@ -89,6 +89,11 @@ def _has_chains(connection: sqlite3.Connection) -> bool:
     )
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a file for reading; who stops in the middle may leave the rest to the collector, in whatever thread."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+
 def read_all(path: Path, chain: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield (seq, record, hash) of a chain of a database file, in order, without the connector that owns it.
 
@@ -96,7 +101,7 @@ def read_all(path: Path, chain: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         DatabaseError: the file cannot be read.
     """
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(_opened(path)) as connection:
             connection.text_factory = bytes  # an altered row may be no UTF-8: it is for the chain to say so
             of_chain = f"WHERE chain = {int(chain)}" if _has_chains(connection) else ""
             yield from connection.execute(f"SELECT seq, record, hash FROM evidence {of_chain} ORDER BY seq")
