@@ -249,6 +249,20 @@ def test_keys_that_are_there_stay_but_a_foreign_seal_key_is_noticed(conf):
     assert (done.replaced / "seal.key").read_text() == "0" * 64
 
 
+@pytest.mark.parametrize(
+    "name", ["../evil.key", "keys/../../evil.key", "/tmp/keys/evil.key", "keys/a/b.key", "x"]
+)
+def test_a_backup_writes_nowhere_but_where_a_data_folder_has_its_files(conf, name):
+    file, _ = take(conf)
+    with contextlib.closing(sqlite3.connect(file)) as store:
+        store.execute(f"INSERT INTO {backups.FILES} VALUES (?, x'00')", (name,))
+        store.commit()
+    before = listing(conf.folder.parent)
+    with pytest.raises(errors.DatabaseError, match=r"no backup of a connector: it holds a file"):
+        restore(conf, file, force=True)
+    assert listing(conf.folder.parent) == before
+
+
 ALTERED = {
     "evidence": "UPDATE evidence SET record = x'00' WHERE seq = 1",
     "agreement": "UPDATE agreement SET document = CAST(replace(document, 'asset', 'asseu') AS BLOB)",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msgspec import Struct
@@ -141,6 +141,7 @@ def restore(
         StorageError: the folder cannot be written.
     """
     about, files = backup.read(file)
+    _check_names(file, files)
     backup.check(file)
     backup.check_content(file)
     if participant_id not in {"", about.participant_id}:
@@ -172,6 +173,14 @@ def restore(
         finally:
             made.unlink(missing_ok=True)
         return Restore(about, held, replaced)
+
+
+def _check_names(file: Path, files: Iterable[str]) -> None:
+    """See that a backup, whoever made it, puts files where a data folder has them and nowhere else."""
+    for name in files:
+        path = PurePosixPath(str(name))
+        if not any(path.match(each) and len(path.parts) == len(PurePosixPath(each).parts) for each in _KEPT):
+            raise errors.DatabaseError(f"{file} is no backup of a connector: it holds a file {name[:100]!r}")
 
 
 def _check_older(about: About, store: Path) -> None:

@@ -10,6 +10,7 @@ from adapters.db.rows import NEGOTIATION, TRANSFER, put, replace
 from comity.db import negotiations, outbox, transfers
 from comity.db.outbox import Outgoing
 from comity.management import processes, query
+from support import stores
 from support.edc import criterion
 
 STATES = (None, "REQUESTED", "AGREED", "FINALIZED", "TERMINATED")
@@ -172,7 +173,7 @@ async def test_transfers_are_found_by_their_columns(store):
         ((), "errorDetail"),
     ],
 )
-async def test_a_page_of_many_rows_keeps_few_in_memory(store, criteria, sort_field):
+async def test_a_page_of_many_rows_keeps_few_in_memory(store, store_kind, criteria, sort_field):
     offer = {"@id": "urn:o", "target": "part", "permission": [{"action": "use", "note": "x" * 2000}]}
 
     async def fill(tx):
@@ -191,6 +192,7 @@ async def test_a_page_of_many_rows_keeps_few_in_memory(store, criteria, sort_fie
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(documents) in {0, 50}
-    assert (
-        peak < 5_000_000
-    )  # all 2,000 offers, read, are more than 10 MB; PostgreSQL's driver alone takes 0.5
+    driver = (
+        1_000_000 if store_kind == stores.POSTGRESQL else 0
+    )  # PostgreSQL's holds rows that are read ahead
+    assert peak < 4_000_000 + driver  # all 2,000 offers, read, are more than 10 MB
