@@ -8,7 +8,7 @@ CODE := $(wildcard src tests tools demo bench)
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP MYPYPATH PYTEST_ADDOPTS PYTEST_PLUGINS VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo fmt lint test check bench crash replicas power chaos fuzz tck interop clients features lock changelog clean
+.PHONY: help setup runtime demo fmt lint test check bench crash replicas double hostile power chaos fuzz tck interop clients features lock changelog clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ crash: setup ## Kill processes N times (50) under negotiations and transfers, on
 
 replicas: setup ## Kill one replica of three and pause another, N times (10), as provider and as consumer: nothing is lost or done twice
 	@COMITY_REPLICA_ROUNDS=$(or $(N),10) COMITY_REPLICA_SIDES="provider consumer" $(BIN)/pytest tests/replicas -s
+
+double: setup ## Let processes end at N sampled pairs of points (2000) on each store, the second while the first is made good
+	@COMITY_DOUBLE=$(or $(N),2000) $(BIN)/pytest tests/crash/test_points.py -s -k another_one
+
+hostile: setup ## Try every address at every place that goes out, and N idle connections (10000)
+	@COMITY_ADDRESSES=all COMITY_IDLE=$(or $(N),10000) $(BIN)/pytest tests/hostile -s
 
 power: setup ## Cut the power N times (10000) in a recording of two connectors: nothing acknowledged is lost
 	@COMITY_CUTS=$(or $(N),10000) $(BIN)/pytest tests/durability/test_power_cuts.py -s -k any_moment

@@ -1,6 +1,6 @@
 """A connector that holds ten thousand open processes with a partner that is away is killed: it serves again in 2 s.
 
-And it stays quiet: what waits for that partner takes no core, and all others are answered. `COMITY_RESTARTS` says how
+And it stays quiet: what waits for that partner takes no core. `COMITY_RESTARTS` says how
 often it is killed (3).
 """
 

@@ -30,7 +30,7 @@ KINDS = {
     "sqlite": (stores.SQLITE, stores.SQLITE),
     "postgresql": (stores.POSTGRESQL, stores.POSTGRESQL),
 }
-CONVERGED_S = 60.0
+CONVERGED_S, STARTED_S = 60.0, 5.0
 TARGETS = ("provider", "consumer", "both", "server")
 
 
@@ -122,6 +122,12 @@ def test_nothing_is_lost_in_a_storm(sides, slow, name, tmp_path, request, record
     record_property("figures", figures)
     print(figures)  # noqa: T201  a figure to be read
     assert figures["violations"] == 0
+    assert figures["negotiations"] >= 8 * KILLS
+    assert people.fullest["negotiating"] >= 40, "there was too little under way to show anything"
+    assert starts_s[-1] < STARTED_S
+    for each in sides:
+        if not each.conf.database_url:
+            assert each.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 def sizes(folder):

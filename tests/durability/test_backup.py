@@ -225,6 +225,51 @@ def test_a_restore_that_breaks_off_leaves_the_store_that_was_there(conf, monkeyp
     assert not list(conf.folder.glob("comity.sqlite.restored*"))
 
 
+def test_what_has_a_name_that_begins_as_ours_is_left_alone(conf):
+    near = [conf.folder.parent / name for name in ("backup.newest", "backup.new-york")]
+    for each in near:
+        each.write_text("somebody's")
+    restore(conf, take(conf)[0])
+    assert [each.read_text() for each in near] == ["somebody's"] * 2
+
+
+def test_a_store_that_somebody_has_open_is_not_replaced(conf):
+    file, _ = take(conf)
+    with contextlib.closing(sqlite3.connect(conf.database, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM evidence").fetchone()
+        grow(conf, 1)
+        with pytest.raises(errors.ConflictError, match=r"somebody has .* open"):
+            restore(conf, file, force=True)
+        assert other.execute("SELECT count(*) FROM evidence").fetchone() == (3,)
+    with contextlib.closing(sqlite3.connect(conf.database)) as store:
+        assert store.execute("SELECT count(*) FROM evidence").fetchone() == (4,), (
+            "its last commit is in its log"
+        )
+
+
+def test_a_restore_that_breaks_off_leaves_the_store_with_its_log(conf, monkeypatch):
+    file, _ = take(conf)
+    log = conf.database.with_name("comity.sqlite-wal")
+    with contextlib.closing(sqlite3.connect(conf.database, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM evidence").fetchone()
+        grow(conf, 1)  # stays in the log while somebody reads what was before
+        as_killed = {path: path.read_bytes() for path in (conf.database, log)}
+    for path, content in as_killed.items():
+        path.write_bytes(content)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "_put_back", full)
+    monkeypatch.setattr(backups, "bring_together", lambda _: None)  # as if there were no room for that either
+    with pytest.raises(errors.StorageError):
+        restore(conf, file, force=True)
+    with contextlib.closing(sqlite3.connect(conf.database)) as store:
+        assert store.execute("SELECT count(*) FROM evidence").fetchone() == (4,)
+
+
 def test_nothing_is_restored_under_a_running_connector(conf):
     file, _ = take(conf)
     lock = stores.lock_folder(conf.folder)

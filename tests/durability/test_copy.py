@@ -2,18 +2,28 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 
 import pytest
 
 from comity import errors
+from comity.cli import join
 from comity.controlplane import backup, catalog
 from comity.db import backup as backups
-from comity.db import copy, restored
+from comity.db import copy, evidence, restored
+from comity.db import stores as db_stores
 from comity.evidence import entry
 from support import pair as pairs
 from support import postgres, processes, stores
 from support.pair import offer_of
+
+RECORD = entry.encode(
+    entry.Entry(
+        at=1, direction="in", message="x", sha256="", sender="a", receiver="b", kind="k", process_id="p"
+    )
+)
+HASHED = entry.link(entry.GENESIS, RECORD)
 
 
 @pytest.fixture
@@ -97,23 +107,17 @@ async def test_what_is_interrupted_or_arrives_otherwise_leaves_the_target_empty(
 async def test_the_chains_of_replicas_come_along(grown, tmp_path):
     url = postgres.create()
     await run(copied, grown.folder, url)
-    record = entry.encode(
-        entry.Entry(
-            at=1, direction="in", message="x", sha256="", sender="a", receiver="b", kind="k", process_id="p"
-        )
-    )
-    hashed = entry.link(entry.GENESIS, record)
     postgres.run(
         url,
         "INSERT INTO evidence_chain (number) VALUES (3)",
-        f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{record.hex()}', '\\x{hashed.hex()}')",
+        f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{RECORD.hex()}', '\\x{HASHED.hex()}')",
     )
     (tmp_path / "back").mkdir()
     await run(copied, url, tmp_path / "back")
     file = tmp_path / "back" / "comity.sqlite"
-    assert backups.check(file) == {**backups.check(grown.database), 3: entry.Head(1, hashed.hex())}
+    assert backups.check(file) == {**backups.check(grown.database), 3: entry.Head(1, HASHED.hex())}
     found = await run(processes.command, "evidence", "verify", str(file))
-    assert (found.returncode, f"{hashed.hex()}  of chain 3" in found.stdout) == (0, True), found
+    assert (found.returncode, f"{HASHED.hex()}  of chain 3" in found.stdout) == (0, True), found
     again = postgres.create()
     done = await run(
         processes.command,
@@ -129,6 +133,44 @@ async def test_the_chains_of_replicas_come_along(grown, tmp_path):
     assert done.returncode == 1  # its server does not sync, and only settings of the folder could allow that
     assert "fsync is off" in done.stderr
     assert {each.table for each in await run(copied, file.parent, again)} >= {"evidence", "evidence_chain"}
+
+
+async def test_every_chain_says_that_it_was_restored(grown, tmp_path):
+    url = postgres.create()
+    await run(copied, grown.folder, url)
+    postgres.run(
+        url,
+        "INSERT INTO evidence_chain (number) VALUES (3)",
+        f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{RECORD.hex()}', '\\x{HASHED.hex()}')",
+    )
+    file, did = tmp_path / "backup", grown.participant_id
+    given = {"participant_id": did, "now_ms": 1, "force": False, "server": backup.Server(url)}
+    await run(lambda: backup.take(grown.database, grown.folder, file, **given))
+    await run(lambda: backup.restore(file, grown.folder, grown.database, now_ms=2, force=True))
+    last = {chain: list(rows)[-1] for chain, rows in evidence.read_chains(grown.database)}
+    assert set(last) == {0, 3}
+    assert all(json.loads(record)["outcome"] == "restored" for _, record, _ in last.values())
+    assert backups.check(grown.database)
+
+
+async def test_an_older_schema_is_not_brought_on_by_who_only_reads(grown, tmp_path):
+    url = postgres.create()
+    await run(copied, grown.folder, url)
+    postgres.run(url, "UPDATE alembic_version SET version_num = '0002'")
+    given = {
+        "participant_id": grown.participant_id,
+        "now_ms": 1,
+        "force": False,
+        "server": backup.Server(url),
+    }
+    for reads in (
+        lambda: backup.take(grown.database, grown.folder, tmp_path / "backup", **given),
+        lambda: asyncio.run(db_stores.read(grown.database, url, restored.find_last)),
+        lambda: asyncio.run(join._find(url, b"0" * 32)),
+    ):
+        with pytest.raises(errors.DatabaseError, match="not of this version"):
+            await run(reads)
+    assert postgres.rows(url, "SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 async def test_new_rows_get_new_numbers_after_a_copy(grown):

@@ -56,6 +56,42 @@ async def test_trailers_are_no_headers_and_are_not_kept(site, peer, connections)
     writer.transport.abort()
 
 
+@pytest.mark.parametrize("begun", [b"0\r\nT: ", b"1;"], ids=["a trailer", "what is said of a chunk"])
+async def test_a_line_behind_a_body_that_never_ends_is_not_taken(site, begun):
+    """The parser copies all of it for each piece that comes: it ends long before any time does."""
+    reader, writer = await opened(site)
+    writer.write(b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
+    ending = asyncio.ensure_future(ended(reader))
+    sent = 0
+    while not ending.done() and sent < 32 << 20:
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"a" * 65536)
+            await writer.drain()
+        sent += 65536
+        await asyncio.wait([ending], timeout=0.001)
+    assert sent < 32 << 20
+    assert await ending
+    writer.transport.abort()
+
+
+async def test_a_head_that_begins_while_an_answer_is_read_has_an_end_too(monkeypatch):
+    monkeypatch.setattr(connection, "UNREAD_S", 0.7)
+    monkeypatch.setattr(connection, "HEAD_S", 0.1)
+    async with serving(LARGE) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.pause_reading()
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_for(lambda: any(each._unread for each in connections))
+        (mine,) = connections
+        writer.write(b"G")
+        await wait_for(lambda: mine._in_head)
+        deadline = mine._deadline
+        await wait_for(lambda: mine._deadline is not deadline)
+        writer.transport.resume_reading()
+        assert await ended(reader, 5)
+        writer.transport.abort()
+
+
 async def test_a_pipeline_of_very_many_requests_is_not_taken(site):
     reader, writer = await opened(site)
     writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)

@@ -3,7 +3,7 @@
 import pytest
 
 from comity import errors
-from comity.controlplane import backup, catalog, decide, processes
+from comity.controlplane import backup, catalog, decide, processes, reconcile
 from comity.controlplane.decide import ByPolicy, Move
 from comity.db import restored
 from comity.dsp import terms
@@ -12,6 +12,14 @@ from support import pair as pairs
 from support.pair import offer_of, wait_for
 from support.process import Process, access, finalized
 from support.process import started as transfer_started
+
+
+async def test_what_another_replica_let_go_is_not_held_although_its_word_was_lost(pair):
+    held = pair.consumer.connector.held
+    held.restored_at, held.names = 1, {"urn:gone"}
+    await reconcile.Reconciliation(pair.consumer.connector).run()
+    assert held.names == set()
+
 
 BIG = {"big.bin": bytes(range(256)) * 4096 * 16}
 

@@ -331,6 +331,29 @@ async def test_more_than_can_be_said_is_said_as_look_anew(members):
     await wait_for(lambda: set(replicas.ANEW) <= set(b.told))
 
 
+def test_an_announcement_is_measured_as_it_is_sent():
+    told, _ = replicas.encode("a", [events.Recorded("零件" * 2000)])
+    assert len(told.encode()) < 8000, "the server refuses more, and with it all that is committed together"
+
+
+async def test_that_it_was_deposed_is_told_although_the_connection_is_lost_meanwhile(
+    members, url, monkeypatch
+):
+    a = members[0]
+    real, lost = replicas.Replica._take_over, [True]
+
+    async def broken(self, connection):
+        if self is a.replica and lost:
+            lost.clear()
+            raise OSError("cut")
+        return await real(self, connection)
+
+    monkeypatch.setattr(replicas.Replica, "_take_over", broken)
+    forget(url, a)
+    a.replica._wake.set()
+    await wait_for(lambda: a.heard(Deposed))
+
+
 async def test_who_lost_its_connection_looks_at_everything_anew(members, url):
     b = members[1]
     mine = await b.send(2)

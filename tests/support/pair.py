@@ -165,6 +165,10 @@ class Site:
 
     async def stop(self) -> None:
         """End it as a kill would, for its partners: open connections are dropped."""
+        for each in self._listener.sockets:
+            asyncio.get_running_loop().remove_reader(each)
+        for _ in range(3):  # what was accepted already gets its connection, and is dropped with the others
+            await asyncio.sleep(0)
         self._listener.close()
         tasks = list(self._state.tasks)
         for task in tasks:

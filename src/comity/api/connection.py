@@ -84,11 +84,12 @@ class Places:
 
 
 def _address(connection: AbortableConnection) -> str:
-    """Return what counts as one address: with IPv6 a whole network is one customer's."""
+    """Return what counts as one address: with IPv6 a whole network is one customer's, but not that of all IPv4."""
     host = connection.client[0] if connection.client else ""
     if ":" not in host:
         return host
-    return str(ipaddress.ip_network((host.partition("%")[0], _IPV6_SITE), strict=False))
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, _IPV6_SITE), strict=False))
 
 
 class AbortableConnection(HttpToolsProtocol):
@@ -98,7 +99,8 @@ class AbortableConnection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _in_head = True
-    _head_bytes = 0
+    _headway = False
+    _idle_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -118,22 +120,25 @@ class AbortableConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes while a head is not whole; what comes with its first bytes may be another's body."""
+        """Count what comes while no message gets on: in a head, or in a trailer, that does not end."""
+        self._headway = False
         super().data_received(data)
-        if self._in_head:
-            if self._head_bytes > HEAD_BYTES:
-                self.transport.abort()
-            self._head_bytes += len(data)
+        self._idle_bytes = 0 if self._headway else self._idle_bytes + len(data)
+        if self._idle_bytes > HEAD_BYTES:  # the parser copies all of an unfinished line for each piece of it
+            self.transport.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes behind a body is no header, whatever it is called, and has no end."""
         if self._in_head:
             super().on_header(name, value)
+        else:
+            self._headway = True
 
     def on_headers_complete(self) -> None:
         """Take the head as whole."""
         self._stop_waiting()
         self._in_head = False
+        self._headway = True
         if len(self.pipeline) >= PIPELINED:
             self.transport.abort()
             raise ConnectionAbortedError  # the parser stops at what it has been given
@@ -141,8 +146,14 @@ class AbortableConnection(HttpToolsProtocol):
             self.places.work(self)
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Note that the body gets on."""
+        self._headway = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Note that the body has come."""
+        self._headway = True
         super().on_message_complete()
         extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
         extensions[WHOLE] = True
@@ -168,15 +179,16 @@ class AbortableConnection(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         if self._deadline is None:
-            self._head_bytes = 0
             self._deadline = self.loop.call_later(HEAD_S, self._give_up)
             if self.places is not None and (self.cycle is None or self.cycle.response_complete):
                 self.places.wait(self)
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self._unread is None:  # else an answer is still being read, and that has its own end
+        if self._unread is None:
             self.transport.abort()
+        else:  # an answer is still being read, which has its own end; the head has to come after it
+            self._wait_for_head()
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -186,7 +198,7 @@ class AbortableConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Add the extension to the scope that uvicorn has just made."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._headway = True
         if self.cycle is not None:  # a further head has a time of its own, from its first byte
             self._stop_waiting()
         self._wait_for_head()

@@ -66,7 +66,7 @@ def rotate(
 
 @app.command()
 def retire(ctx: typer.Context, *, kid: Kid, _data: Data = None, _json: AsJson = False) -> None:
-    """Take a stolen key out at once; partners stop believing it within 5 minutes."""
+    """Take a stolen key out at once; partners with a Comity stop believing it within a minute."""
     here = Invocation(ctx)
     here.connector.retire_key(kid)
     _show(here, here.connector.identity())

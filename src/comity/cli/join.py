@@ -125,6 +125,7 @@ async def _find(url: str, key: bytes) -> tuple[bytes, dict[str, bytes]]:
     from comity.db import stores  # noqa: PLC0415
     from comity.db.seal import Seal  # noqa: PLC0415
 
+    await stores.check_current(url)  # one who joins does not bring on the schema under those who run
     async with stores.opened(Path(), url, insecure=True) as store:
         (_, shared), (_, keys) = [
             await sharing.find(store, Seal(key), name) for name in (sharing.SETTINGS, sharing.KEYS)

@@ -68,7 +68,7 @@ def take(  # the store, the folder, and where to
         if server is not None:
             from comity.db import copy  # noqa: PLC0415  the driver is an extra
 
-            copy.database_to_file(server.url, unfinished, insecure=server.insecure)
+            copy.database_to_file(server.url, unfinished)
             backup.to_one_file(unfinished)
         else:
             backup.copy(store, unfinished)
@@ -95,8 +95,8 @@ def _whole(to: Path) -> Iterator[Path]:
             unfinished.replace(to)
             descriptor.sync_folder(to.parent)
     finally:
-        for path in unfinished.parent.glob(unfinished.name + "*"):  # its log too, if it broke off
-            path.unlink(missing_ok=True)
+        for more in ("", "-wal", "-shm", "-journal"):  # its log too, if it broke off
+            unfinished.with_name(unfinished.name + more).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -135,8 +135,8 @@ def restore(
 
     Raises:
         SettingsError: a connector runs on the folder, or the backup is of a newer Comity.
-        ConflictError: it is another participant's; or, without `force`, the folder holds a newer state, or the backup
-            is of a PostgreSQL database and there is no `server`.
+        ConflictError: it is another participant's; somebody has the store open; or, without `force`, the folder holds a
+            newer state, or the backup is of a PostgreSQL database and there is no `server`.
         DatabaseError, BrokenChainError: the backup is damaged; nothing was changed.
         StorageError: the folder cannot be written.
     """
@@ -208,6 +208,8 @@ def _put_in_place(folder: Path, store: Path, files: dict[str, bytes], now_ms: in
     with _writing(folder):
         replaced = _keep(folder, store, files, now_ms)
         _put_back(folder, files)
+        for more in ("-wal", "-shm"):  # it is kept; the new store must not meet it
+            store.with_name(store.name + more).unlink(missing_ok=True)
         store.with_name(store.name + ".restored").replace(store)
         descriptor.sync_folder(folder)
     return replaced
@@ -235,8 +237,8 @@ def _put_into_database(
     """Put the restored store into PostgreSQL in one transaction; what was there becomes a backup in the folder."""
     from comity.db import copy  # noqa: PLC0415  the driver is an extra
 
-    if not copy.check_alone(server.url):
-        stores.prepare(made, server.url, insecure=server.insecure)
+    copy.check_alone(server.url)
+    stores.prepare(made, server.url, insecure=server.insecure)
     known = {(0, about.evidence_size, about.evidence_head), *about.further}
     found = {chain: entry.verify(rows, chain) for chain, rows in evidence.read_chains(server.url)}
     if not force and any(
@@ -269,14 +271,17 @@ def _folder_for(folder: Path, now_ms: int) -> Path:
 
 
 def _keep(folder: Path, store: Path, files: dict[str, bytes], now_ms: int) -> Path | None:
-    """Keep what will be replaced in a folder of its own; a log beside the store must not meet the new one."""
+    """Keep what will be replaced in a folder of its own.
+
+    Raises:
+        ConflictError: somebody else has the store open: its log cannot be brought into it.
+    """
     if not store.exists():
         return None
     kept = _folder_for(folder, now_ms)
     with contextlib.suppress(errors.DatabaseError):
         backup.bring_together(store)
-    log, index = (store.with_name(store.name + each) for each in ("-wal", "-shm"))
-    for path in (store, log):
+    for path in (store, store.with_name(store.name + "-wal")):
         if path.exists():
             os.link(path, kept / path.name)
     seal = folder / SEAL
@@ -284,8 +289,6 @@ def _keep(folder: Path, store: Path, files: dict[str, bytes], now_ms: int) -> Pa
         os.link(seal, kept / seal.name)
     descriptor.sync_folder(kept)
     descriptor.sync_folder(folder)
-    for path in (log, index):
-        path.unlink(missing_ok=True)
     return kept
 
 
@@ -315,7 +318,7 @@ def copy(source: str, to: str, *, insecure: bool = False) -> list[Any]:
         if store.exists():
             raise errors.ConflictError(f"there is a database at {store} already", hint="move it away")
         with _whole(store) as unfinished:
-            done = copying.database_to_file(source, unfinished, insecure=insecure, alone=True)
+            done = copying.database_to_file(source, unfinished, alone=True)
             backup.to_one_file(unfinished)
         return done
 

@@ -35,10 +35,21 @@ class Progress(Generic[Row]):
     def __init__(self, connector: Connector, row: Row, save: Save[Row]) -> None:
         self._connector = connector
         self._save: Save[Row] = save
+        self._taken: errors.ConflictError | None = None
         self.row: Row = msgspec.structs.replace(row, state=RUNNING)
 
     def tell(self, files_done: int, bytes_done: int, bytes_total: int) -> None:
-        """Take the figures of the one who receives or sends."""
+        """Take the figures of the one who receives or sends.
+
+        Raises:
+            ConflictError: another replica goes on with it, or may: its bytes end here.
+        """
+        if self._taken is not None:
+            raise self._taken
+        try:
+            self._connector.database.check_lease()
+        except errors.DatabaseError as error:
+            raise errors.ConflictError(error.message) from None
         self.row = msgspec.structs.replace(
             self.row,
             files_done=files_done,
@@ -54,8 +65,12 @@ class Progress(Generic[Row]):
         while True:
             if self.row is not saved:
                 saved = self.row
-                with contextlib.suppress(errors.DatabaseError):  # the next figures may find room again
-                    await self.save()
+                try:
+                    with contextlib.suppress(errors.DatabaseError):  # the next figures may find room again
+                        await self.save()
+                except errors.ConflictError as error:
+                    self._taken = error
+                    return
             await asyncio.sleep(SAVE_S)
 
     @contextlib.asynccontextmanager

@@ -142,8 +142,13 @@ class Reconciliation:
         last = await self._connector.database.read(restored.find_last)
         held.restored_at = last.at if last else 0
         if last is not None:
-            held.hold(each.process_id for each in await self._connector.database.read(restored.find_held))
             self._connector.database.subscribe(held.notice)
+            await self._hold()
+
+    async def _hold(self) -> None:
+        """Hold what the store says: another replica may have let go of some, and its word may be lost."""
+        still = await self._connector.database.read(restored.find_held)
+        self._connector.held.hold(each.process_id for each in still)
 
     async def run(self) -> None:
         """Ask again and again, more and more rarely, until nothing is held any more."""
@@ -152,12 +157,10 @@ class Reconciliation:
             try:
                 found = await self._connector.database.read(restored.find_all)
                 open_ones = [each for each in found if each.held or each.verdict in GOING_ON]
+                await asyncio.gather(*map(self._look_and_log, open_ones))
+                await self._hold()
                 if not open_ones:
                     return
-                await asyncio.gather(*map(self._look_and_log, open_ones))
-                # another replica may have let go of some
-                still = await self._connector.database.read(restored.find_held)
-                self._connector.held.hold(each.process_id for each in still)
             except errors.ComityError as error:
                 log.warning("partners cannot be compared with now: %s", error.message)
             await self._pause(pause_s)

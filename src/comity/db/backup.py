@@ -186,13 +186,15 @@ def to_one_file(path: Path) -> None:
 
 
 def bring_together(store: Path) -> None:
-    """Bring what is in a store's log into its file, and take the log away; nobody else may have it open.
+    """Bring what is in a store's log into its file.
 
     Raises:
+        ConflictError: somebody else has it open.
         DatabaseError: it is damaged.
     """
     with opened(store) as held:
-        held.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if held.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise errors.ConflictError(f"somebody has {store} open", hint="end that program, then try again")
 
 
 def open_up(path: Path, about: About, *, now_ms: int) -> int:
@@ -233,23 +235,28 @@ def _held(made: sqlite3.Connection) -> Iterable[restored.Finding]:
 
 
 def _note(made: sqlite3.Connection, about: About, now_ms: int) -> None:
-    """Write into the evidence that it was restored: what follows is no seamless continuation."""
+    """Write into each chain of the evidence that it was restored: what follows is no seamless continuation."""
+    for chain, size, head in ((0, about.evidence_size, about.evidence_head), *about.further):
+        _note_in(made, about, now_ms, entry.Head(size, head), chain)
+
+
+def _note_in(made: sqlite3.Connection, about: About, now_ms: int, head: entry.Head, chain: int) -> None:
     record = entry.encode(
         entry.Entry(
             at=now_ms,
             direction="out",
             message="restored",
-            sha256=about.evidence_head,
+            sha256=head.hash,
             sender=about.participant_id,
             receiver=about.participant_id,
             kind="store",
             process_id="",
             outcome="restored",
-            detail=f"from a backup that was taken at {about.taken_at} and ended with row {about.evidence_size}",
+            detail=f"from a backup that was taken at {about.taken_at} and ended with row {head.size}",
         )
     )
-    following = entry.link(bytes.fromhex(about.evidence_head), record)
+    following = entry.link(bytes.fromhex(head.hash), record)
     made.execute(
-        "INSERT INTO evidence (chain, seq, record, hash) VALUES (0, ?, ?, ?)",
-        (about.evidence_size + 1, record, following),
+        "INSERT INTO evidence (chain, seq, record, hash) VALUES (?, ?, ?, ?)",
+        (chain, head.size + 1, record, following),
     )

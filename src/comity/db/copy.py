@@ -141,7 +141,7 @@ async def _fetch(connection: Connection, table: Table) -> AsyncIterator[list[tup
         yield [tuple(row) for row in rows]
 
 
-def database_to_file(url: str, path: Path, *, insecure: bool = False, alone: bool = False) -> list[Copied]:
+def database_to_file(url: str, path: Path, *, alone: bool = False) -> list[Copied]:
     """Copy a PostgreSQL database into an empty file, as it is at one moment; `alone`: only if no connector uses it.
 
     Raises:
@@ -149,13 +149,13 @@ def database_to_file(url: str, path: Path, *, insecure: bool = False, alone: boo
         SettingsError, DatabaseError, BrokenChainError: one side cannot be used; the file is of no use then.
     """
     migrate.migrate(path)
-    done = asyncio.run(_database_to_file(url, path, insecure=insecure, alone=alone))
+    done = asyncio.run(_database_to_file(url, path, alone=alone))
     backup.check(path)
     return done
 
 
-async def _database_to_file(url: str, path: Path, *, insecure: bool, alone: bool) -> list[Copied]:
-    await postgres.bring_on(url, insecure=insecure)
+async def _database_to_file(url: str, path: Path, *, alone: bool) -> list[Copied]:
+    await postgres.check_current(url)
     connection = await connections.connect(
         url, statement_timeout="0", idle_in_transaction_session_timeout="0"
     )

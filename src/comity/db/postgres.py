@@ -178,6 +178,34 @@ async def bring_on(url: str, *, insecure: bool = False) -> bool:
         await close(connection)
 
 
+async def check_current(url: str) -> None:
+    """See that the schema of a database is the newest, for who must not bring it on: a connector may be using it.
+
+    Raises:
+        SettingsError: the URL leads to no database that can be used, or to one of a newer Comity.
+        NotFoundError: it is empty.
+        DatabaseError: it has an older schema.
+    """
+    connection = await connections.connect(url)
+    try:
+        found = await _version(connection)
+        behind = migrate.missing(found, connections.shown(url))
+    except FAILURES as error:
+        raise translate(error) from None
+    finally:
+        await close(connection)
+    if found is None:
+        raise errors.NotFoundError(
+            "no connector has been started on this database yet",
+            hint="make the first one with: comity init --database URL; then start it",
+        )
+    if behind:
+        raise errors.DatabaseError(
+            f"the database {connections.shown(url)} is not of this version",
+            hint="start a connector of this version on it first, or use the Comity that runs on it",
+        )
+
+
 async def _bring_on(connection: Connection, place: str) -> bool:
     found = await _version(connection)
     versions = migrate.missing(found, place)

@@ -19,10 +19,12 @@ ROWS = 25
 class Group:
     """What the units of one transaction have in common."""
 
-    def __init__(self, memo: dict[str, Any], chain: int, owner: str = "") -> None:
+    def __init__(self, memo: dict[str, Any], chain: int, owner: str = "", server: str = "") -> None:
         self.memo = memo
         self.chain = chain
         self.owner = owner
+        self.server = server
+        """Since when the server runs, which tells it from one that was started anew."""
         self.appended: list[tuple[str, Sequence[Any]]] = []
         self.announced: list[object] = []
         self.wrote = False

@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import itertools
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from comity import errors
+from comity.db import outbox, replicas
 from comity.db import postgres_connection as connections
-from comity.db import replicas
 from comity.db.postgres_batch import SETTINGS, Batches
 from comity.db.postgres_connection import FAILURES, Connection, Door, is_lost, is_lost_race, translate
 from comity.db.postgres_unit import Group, Running, Transaction, drive
@@ -31,6 +32,7 @@ TRIES = 5
 """How often a unit that loses races is run on its own, after it has been run twice in its group."""
 UNKNOWN_S = 3.0
 """How long the outcome of a COMMIT is looked for after its connection was lost."""
+_INTO = re.compile(r"INSERT INTO (\w+) \(([\w, ]+)\) VALUES")
 _LOG, CHAIN = 0x436F6D01, 0x436F6D02  # names of advisory locks
 
 
@@ -66,6 +68,7 @@ class Writer:
         self._connection: Connection | None = None
         self._batches: Batches
         self._chain = 0
+        self._server = ""
         self._memo: dict[str, Any] = {}
         self._jobs: deque[_Job] = deque()
         self._work: asyncio.Task[None] | None = None
@@ -117,7 +120,7 @@ class Writer:
             connection = await self._connected()
         except errors.ComityError as error:
             return _fail(jobs, error)
-        group = Group(self._memo, self._chain, self._owner)
+        group = Group(self._memo, self._chain, self._owner, self._server)
         try:
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             lanes, rest = ([], jobs) if guarded else _parted(jobs)
@@ -211,11 +214,12 @@ class Writer:
         if not (lost and group.committing):
             _fail(jobs, translate(error))
             return jobs if lost or is_lost_race(error) else []
-        outcome = await self._find_out(group.xid)
+        outcome = await self._find_out(group)
         if outcome is False:
             _fail(jobs, translate(error))
             return jobs
-        announced += group.announced  # if it was committed after all, who listens has to look
+        # if it may have been committed, who listens has to look; what may not be there is not sent unread
+        announced += group.announced if outcome else map(_unproven, group.announced)
         if outcome is None:
             unknown = errors.DatabaseError(
                 "the connection to the database was lost at the commit: it is not known whether it was made",
@@ -224,27 +228,34 @@ class Writer:
             _fail([job for job in jobs if job.error is None], unknown)
         return []
 
-    async def _find_out(self, xid: str | None) -> bool | None:
-        """Return whether a transaction was committed, None if that cannot be told."""
+    async def _find_out(self, group: Group) -> bool | None:
+        """Return whether a transaction was committed, None if that cannot be told.
+
+        Its number alone does not tell: a server that crashed forgets the numbers of what it had not written down, and
+        gives them to others. A row that only this transaction can have written does.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + UNKNOWN_S
-        while xid is not None and clock() < deadline:
+        while group.xid is not None and clock() < deadline:
             try:
                 connection = await self._connected()
-                status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
+                status = await _status(connection, group.xid)
+                if status != "in progress":
+                    return await self._is_there(connection, group, status)
             except (errors.DatabaseError, *FAILURES) as error:
-                if (
-                    getattr(error, "sqlstate", None) == "22023"
-                ):  # another server: it does not know our transaction
-                    return None
                 if not isinstance(error, errors.DatabaseError):
                     await self._drop()
-                await asyncio.sleep(0.05)
-                continue
-            if status != "in progress":
-                return {"committed": True, "aborted": False}.get(status)
             await asyncio.sleep(0.05)
         return None
+
+    async def _is_there(self, connection: Connection, group: Group, status: str | None) -> bool | None:
+        """Return whether what a transaction has written is there, by a row of a log; without one by its number."""
+        if group.appended:
+            sql, values = group.appended[-1]
+            return await connection.fetchval(_row_of(sql), *values) is not None
+        if status == "committed":
+            return True if group.server == self._server else None
+        return False
 
     async def _connected(self) -> Connection:
         """Return the connection, made anew if it was lost, with a chain of the evidence that nobody else appends to."""
@@ -255,6 +266,7 @@ class Writer:
         try:
             await connections.sync_commits(connection)
             await connection.execute(SETTINGS)
+            server = await connection.fetchval("SELECT pg_postmaster_start_time()::text")
             for chain in itertools.count():
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", CHAIN, chain):
                     break
@@ -268,6 +280,7 @@ class Writer:
             connection.terminate()
             raise
         self._chain, self._connection, self._batches = chain, connection, Batches(connection)
+        self._server = server
         return connection
 
     async def _drop(self) -> None:
@@ -298,6 +311,29 @@ def _parted(jobs: list[_Job]) -> tuple[list[list[_Job]], list[_Job]]:
         else:
             rest.append(job)
     return ([lanes[each] for each in sorted(lanes)], rest) if len(lanes) > 1 else ([], jobs)
+
+
+def _unproven(event: object) -> object:
+    """Return an announcement of what may not have been committed: a message is read before it is sent."""
+    return outbox.Queued(event.row, released=True) if isinstance(event, outbox.Queued) else event
+
+
+async def _status(connection: Connection, xid: str) -> str | None:
+    """Return what a server knows of a transaction, None if it has never heard of it, or forgot it in a crash."""
+    try:
+        status: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
+    except FAILURES as error:
+        if getattr(error, "sqlstate", None) != "22023":
+            raise
+        return None
+    return status
+
+
+def _row_of(sql: str) -> str:
+    """Return the SELECT of the row that an INSERT into a log writes."""
+    (table, columns), *_ = _INTO.findall(sql)
+    same = (f"{name} = ${at}" for at, name in enumerate(columns.split(", "), 1))
+    return f"SELECT 1 FROM {table} WHERE {' AND '.join(same)}"
 
 
 def _is_being_cancelled() -> bool:

@@ -121,10 +121,10 @@ def encode(sender: str, announced: Iterable[object]) -> tuple[str, bool]:
     if not told or not sender:
         return "", False
     urgent = any(not isinstance(each, events.Recorded) for each in told)
-    text = msgspec.json.encode((sender, told)).decode()
-    if len(text) > MOST_BYTES:
-        text = msgspec.json.encode((sender, [])).decode()
-    return text, urgent
+    body = msgspec.json.encode((sender, told))
+    if len(body) > MOST_BYTES:
+        body = msgspec.json.encode((sender, []))
+    return body.decode(), urgent
 
 
 @functools.cache
@@ -144,6 +144,7 @@ class Replica:
         self._connection: Connection | None = None
         self._renewed_s = 0.0
         self._others = 0
+        self._deposed = False
         self._wake = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -226,8 +227,8 @@ class Replica:
         connection = await self._connected()
         began_s = _boot_s()
         others = await connection.fetchval(_RENEW, self.id, timeout=RENEW_S)
-        deposed = others is None
-        if deposed:
+        if others is None:
+            self._deposed = True  # until it was told: what comes between may fail
             log.warning("this replica was away for longer than its lease: others have gone on with its work")
             await self._register(connection)
             others = 0
@@ -235,10 +236,12 @@ class Replica:
         missed = missed or (others > 0 and not self._others)  # before, not all was said to nobody
         self._others = others
         taken = await self._take_over(connection)
-        if deposed:
-            self._tell([Deposed()])
-        if deposed or missed:
-            self._tell([*ANEW, *await self._own(connection)])
+        if self._deposed or missed:
+            own = await self._own(connection)
+            if self._deposed:
+                self._tell([Deposed()])
+            self._deposed = False
+            self._tell([*ANEW, *own])
         elif taken:
             self._tell(taken)
 

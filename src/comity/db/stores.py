@@ -60,6 +60,17 @@ def prepare(path: Path, url: str = "", *, insecure: bool = False) -> None:
     asyncio.run(postgres.bring_on(url, insecure=insecure))
 
 
+async def check_current(url: str) -> None:
+    """See that a PostgreSQL database has the newest schema, without bringing it on.
+
+    Raises:
+        SettingsError, NotFoundError, DatabaseError: as `postgres.check_current`.
+    """
+    from comity.db import postgres  # noqa: PLC0415  start-up time, and the driver is an extra
+
+    await postgres.check_current(url)
+
+
 async def read(path: Path, url: str, unit: Unit[T]) -> T:
     """Run `unit` on one snapshot of a store that a connector may be using.
 
@@ -67,6 +78,7 @@ async def read(path: Path, url: str, unit: Unit[T]) -> T:
         DatabaseError: there is none, or its schema is an older one: no connector has run on it since the upgrade.
     """
     if url:
+        await check_current(url)
         async with opened(url=url, path=path, insecure=True) as found:  # who only reads acknowledges nothing
             return await found.read(unit)
     if not await asyncio.to_thread(_is_current, path):

@@ -20,7 +20,8 @@ from comity.delivery import pauses, retry
 
 PER_PARTNER = 32
 POLL_S = 30.0
-STORE_S = 1.0
+STORE_S, UNRECORDED_S = 1.0, 5.0
+"""How long to wait for the store; at most so long where what it does not take is that a message was sent."""
 SAY_AWAY_MS = 60_000
 OK, MULTIPLE_CHOICES = 200, 300
 CONFLICT = 409
@@ -84,6 +85,7 @@ class Worker:
         self._pause = pause
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._sent: set[int] = set()
         self._pauses = pauses.Pauses(now_ms, self._wait)
         self._closing = False
         self._away_said_ms = -SAY_AWAY_MS
@@ -137,24 +139,25 @@ class Worker:
 
     async def _keep_sending(self, row: Outgoing, *, fresh: bool) -> None:
         try:
-            await asyncio.sleep(
-                0
-            )  # an answer that is due in this turn of the loop goes out before our next message
+            # an answer that is due in this turn of the loop goes out before our next message
+            await asyncio.sleep(0)
             sending: Outgoing | None = row
+            unrecorded = 0
             while sending is not None and not self._closing:
                 try:
                     sending, fresh = await self._send_when_due(sending, fresh=fresh), True
-                except (
-                    errors.DatabaseError
-                ) as error:  # the store is away, or full: the row is read when it is back
+                except errors.DatabaseError as error:
+                    # the store is away, or full: the row is read when it is back
                     self._say_away(error)
-                    await self._pause(STORE_S)
+                    unrecorded += row.id in self._sent
+                    await self._pause(min(STORE_S * 2 ** max(unrecorded - 1, 0), UNRECORDED_S))
                     fresh = False
         except errors.ComityError as error:
             log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
         except Exception:
             log.exception("%s to %s", row.message, row.counterparty_id)
         finally:
+            self._sent.discard(row.id)
             self._tasks.pop(row.id, None)
             self._pauses.forget(row.id)
 
@@ -179,12 +182,15 @@ class Worker:
     async def _attempt(self, row: Outgoing) -> bool:
         """Send once and return whether to send again."""
         body, authorization = self._outcomes.prepare(row)
+        self._sent.add(row.id)
         try:
             await self._outcomes.acknowledged(row, await self._taken(row, body, authorization), authorization)
         except errors.TransientDeliveryError as error:
             self._pauses.note_failure(row, asked=error.retry_after_s is not None)
             return await self._postpone(row, error, authorization)
         except errors.PermanentDeliveryError as error:
+            if error.status:
+                self._pauses.note_answer(row.counterparty_id)
             return await self._turned_down(row, error, authorization)
         self._pauses.note_answer(row.counterparty_id)
         return False

@@ -30,6 +30,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.status = 0
         self.method = ""
+        self.made_s = 0.0
         self.kept_since_s = 0.0
         self._headers: CIMultiDict[str] = CIMultiDict()
         self._transport: asyncio.Transport | None = None
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._unread = 0
         self._head_bytes = 0
+        self._idle_bytes = 0
         self._in_head = True
         self._complete = True
         self._reusable = False
@@ -75,6 +77,7 @@ class Connection(asyncio.Protocol):
         """
         self.method, self._parser = method, httptools.HttpResponseParser(self)
         self._begin_head()
+        self._head_bytes, self._idle_bytes = 0, 0
         self._complete, self._reusable = False, False
         if self._transport is None:
             raise BrokenError("it was closed")
@@ -143,6 +146,7 @@ class Connection(asyncio.Protocol):
         if self._parser is None or self._complete:
             self.close()
             return
+        self._idle_bytes += len(data)  # until the head ends or a piece of the body comes
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -150,6 +154,8 @@ class Connection(asyncio.Protocol):
             return
         if self._in_head:
             self._count_head(len(data))
+        elif self._idle_bytes > HEAD_BYTES:
+            self._fail(BrokenError(f"the trailers of the answer have more than {HEAD_BYTES} bytes"))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -168,7 +174,7 @@ class Connection(asyncio.Protocol):
     # what the parser calls
 
     def _begin_head(self) -> None:
-        self._headers, self._head_bytes, self._in_head = CIMultiDict(), 0, True
+        self._headers, self._in_head = CIMultiDict(), True
 
     def _count_head(self, came: int) -> None:
         self._head_bytes += came
@@ -181,7 +187,7 @@ class Connection(asyncio.Protocol):
             raise BrokenError("it answers twice")
 
     def on_status(self, status: bytes) -> None:
-        """Count the words of the status."""
+        """Count the words of the status; heads that go before the answer count with its own."""
         self._count_head(len(status) + _LINE_BYTES)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -196,7 +202,7 @@ class Connection(asyncio.Protocol):
             return
         self.status = self._parser.get_status_code()
         if self.status not in _INTERIM:
-            self._in_head = False
+            self._in_head, self._idle_bytes = False, 0
             if self.method == _NO_BODY:
                 self._complete, self._reusable = True, self._parser.should_keep_alive()
 
@@ -204,6 +210,7 @@ class Connection(asyncio.Protocol):
         """Take a piece of the body, and read no more while too much is unread."""
         if self._complete:
             return
+        self._idle_bytes = 0
         self._pieces.append(body)
         before, self._unread = self._unread, self._unread + len(body)
         if before <= _UNREAD_BYTES < self._unread and self._transport is not None:

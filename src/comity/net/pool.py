@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp.abc import AbstractResolver
@@ -18,19 +19,29 @@ from yarl import URL
 
 from comity.net.connection import Connection
 from comity.net.guard import Guard
+from comity.net.resolver import Answers
 
 KEPT_S: Final = 4.0
 """How long a connection is kept: servers close theirs after 5 s and more, and a request must not meet that."""
+AGE_S: Final = 60.0
+"""How old a connection may be when a request goes over it: a name that moves is followed in the end."""
 
 
 class Connections:
     """Makes connections, checked by the guard, and keeps those that can be used again for a moment."""
 
     def __init__(
-        self, guard: Guard, tls: ssl.SSLContext, resolver: AbstractResolver, *, checked: bool
+        self,
+        guard: Guard,
+        tls: ssl.SSLContext,
+        resolver: AbstractResolver,
+        *,
+        checked: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Resolve names with `resolver`; `checked`: the guard is asked about each socket."""
-        self._guard, self._tls, self._resolver, self._checked = guard, tls, resolver, checked
+        self._guard, self._tls, self._checked, self._clock = guard, tls, checked, clock
+        self._answers = Answers(resolver, clock)
         self._kept: dict[tuple[str, str, int], list[Connection]] = {}
         self._tidying: asyncio.TimerHandle | None = None
 
@@ -44,11 +55,15 @@ class Connections:
         kept = self._kept.get(_origin(target), [])
         while kept:
             connection = kept.pop()
-            if connection.reusable and time.monotonic() - connection.kept_since_s < KEPT_S:
+            if self._usable(connection):
                 return connection
             connection.close()
-        async with asyncio.timeout(connect_s):
-            return await self._connect(target, connect_s)
+        try:
+            async with asyncio.timeout(connect_s):
+                return await self._connect(target, connect_s)
+        except OSError:
+            self._answers.forget(target.raw_host or "")
+            raise
 
     def give_back(self, target: URL, connection: Connection) -> None:
         """Keep a connection for the next request, or drop it."""
@@ -56,10 +71,15 @@ class Connections:
             connection.close()
             return
         connection.rest()
-        connection.kept_since_s = time.monotonic()
+        connection.kept_since_s = self._clock()
         self._kept.setdefault(_origin(target), []).append(connection)
         if self._tidying is None:
             self._tidying = asyncio.get_running_loop().call_later(KEPT_S, self._tidy)
+
+    def _usable(self, connection: Connection) -> bool:
+        now_s = self._clock()
+        young = now_s - connection.kept_since_s < KEPT_S and now_s - connection.made_s < AGE_S
+        return young and connection.reusable
 
     async def _connect(self, target: URL, connect_s: float) -> Connection:
         scheme, host, port = _origin(target)
@@ -82,6 +102,7 @@ class Connections:
             except BaseException:
                 opened.close()
                 raise
+            made.made_s = self._clock()
             return made
         raise failure
 
@@ -89,8 +110,7 @@ class Connections:
         try:
             ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
-            found = await self._resolver.resolve(host, port, socket.AF_UNSPEC)
-            addresses = [str(each["host"]) for each in found]
+            addresses = await self._answers.find(host)
         else:
             addresses = [host]
         return [
@@ -115,9 +135,8 @@ class Connections:
     def _tidy(self) -> None:
         """Close what was kept for long enough."""
         self._tidying = None
-        now_s = time.monotonic()
         for origin, kept in list(self._kept.items()):
-            young = [each for each in kept if each.reusable and now_s - each.kept_since_s < KEPT_S]
+            young = [each for each in kept if self._usable(each)]
             for each in kept:
                 if each not in young:
                     each.close()
@@ -129,7 +148,8 @@ class Connections:
             self._tidying = asyncio.get_running_loop().call_later(KEPT_S, self._tidy)
 
     def close(self) -> None:
-        """Drop every connection that is kept."""
+        """Drop every connection that is kept, and wait for no name any more."""
+        self._answers.close()
         if self._tidying is not None:
             self._tidying.cancel()
             self._tidying = None

@@ -26,7 +26,7 @@ async def test_an_agreement_is_kept_verbatim_and_comes_into_force(store):
 async def test_a_negotiation_has_one_agreement_and_an_agreement_a_negotiation(store):
     await put(store, negotiations, NEGOTIATION)
     await put(store, agreements, AGREEMENT)
-    with pytest.raises(errors.DatabaseError, match=r"(?i)unique"):
+    with pytest.raises(errors.DatabaseError, match=r"(?i)unique.*(negotiation_id|agreement_pkey)"):
         await put(store, agreements, replace(AGREEMENT, id="urn:a2"))
     with pytest.raises(errors.DatabaseError, match=r"(?i)foreign key"):
         await put(store, agreements, replace(AGREEMENT, id="urn:a3", negotiation_id="urn:none"))

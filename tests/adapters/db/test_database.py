@@ -205,7 +205,7 @@ async def test_a_listener_that_fails_keeps_nothing_from_the_others(store, caplog
 
 
 async def test_a_reader_may_not_write(store):
-    with pytest.raises(errors.DatabaseError, match="read"):
+    with pytest.raises(errors.DatabaseError, match=r"readonly|only reads"):
         await store.read(adding("1"))
     assert await store.read(counted) == 0
 
@@ -302,7 +302,7 @@ async def test_a_closed_store_refuses_instead_of_waiting_for_ever(path):
 
 
 async def test_a_mistake_in_a_statement_is_named(store):
-    with pytest.raises(errors.DatabaseError, match="missing"):
+    with pytest.raises(errors.DatabaseError, match=r"no such table: missing|\"missing\" does not exist"):
         await store.write(lambda tx: tx.run("DELETE FROM missing"))
 
 

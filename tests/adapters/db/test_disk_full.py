@@ -59,7 +59,7 @@ def small_disk(tmp_path):
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root may mount a small disk")
+        pytest.skip("no small disk may be mounted here: that takes root")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 

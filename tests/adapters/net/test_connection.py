@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import pytest
+from yarl import URL
 
 from comity import errors
-from comity.net import http, pool
+from comity.net import connection, http, pool, resolver
 from support.addresses import Names
 from support.pair import wait_for
 
@@ -101,6 +103,47 @@ async def test_trailers_are_no_headers(serve, client):
     assert (got.body, "Retry-After" in got.headers) == (b"ab", False)
 
 
+ENDLESS = {"one long": b"a" * 8192, "many short": b"X: y\r\n" * 1000}
+
+
+@pytest.mark.parametrize("piece", ENDLESS.values(), ids=ENDLESS)
+async def test_trailers_have_an_end(serve, client, piece):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = await serve(lambda *_: for_ever(head + b"2\r\nab\r\n0\r\nT: ", piece))
+    with pytest.raises(errors.TransientDeliveryError, match="trailers"):
+        await client.request("GET", server.url, timeout_s=2)
+    await asyncio.wait_for(server.cut.wait(), 5)
+    assert kept(client) == []
+
+
+async def test_a_large_body_in_small_chunks_is_no_trailer(serve, client):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [part for _ in range(200) for part in (b"3e8;" + b"x" * 500 + b"\r\n", b"a" * 1000 + b"\r\n")]
+    server = await serve(lambda *_: pieces(head, *chunks, b"0\r\n\r\n"))
+    assert len((await client.request("GET", server.url)).body) == 200_000
+
+
+async def test_answers_before_the_answer_have_an_end(serve, client, monkeypatch):
+    """Each comes by itself, and is small."""
+    came = asyncio.Event()
+
+    class Noticed(connection.Connection):
+        def data_received(self, data):
+            super().data_received(data)
+            came.set()
+
+    async def one_by_one():
+        while True:
+            yield b"HTTP/1.1 103 Early Hints\r\nLink: </" + b"a" * 4096 + b">\r\n\r\n"
+            await came.wait()
+            came.clear()
+
+    monkeypatch.setattr(pool, "Connection", Noticed)
+    server = await serve(lambda *_: one_by_one())
+    with pytest.raises(errors.TransientDeliveryError, match="the head of the answer has more"):
+        await client.request("GET", server.url, timeout_s=2)
+
+
 async def test_a_body_without_a_length_ends_with_the_connection(serve, client):
     server = await serve(lambda *_: pieces(b"HTTP/1.1 200 OK\r\n\r\n", b"ab", b"cd"))
     assert (await client.request("GET", server.url)).body == b"abcd"
@@ -117,6 +160,102 @@ async def test_an_address_that_refuses_makes_room_for_the_next(serve, answer):
         client = http.HttpClient(http.Guard(insecure=True), resolver=names)
         assert (await client.request("GET", f"http://two.example:{server.port}")).body == b"x"
         await client.close()
+
+
+class Waiting(Names):
+    """Answers when it is told to."""
+
+    def __init__(self, table) -> None:
+        super().__init__(table)
+        self.ready = asyncio.Event()
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        found = await super().resolve(host, port, family)
+        await self.ready.wait()
+        return found
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+async def test_one_name_is_asked_for_once_at_a_time_whoever_gives_up(serve, answer):
+    server = await serve(lambda *_: answer(b"x", Connection="close"))
+    names = Waiting({"slow.example": ["127.0.0.1"]})
+    client = http.HttpClient(http.Guard(insecure=True), resolver=names)
+    url = f"http://slow.example:{server.port}"
+    asking = [asyncio.create_task(client.request("GET", url)) for _ in range(10)]
+    await wait_for(lambda: names.asked)
+    asking[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking[0]
+    with pytest.raises(errors.TransientDeliveryError, match="in time"):
+        await client.request("GET", url, timeout_s=0.05)
+    names.ready.set()
+    assert {(await each).status for each in asking[1:]} == {200}
+    assert (await client.request("GET", url)).status == 200
+    assert names.asked == ["slow.example"]
+    await client.close()
+
+
+async def test_an_answer_of_the_names_is_kept_for_a_moment_and_errors_are_not(monkeypatch):
+    monkeypatch.setattr(resolver, "ANSWERS", 2)
+    clock, names = Clock(), Names({name: ["192.0.2.1"] for name in ("a", "b", "c")})
+    answers = resolver.Answers(names, clock)
+    for _ in range(2):
+        assert await answers.find("a") == ("192.0.2.1",)
+        with pytest.raises(OSError, match="no such name"):
+            await answers.find("none")
+    assert names.asked == ["a", "none", "none"]
+    clock.now_s += resolver.ANSWER_S
+    for name in ("a", "b", "c", "b", "a"):
+        await answers.find(name)
+    assert names.asked[3:] == ["a", "b", "c", "a"]  # the oldest of more than two is forgotten
+
+
+async def test_a_name_at_whose_address_nobody_is_is_asked_for_again(serve, answer):
+    server = await serve(lambda *_: answer(b"x"))
+    names = Names({"moves.example": [["127.0.0.2"], ["127.0.0.1"]]})
+    client = http.HttpClient(http.Guard(insecure=True), resolver=names)
+    url = f"http://moves.example:{server.port}"
+    with pytest.raises(errors.TransientDeliveryError):
+        await client.request("GET", url)
+    assert (await client.request("GET", url)).body == b"x"
+    await client.close()
+
+
+async def test_a_kept_address_is_checked_where_it_is_connected_to(serve, answer):
+    server = await serve(lambda *_: answer(b"x", Connection="close"))
+    guard = http.Guard(insecure=True)
+    client = http.HttpClient(guard, resolver=Names({"turns.example": ["127.0.0.1"]}))
+    url = f"http://turns.example:{server.port}"
+    assert (await client.request("GET", url)).body == b"x"
+    guard._reason = lambda text: "private"
+    with pytest.raises(errors.PermanentDeliveryError) as caught:
+        await client.request("GET", url)
+    assert caught.value.code == "refused-address"
+    assert server.connections == 1
+    await client.close()
+
+
+async def test_a_connection_that_is_always_used_again_is_dropped_in_the_end(serve, answer):
+    server = await serve(lambda *_: answer(b"x"))
+    guard, clock, target = http.Guard(insecure=True), Clock(), URL(server.url)
+    made = pool.Connections(guard, ssl.create_default_context(), Names({}), checked=True, clock=clock)
+    counts = []
+    for _ in range(int(pool.AGE_S / 3) + 1):
+        taken = await made.take(target, 5)
+        loop = asyncio.get_running_loop()
+        await taken.ask("GET", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", until_s=loop.time() + 5)
+        assert await taken.readany() == b"x"
+        made.give_back(target, taken)
+        counts.append(server.connections)
+        clock.now_s += 3
+    made.close()
+    assert counts == [1] * (len(counts) - 1) + [2]
 
 
 async def test_a_request_that_was_given_up_leaves_no_connection(serve, client):
@@ -142,6 +281,12 @@ def kept(client):
 async def pieces(*parts):
     for part in parts:
         yield part
+
+
+async def for_ever(first, piece):
+    yield first
+    while True:
+        yield piece
 
 
 async def drips():

@@ -71,6 +71,14 @@ def test_a_network_of_ipv6_is_one_address():
     arrive(places, "fe80::1%eth0")
 
 
+def test_callers_by_ipv4_at_a_listener_for_both_are_not_one_network():
+    places = connection.Places(100, 1)
+    arrive(places, "::ffff:10.0.0.1", waits=False)
+    arrive(places, "::ffff:10.0.0.2", waits=False)
+    for again in ("::ffff:10.0.0.1", "10.0.0.1"):
+        assert not places.enter(Caller(again))
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_nothing_is_kept_of_those_who_left(waits):
     places = connection.Places(10, 10)

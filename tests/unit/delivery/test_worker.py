@@ -318,6 +318,21 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(caplog):
     running.cancel()
 
 
+async def test_a_message_whose_answer_cannot_be_written_is_sent_again_more_and_more_rarely():
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post())
+    outcomes.failing = errors.DatabaseError("the disk is full")
+    running = asyncio.create_task(scene.worker.run())
+    while len(scene.clock.pauses) < 6:  # noqa: ASYNC110  its own clock
+        await asyncio.sleep(0)
+    assert scene.clock.pauses[:6] == [1, 2, 4, 5, 5, 5]
+    outcomes.failing = None
+    while not outcomes.told:  # noqa: ASYNC110  the same
+        await asyncio.sleep(0)
+    assert outcomes.kinds() == ["acknowledged"]
+    running.cancel()
+
+
 async def test_an_outbox_that_cannot_be_read_is_read_again_later(caplog):
     outcomes = Outcomes(a_row())
     scene = Scene(outcomes, Post())
