@@ -185,6 +185,11 @@ async def _measure_pages(counts: tuple[int, ...], asked: int, *, each: bool) -> 
     }
 
 
+def measure_all() -> dict[str, Any]:
+    """Return single pages of all sizes, and a whole catalog asked for in each way."""
+    return {"pages": measure_pages(), "whole": asyncio.run(_measure_whole(10_000, 3))}
+
+
 def main() -> None:
     """Run and print the medians."""
     parser = argparse.ArgumentParser(description="Measure a large catalog.")
@@ -194,11 +199,12 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.pages:
         print(json.dumps(measure_pages(), indent=1))
-    else:
-        asyncio.run(_measure_whole(wanted.count, wanted.rounds))
+        return
+    for kind, medians in asyncio.run(_measure_whole(wanted.count, wanted.rounds)).items():
+        print(f"{kind:15}", "  ".join(f"{name} {value:,.2f}" for name, value in medians.items()))
 
 
-async def _measure_whole(count: int, rounds: int) -> None:
+async def _measure_whole(count: int, rounds: int) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as ending:
         sides: list[Comity] = []
         for name in ("provider", "consumer"):
@@ -206,9 +212,10 @@ async def _measure_whole(count: int, rounds: int) -> None:
             ending.callback(made.stop)
             sides.append(made)
         results = await measure(sides[0], sides[1], count, rounds)
-    for kind, taken in results.items():
-        medians = {name: statistics.median(each[name] for each in taken) for name in taken[0]}
-        print(f"{kind:15}", "  ".join(f"{name} {value:,.2f}" for name, value in medians.items()))
+    return {
+        kind: {name: statistics.median(each[name] for each in taken) for name in taken[0]}
+        for kind, taken in results.items()
+    }
 
 
 async def prepare(folder: Path, name: str, count: int, *, each: bool = False) -> Comity:

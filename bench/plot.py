@@ -45,20 +45,21 @@ def _panels(found: dict[str, Any]) -> list[tuple[str, list[Bar]]]:
     return [
         (
             "Negotiations a second, 32 under way (more is better; scale of powers of ten)",
-            [_bar(row, "rate", "") for row in rows if row["concurrency"] == 32],  # noqa: PLR2004
+            _bars([row for row in rows if row["concurrency"] == 32], "rate", ""),  # noqa: PLR2004
         ),
         (
             "One negotiation alone, median (less is better)",
-            [_bar(row, "p50_ms", " ms") for row in rows if row["concurrency"] == 1],
+            _bars([row for row in rows if row["concurrency"] == 1], "p50_ms", " ms"),
         ),
-        ("From start to ready (less is better)", [_bar(row, "ready_s", " s") for row in starts]),
+        ("From start to ready (less is better)", _bars(starts, "ready_s", " s")),
         (
             "Resident memory after the load (less is better)",
-            [_bar(row, "loaded_mib", " MiB") for row in starts],
+            _bars(starts, "loaded_mib", " MiB"),
         ),
     ]
 
 
-def _bar(row: dict[str, Any], name: str, unit: str) -> Bar:
-    value = float(row[name])
-    return row["connector"], value, f"{value:,.{0 if value >= 100 else 2}f}{unit}"  # noqa: PLR2004
+def _bars(rows: list[dict[str, Any]], name: str, unit: str) -> list[Bar]:
+    """Return a bar for each row that has the figure: nothing was FINALIZED in time where it is none."""
+    known = [(row["connector"], float(row[name])) for row in rows if row[name]]
+    return [(label, value, f"{value:,.{0 if value >= 100 else 2}f}{unit}") for label, value in known]  # noqa: PLR2004

@@ -1,22 +1,23 @@
-"""`make bench`: everything that is measured, in one run, written as JSON and as a plot into `docs/reference`.
+"""`make bench`: all that is measured, in one run, written as JSON, as a plot and into a page of `docs/reference`.
 
-    python bench/run.py [--only WORD ...] [--edc VERSION] [--count N] [--rounds N] [--write FOLDER]
+    python bench/run.py [--only WORD ...] [--edc VERSION] [--count N] [--rounds N] [--limit SECONDS] [--write FOLDER]
 
 Two `comity serve` processes and the script share this machine: plain HTTP on loopback, ES256 tokens, policy and
 evidence on; SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and `synchronous_commit`. Negotiations have four
 messages, are started through the consumer's management API and counted FINALIZED in both stores with nothing left to
-send. EDC stands beside it under the same script (see `edc`). What is printed are medians with
-their range.
+send. EDC stands beside it under the same script, on the same PostgreSQL server (see `edc`). Figures are medians with
+their range; what there is by then is written after each round and each part.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
-import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -24,10 +25,11 @@ from pathlib import Path
 
 import catalog
 import negotiations
+import page
 import plot
 import pull
 from edc import Edc
-from negotiations import Figures, Pair
+from negotiations import Figures, Keep, Pair
 from sides import Comity, Side, free_port
 
 from interop.edc import stock
@@ -36,34 +38,32 @@ from support import postgres
 EDC_VERSION = "0.15.1"
 
 
-def make_pairs(folder: Path, server: str, version: str, jars: dict[str, Path]) -> list[Pair]:
-    """Return every pair that this machine can run."""
-    made = [
+def make_pairs(folder: Path, server: str, version: str) -> list[Pair]:
+    """Return every pair that is asked for; `version` is that of EDC, or "none"."""
+    edc = ("defaults", "tuned") if version != "none" else ()
+    return [
         Pair("Comity, SQLite", lambda name: Comity(folder / "sqlite", name)),
         Pair(
             "Comity, PostgreSQL",
             lambda name: Comity(folder / "pg", name, database=fresh(server, f"comity_{name}")),
         ),
+        *(Pair(f"EDC {version}, PostgreSQL, {label}", _edc(version, folder, server, label)) for label in edc),
     ]
-    if jars:
-        for label, tuned in (("defaults", False), ("tuned", True)):
-            make = _edc(version, jars["sql"], folder / label, server, tuned)
-            made.append(Pair(f"EDC {version}, PostgreSQL, {label}", make))
-    return made
 
 
-def _edc(
-    version: str,
-    jars: Path,
-    folder: Path,
-    server: str,
-    tuned: bool,  # noqa: FBT001
-) -> Callable[[str], Side]:
+def _edc(version: str, folder: Path, server: str, label: str) -> Callable[[str], Side]:
     def make(name: str) -> Side:
-        database = fresh(server, f"edc_{'tuned' if tuned else 'defaults'}_{name}") if server else ""
-        return Edc(version, jars, folder, name, database=database, tuned=tuned)
+        jars = _jars(version, folder)  # what is missing costs this pair only
+        database = fresh(server, f"edc_{label}_{name}")
+        return Edc(version, jars, folder / label, name, database=database, tuned=label == "tuned")
 
     return make
+
+
+@functools.cache
+def _jars(version: str, folder: Path) -> Path:
+    stock.check_machine()
+    return stock.bring(version, folder, "sql")
 
 
 def start_postgres(stack: ExitStack) -> str:
@@ -71,7 +71,7 @@ def start_postgres(stack: ExitStack) -> str:
 
     Both connectors reach it over TCP: EDC's driver knows no Unix sockets.
     """
-    server = postgres.Server(shared_buffers="256MB", autovacuum="on", max_connections="400")
+    server = postgres.Server(fsync="on", shared_buffers="256MB", autovacuum="on", max_connections="400")
     stack.callback(server.close)
     port = free_port()
     postgres.run(
@@ -81,6 +81,12 @@ def start_postgres(stack: ExitStack) -> str:
     )
     server.restart()
     return f"postgresql://{postgres.USER}@127.0.0.1:{port}/"
+
+
+def settings(server: str) -> Figures:
+    """Return what a server says of itself: the figures hold for these settings."""
+    names = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "max_connections", "jit")
+    return {name: postgres.rows(f"{server}postgres", f"SHOW {name}")[0][0] for name in names}
 
 
 def fresh(server: str, name: str) -> str:
@@ -98,43 +104,64 @@ def main() -> None:
     parser.add_argument(
         "--edc", default=EDC_VERSION, help="the version of EDC beside it; 'none' leaves it out"
     )
-    parser.add_argument("--count", type=int, default=2000, help="negotiations a round")
+    parser.add_argument("--count", type=int, default=2000, help="negotiations a round, at most")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", type=Path, help="write performance.json and performance.svg there")
+    parser.add_argument(
+        "--limit", type=float, default=20.0, help="seconds of a round, after which no more is begun"
+    )
+    parser.add_argument(
+        "--write", type=Path, help=f"write performance.json and .svg, and the tables of {page.NAME}, there"
+    )
+    parser.add_argument(
+        "--redraw",
+        action="store_true",
+        help="measure nothing: write plot and tables from the JSON that is there",
+    )
     wanted = parser.parse_args()
-    found: Figures = {"taken": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
+    if wanted.redraw:
+        write(wanted.write, json.loads((wanted.write / "performance.json").read_text()))
+        return
+    found: Figures = {
+        "taken": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": machine(),
+        "rounds": {"rounds": wanted.rounds, "count": wanted.count, "limit_s": wanted.limit},
+    }
+
+    def keep(part: Figures) -> None:
+        found.update(part)
+        if wanted.write:
+            write(wanted.write, found)
+
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder, ExitStack() as stack:
         if "negotiations" in wanted.only:
-            found |= measure_pairs(Path(folder), wanted, stack)
-        if "catalog" in wanted.only:
-            found["catalog"] = catalog.measure_pages()
-        if "data" in wanted.only:
-            found["data"] = pull.measure()
-    if wanted.write:
-        (wanted.write / "performance.json").write_text(json.dumps(found, indent=1) + "\n")
-        (wanted.write / "performance.svg").write_text(plot.draw(found))
+            measure_pairs(Path(folder), wanted, stack, keep)
+    for part, measure in (("catalog", catalog.measure_all), ("data", pull.measure)):
+        if part in wanted.only:
+            print(f"{part}, after {time.monotonic() - began:.0f} s", flush=True)
+            keep({part: measure()})
+    keep({"took_s": round(time.monotonic() - began)})
     print(json.dumps(found, indent=1))
 
 
-def measure_pairs(folder: Path, wanted: argparse.Namespace, stack: ExitStack) -> Figures:
+def write(folder: Path, found: Figures) -> None:
+    """Write the figures, the plot of them, and the tables of the page."""
+    (folder / "performance.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "performance.svg").write_text(plot.draw(found))
+    text = folder / page.NAME
+    if text.exists():
+        text.write_text(page.updated(text.read_text(), found))
+
+
+def measure_pairs(folder: Path, wanted: argparse.Namespace, stack: ExitStack, keep: Keep) -> None:
     """Measure negotiations, starts and memory of all pairs."""
     server = start_postgres(stack)
-    jars: dict[str, Path] = {}
-    try:
-        if wanted.edc != "none":
-            stock.check_machine()
-            jars = {"sql": stock.bring(wanted.edc, folder, "sql")}
-    except stock.MissingError as missing:
-        print(f"without EDC: {missing}", file=sys.stderr)
-    pairs = make_pairs(folder, server, wanted.edc, jars)
+    keep({"postgresql": settings(server)})
+    pairs = make_pairs(folder, server, wanted.edc)
     for pair in pairs:
         stack.callback(pair.end)
-        pair.begin()
-        pair.rest()
-    return {
-        "negotiations": negotiations.measure(pairs, wanted.count, wanted.rounds),
-        "starts": negotiations.measure_starts(pairs),
-    }
+    negotiations.measure(pairs, wanted.count, wanted.rounds, wanted.limit, keep)
+    negotiations.measure_starts(pairs, keep)
 
 
 def machine() -> Figures:

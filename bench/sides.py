@@ -6,7 +6,6 @@ drives both over the management API that they have in common.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import os
@@ -33,7 +32,6 @@ Offered = dict[str, Any]
 class Side(Protocol):
     """A connector under measurement."""
 
-    kind: str
     name: str
     participant: str
     dsp: str
@@ -41,9 +39,9 @@ class Side(Protocol):
     headers: dict[str, str]
     database: str
     pause_s: float
-    finalized_sql: str
+    starts: int
+    ended_sql: str
     counts_sql: str
-    states_path: str
 
     def start(self) -> float:
         """Start it and return the seconds until it answered."""
@@ -77,8 +75,8 @@ class Side(Protocol):
 class Comity:
     """One `comity serve`; `database` is the URL of its PostgreSQL database, empty for SQLite."""
 
-    kind = "Comity"
     pause_s = 0.001
+    starts = 7
 
     def __init__(self, folder: Path, name: str, *, database: str = "", unproven: bool = False) -> None:
         port = free_port()
@@ -185,11 +183,10 @@ class Comity:
         offer = self.api.dataset(provider.participant, "asset")["hasPolicy"][0]
         return {**offer, "target": "asset", "assigner": provider.participant}
 
-    finalized_sql = "SELECT id FROM negotiation WHERE state = 'FINALIZED' AND id = ANY($1)"
+    ended_sql = "SELECT id, state = 'FINALIZED' FROM negotiation WHERE state IN ('FINALIZED', 'TERMINATED')"
     counts_sql = (
         "SELECT (SELECT count(*) FROM negotiation WHERE state = 'FINALIZED'), (SELECT count(*) FROM outbox)"
     )
-    states_path = ""
 
 
 def free_port() -> int:
@@ -218,11 +215,11 @@ def tree_cpu_s(pid: int) -> float:
 
 
 class Reader:
-    """Reads from outside how far a side's negotiations are: from its store, or from its API where it has none."""
+    """Reads from a side's store, from outside, how far its negotiations are."""
 
-    def __init__(self, side: Side, session: Any) -> None:
-        self._side, self._session = side, session
-        self._sqlite: sqlite3.Connection | None = None
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._sqlite: Any = None
         self._postgres: Any = None
 
     async def __aenter__(self) -> Self:
@@ -240,29 +237,20 @@ class Reader:
         if self._sqlite is not None:
             self._sqlite.close()
 
-    async def finalized(self, ids: Iterable[str]) -> set[str]:
-        """Return which of some negotiations are FINALIZED."""
+    async def ended(self, ids: Iterable[str]) -> dict[str, bool]:
+        """Return which of some negotiations have ended, and whether FINALIZED; the others are TERMINATED."""
         wanted = list(ids)
         if self._postgres is not None:
-            return {row[0] for row in await self._postgres.fetch(self._side.finalized_sql, wanted)}
-        if self._sqlite is not None:
+            rows = await self._postgres.fetch(f"{self._side.ended_sql} AND id = ANY($1)", wanted)
+        else:
             places = ", ".join("?" * len(wanted))
-            query = f"SELECT id FROM negotiation WHERE state = 'FINALIZED' AND id IN ({places})"  # noqa: S608
-            return {row[0] for row in self._sqlite.execute(query, wanted)}
-        states = await asyncio.gather(*(self._state(each) for each in wanted))
-        return {each for each, state in zip(wanted, states, strict=True) if state == "FINALIZED"}
+            rows = self._sqlite.execute(f"{self._side.ended_sql} AND id IN ({places})", wanted)
+        return {row[0]: bool(row[1]) for row in rows}
 
-    async def _state(self, negotiation_id: str) -> str:
-        path = self._side.states_path.format(negotiation_id)
-        async with self._session.get(self._side.management + path, headers=self._side.headers) as answer:
-            return str((await answer.json())["state"])
-
-    async def counts(self) -> tuple[int, int] | None:
-        """Return the numbers of FINALIZED negotiations and of messages still on their way; None without a store."""
+    async def counts(self) -> tuple[int, int]:
+        """Return the numbers of FINALIZED negotiations and of messages still on their way."""
         if self._postgres is not None:
             row = await self._postgres.fetchrow(self._side.counts_sql)
-        elif self._sqlite is not None:
-            row = self._sqlite.execute(self._side.counts_sql).fetchone()
         else:
-            return None
+            row = self._sqlite.execute(self._side.counts_sql).fetchone()
         return int(row[0]), int(row[1])

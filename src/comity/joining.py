@@ -33,7 +33,7 @@ def join(  # noqa: PLR0913  what a folder is made of
     """Make the data folder of a further replica on a database, of what is `shared` there, and return its settings.
 
     Raises:
-        SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
+        SettingsError: the folder holds a connector already, or another key, or a value is wrong; nothing was written.
         StorageError: the keys cannot be written.
     """
     folder = folder.absolute()
@@ -51,8 +51,20 @@ def join(  # noqa: PLR0913  what a folder is made of
     for section, keys_of in values.items():
         text += f"\n[{section}]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in keys_of.items())
     mine = {settings.SEAL_KEY: seal_key.hex().encode(), settings.MANAGEMENT_KEY: management_key.encode()}
+    _check_keys(folder / "keys", {**mine, **keys})
     settings.write_folder(folder, text.encode(), {**mine, **keys}, readable=False)
     return settings.load(folder)
+
+
+def _check_keys(folder: Path, keys: Mapping[str, bytes]) -> None:
+    """Refuse keys of something else: they are never overwritten, and a replica with them would be another connector."""
+    for name, key in keys.items():
+        path = folder / name
+        if path.exists() and path.read_bytes().strip() != key.strip():
+            raise errors.SettingsError(
+                f"{path} is there already, and is not the one that the other replicas have",
+                hint="name another folder with --data, or move that file away if nothing needs it",
+            )
 
 
 def share(own: Settings) -> bytes:

@@ -14,7 +14,6 @@ import logging
 import os
 import random
 import resource
-import secrets
 import signal
 import socket
 import ssl
@@ -31,6 +30,7 @@ from comity import settings as configuration
 from comity.api import app, connection
 from comity.api import dataplane as data_api
 from comity.api import inbox as inbox_api
+from comity.api.handshake import Handshake
 from comity.controlplane import events, keyring, repeats, trust, webhooks
 from comity.controlplane.apikeys import Keys
 from comity.controlplane.connector import Connector
@@ -103,7 +103,7 @@ async def connector(
         SettingsError, DatabaseError: it cannot run.
     """
     guard = Guard(settings.allow, insecure=settings.insecure)
-    place = f"{socket.gethostname()}:{settings.folder}"
+    place = stores.place(settings.folder)
     async with stores.opened(
         settings.database, settings.database_url, insecure=settings.insecure, place=place
     ) as store:
@@ -254,7 +254,7 @@ def new_id() -> str:
 
     Rows of one moment lie side by side in the store, so that a commit writes few pages; 72 bits are chance.
     """
-    text = f"{now_ms():012x}{secrets.token_hex(10)}"
+    text = f"{now_ms():012x}{os.urandom(10).hex()}"
     return f"urn:uuid:{text[:8]}-{text[8:12]}-7{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
@@ -354,9 +354,10 @@ class _Server(uvicorn.Server):
 
 def _server(application: ASGIApp, settings: Settings | None) -> _Server:
     """Return a server; with settings it may end TLS itself."""
+    http = _connections(settings) if settings else connection.AbortableConnection
     config = uvicorn.Config(
         application,
-        http=_connections(settings) if settings else connection.AbortableConnection,
+        http=http,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -373,6 +374,8 @@ def _server(application: ASGIApp, settings: Settings | None) -> _Server:
         raise errors.SettingsError(f"public.tls_certificate or tls_key cannot be used: {error}") from None
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        config.http_protocol_class = functools.partial(Handshake, config.ssl, http)  # type: ignore[assignment]
+        config.ssl = None
     return _Server(config)
 
 

@@ -226,20 +226,8 @@ def write_folder(folder: Path, content: bytes, keys: Mapping[str, bytes], *, rea
 
 def _put(path: Path, content: bytes, *, mode: int) -> None:
     """Make a file whole or not at all: half a key, after a full disk, would be taken for a key later."""
-    if path.exists():
-        return  # never overwrite a key: what was sealed or signed with it would be lost
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-        descriptor.sync_folder(path.parent)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    if not path.exists():  # never overwrite a key: what was sealed or signed with it would be lost
+        descriptor.write_whole(path, content, mode)
 
 
 def _format(settings: Settings) -> str:

@@ -218,7 +218,7 @@ def test_a_restore_that_breaks_off_leaves_the_store_that_was_there(conf, monkeyp
     def full(folder, files):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(backup, "_put_back", full)
+    monkeypatch.setattr(backup, "_putting_back", full)
     with pytest.raises(errors.StorageError, match="No space left"):
         restore(conf, file, force=True)
     assert backups.check(conf.database)[0].size == 5
@@ -262,7 +262,7 @@ def test_a_restore_that_breaks_off_leaves_the_store_with_its_log(conf, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(backup, "_put_back", full)
+    monkeypatch.setattr(backup, "_putting_back", full)
     monkeypatch.setattr(backups, "bring_together", lambda _: None)  # as if there were no room for that either
     with pytest.raises(errors.StorageError):
         restore(conf, file, force=True)

@@ -12,6 +12,7 @@ from comity.cli import join
 from comity.controlplane import backup, catalog
 from comity.db import backup as backups
 from comity.db import copy, evidence, restored
+from comity.db import postgres as opening
 from comity.db import stores as db_stores
 from comity.evidence import entry
 from support import pair as pairs
@@ -41,6 +42,14 @@ async def grown(tmp_path, template):
     for each in sites:
         await each.stop()
     return pair.provider.conf
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server whose files may be damaged and that may be restarted."""
+    made = postgres.Server()
+    yield made
+    made.close()
 
 
 def empty(url):
@@ -238,3 +247,92 @@ async def test_a_connector_on_postgresql_is_backed_up_and_restored_and_asks_its_
     finally:
         for each in (provider, consumer):
             await each.stop()
+
+
+def back_up(conf, file):
+    given = {"participant_id": conf.participant_id, "now_ms": 1, "force": False}
+    return backup.take(conf.database, conf.folder, file, **given)
+
+
+def put_back(conf, file, url, **more):
+    server = backup.Server(url, insecure=True)
+    return backup.restore(file, conf.folder, conf.database, server=server, **{"now_ms": 2, **more})
+
+
+def damaged(server, url, table):
+    """Spoil the pages of a table, as a failing disk would."""
+    ((name,),) = postgres.rows(url, f"SELECT pg_relation_filepath('{table}')")
+    server.stop()
+    path = server.data / name
+    path.write_bytes(b"\xde\xad" * (path.stat().st_size // 2))
+    server.start()
+
+
+@pytest.mark.parametrize("table", ["evidence", "negotiation"])
+async def test_a_database_that_cannot_be_read_is_put_aside_on_demand(grown, server, tmp_path, table):
+    url, file = postgres.create(on=server), tmp_path / "backup"
+    await run(copied, grown.folder, url)
+    about = await run(back_up, grown, file)
+    await run(damaged, server, url, table)
+    with pytest.raises(errors.DatabaseError, match="cannot be read") as refused:
+        await run(lambda: put_back(grown, file, url, force=False))
+    assert "--force puts it aside" in refused.value.hint
+    assert not list(grown.folder.glob("replaced-*"))
+    assert postgres.rows(url, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'replaced%'") == [(0,)]
+    done = await run(lambda: put_back(grown, file, url, force=True))
+    assert done.aside.startswith("replaced_")
+    assert postgres.rows(url, f"SELECT pg_relation_size('{done.aside}.{table}') > 0") == [(True,)]
+    assert postgres.rows(url, "SELECT count(*) FROM negotiation") == [(3,)]
+    sizes = await run(lambda: [entry.verify(rows).size for _, rows in evidence.read_chains(url)])
+    assert sizes == [about.evidence_size + 1]
+    assert await db_stores.read(grown.database, url, restored.find_last)
+    again = await run(lambda: put_back(grown, file, url, force=True, now_ms=3))
+    assert (again.aside, (again.replaced / "database.backup").exists()) == ("", True)
+
+
+async def test_a_restore_into_a_database_that_breaks_off_leaves_the_key_that_its_store_was_sealed_with(
+    grown, tmp_path, monkeypatch
+):
+    url, file, seal = postgres.create(), tmp_path / "backup", grown.folder / "keys" / "seal.key"
+    await run(copied, grown.folder, url)
+    await run(back_up, grown, file)
+    of_the_backup = seal.read_bytes()
+    seal.write_bytes(b"11" * 32)
+
+    async def cut(connection, listed, *, replace):
+        raise ConnectionResetError("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copy, "_make_empty", cut)
+        with pytest.raises(errors.DatabaseError, match="as it was"):
+            await run(lambda: put_back(grown, file, url, force=True))
+    assert seal.read_bytes() == b"11" * 32
+    assert [each.name for each in seal.parent.glob("*.new")] == []
+    assert postgres.rows(url, "SELECT count(*) FROM restored") == [(0,)]
+    done = await run(lambda: put_back(grown, file, url, force=True, now_ms=3))
+    assert (seal.read_bytes(), (done.replaced / "seal.key").read_bytes()) == (of_the_backup, b"11" * 32)
+
+
+async def test_a_replica_that_has_written_nothing_since_the_server_started_is_seen(grown, server, tmp_path):
+    url, file = postgres.create(on=server), tmp_path / "backup"
+    await run(copied, grown.folder, url)
+    await run(back_up, grown, file)
+    (tmp_path / "back").mkdir()
+    async with opening.opened(url, insecure=True, place="elsewhere:/x"):
+        await run(server.restart)
+        assert await run(refusal, lambda: put_back(grown, file, url, force=True)) == "ConflictError"
+        assert await run(refusal, copied, url, tmp_path / "back") == "ConflictError"
+    assert (await run(lambda: put_back(grown, file, url, force=True))).aside == ""
+
+
+async def test_the_lease_of_a_process_that_was_killed_on_the_same_folder_holds_up_nobody(grown, tmp_path):
+    url, file = postgres.create(), tmp_path / "backup"
+    await run(copied, grown.folder, url)
+    await run(back_up, grown, file)
+    later = "extract(epoch FROM now())::bigint * 1000 + 8000"
+    for place in (db_stores.place(grown.folder), "elsewhere:/x"):
+        postgres.run(url, f"INSERT INTO replica VALUES ('r', '{place}', {later})")
+        if place == "elsewhere:/x":
+            assert await run(refusal, lambda: put_back(grown, file, url, force=True)) == "ConflictError"
+            continue
+        await run(lambda: put_back(grown, file, url, force=True))

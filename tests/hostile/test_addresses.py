@@ -25,6 +25,7 @@ from comity.controlplane import partners
 from comity.db import pulls
 from comity.identity import did as did_names
 from comity.identity import jose
+from comity.net import http
 from support import addresses, asgi, authority, wire
 from support import pair as pairs
 from support.addresses import Names
@@ -114,7 +115,7 @@ async def world(tmp_path, template, monkeypatch, request):
     await canary.start()
     honest = Honest(files)
     names = Names({"honest.example": [HONEST_AT], **addresses.INWARD})
-    monkeypatch.setattr(aiohttp, "ThreadedResolver", lambda: names)
+    monkeypatch.setattr(http, "Threads", lambda: names)
     looking = functools.partial(aiohttp.TCPConnector, use_dns_cache=False)  # each request looks names up anew
     monkeypatch.setattr(aiohttp, "TCPConnector", looking)
     await honest.start()

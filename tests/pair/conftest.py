@@ -18,26 +18,35 @@ from support import pair as pairs
 from support import stores
 from support.peer import Peer
 
-ON_EACH_STORE = {"test_exchange", "test_races", "test_repeats"}
+SAME_ON_EACH_STORE = {"test_edc_messages", "test_versions"}
+"""What is decided before a store is asked; all other modules run on both."""
+BY_THEMSELVES = {"test_bursts", "test_database_away", "test_restore"}
+"""Which say which of their tests runs on which store."""
 LOST_WITH_A_BACKUP = {"I3", "I6", "I11"}
 """What a restored backup is too old to hold is lost: that is what tests of it are about."""
 _tls = functools.cache(net_http._tls)
 
 
 @pytest.fixture(autouse=True)
-def authorities(monkeypatch):
+def authorities():
     """Read the system's certificate authorities once for all connectors; no test here speaks TLS."""
-    monkeypatch.setattr(net_http, "_tls", _tls)
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # of its own: what a test patches ends before its connectors do
+        patch.setattr(net_http, "_tls", _tls)
+        yield
 
 
 @pytest.fixture
 def store_kind(request):
-    """The kind of store that connectors of a test have: each of them in the modules that are named here."""
+    """The kind of store that connectors of a test have: each of them in most modules."""
     return getattr(request, "param", stores.SQLITE)
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.module.__name__.rpartition(".")[2] in ON_EACH_STORE and "started" in metafunc.fixturenames:
+    if "started" not in metafunc.fixturenames:
+        return
+    if metafunc.module.__name__.rpartition(".")[2] not in SAME_ON_EACH_STORE | BY_THEMSELVES:
         metafunc.parametrize("store_kind", stores.KINDS, indirect=True)
 
 
@@ -106,10 +115,12 @@ async def check(sites: list[pairs.Site], recorder: Recorder, *, restored: bool) 
         tuple(recorder.messages),
         tuple(recorder.served),
     )  # before the stores, which have all of these
-    held = [await collect.side(site.connector.database, site.did) for site in sites]
+    held = await collect.together(
+        *(functools.partial(collect.side, site.connector.database, site.did) for site in sites)
+    )
     report = history.check(
         history.History(
-            sides=tuple(held),
+            sides=held,
             messages=messages,
             served=served,
             quiet=False,

@@ -8,6 +8,7 @@ import pytest
 from comity import runtime
 from comity.delivery import worker
 from comity.net import http as net_http
+from support import stores
 from support.pair import offer_of, wait_for
 from support.peer import calling, dropped, endless, never, raw, status, truncated
 from support.process import Process, access, awaited, finalized, transfer
@@ -207,7 +208,7 @@ async def test_a_sealed_row_is_sent_after_a_restart_and_is_not_readable_before(s
     process = transfer(peer, site)
     assert (await process.request_data(agreement_id)).status == 201
     await site.stop()
-    stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))
+    stored = stores.stored(site.conf)
     await peer.listen()
     await site.start()
     await site.reaches(process.theirs, "STARTED")
@@ -300,12 +301,12 @@ async def test_no_more_than_the_cap_is_sent_to_one_partner_at_once(site, peer):
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        await asyncio.wait([asyncio.ensure_future(gate.wait())], timeout=0.2)
+        await gate.wait()
         inside -= 1
         return peer.polite(request, seen)
 
     peer.script("/negotiations/request", *[slow] * 80)
-    records = [await site.request(peer, OFFER) for _ in range(80)]
+    records = await asyncio.gather(*(site.request(peer, OFFER) for _ in range(80)))
     await wait_for(lambda: inside >= worker.PER_PARTNER)
     gate.set()
     for record in records:

@@ -8,6 +8,7 @@ import pytest
 
 from comity.controlplane import decide, get, processes, receiving
 from comity.errors import InvalidInputError, StorageError
+from support import stores
 from support.endpoint import Endpoint
 from support.handed import CONTENT, FILES, asked, into, listing, pull_row
 from support.pair import wait_for
@@ -46,7 +47,7 @@ async def test_the_request_names_an_inbox_and_its_token_is_in_no_database(pair, 
     token = named["authCode"].removeprefix("Bearer ")
     assert len(base64.urlsafe_b64decode(token + "==")) == 32
     for site in pair:
-        stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))
+        stored = stores.stored(site.conf)
         assert token.encode() not in stored
         assert token not in str(await site.entries())
 
@@ -134,7 +135,7 @@ async def test_data_is_pushed_to_an_endpoint_that_the_consumer_names(pair, tmp_p
         assert endpoint.whole == {"/up/secret-place": CONTENT}
         assert endpoint.of("POST")[0].headers["X-Api-Key"] == "canary-4711"
     for site in pair:
-        stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))
+        stored = stores.stored(site.conf)
         assert b"canary-4711" not in stored
 
 

@@ -8,7 +8,7 @@ import pytest
 from comity import runtime
 from comity.controlplane import decide, partners, processes
 from comity.net import guard
-from support import schemas, wire
+from support import schemas, stores, wire
 from support.endpoint import Endpoint
 from support.pair import wait_for
 from support.process import finalized, transfer
@@ -87,7 +87,7 @@ async def test_credentials_and_address_are_neither_in_the_database_nor_in_the_lo
             peer, site, agreement_id, address(endpoint.url, authKey="Authorization", authCode="canary-4711")
         )
         await wait_for(lambda: peer.of("/termination"))
-    stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))
+    stored = stores.stored(site.conf)
     evidence = str(await site.entries())
     for canary in ("canary-4711", "secret-place"):
         assert canary.encode() not in stored

@@ -9,7 +9,7 @@ import pytest
 from comity import errors, runtime
 from comity.controlplane import decide, get
 from support import process as processes
-from support import schemas, wire
+from support import schemas, stores, wire
 from support.pair import offer_of, wait_for
 from support.process import Process, access, awaited, bought, finalized, started, transfer
 
@@ -344,5 +344,5 @@ class TestConsumer:
             ],
         }
         assert (await process.send("TransferStartMessage", dataAddress=address)).status == 200
-        stored = b"".join(path.read_bytes() for path in site.folder.glob("comity.sqlite*"))
+        stored = stores.stored(site.conf)
         assert b"canary-4711" not in stored

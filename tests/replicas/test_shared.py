@@ -317,6 +317,21 @@ async def test_without_the_right_seal_key_there_is_no_further_replica(first, tmp
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("name", ["seal.key", "connector.pem"])
+async def test_keys_of_something_else_in_the_folder_are_neither_kept_nor_overwritten(first, tmp_path, name):
+    mine, conf = tmp_path / "c" / "keys" / name, first.conf
+    mine.parent.mkdir(parents=True)
+    mine.write_text("11" * 32)
+    key = (conf.folder / "keys" / "seal.key").read_text()
+    done = join(tmp_path / "c", conf.database_url, COMITY_SEAL_KEY=key)
+    assert (done.returncode, name in done.stderr, "move that file away" in done.stderr) == (1, True, True), (
+        done
+    )
+    assert (mine.read_text(), (tmp_path / "c" / "comity.toml").exists()) == ("11" * 32, False)
+    mine.write_bytes((conf.folder / "keys" / name).read_bytes() + b"\n")  # left by one that broke off
+    assert join(tmp_path / "c", conf.database_url, COMITY_SEAL_KEY=key).returncode == 0
+
+
 async def test_nobody_joins_where_nobody_has_started(tmp_path):
     url = stores.fresh(stores.POSTGRESQL, tmp_path)
     done = join(tmp_path / "c", url, COMITY_SEAL_KEY="00" * 32)

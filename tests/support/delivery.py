@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from comity import errors
-from comity.db.outbox import Outgoing, Queued
+from comity.db.outbox import Outgoing, Queued, Removed
 from comity.delivery import worker
 from comity.delivery.worker import Worker
 
@@ -88,11 +88,16 @@ class Outcomes:
         self._remove(row)
 
     def _remove(self, row):
-        self.rows.pop(row.id, None)
+        self.withdraw(row.id)
         for each in list(self.rows.values()):
             if each.after_id == row.id:
                 self.rows[each.id] = msgspec.structs.replace(each, after_id=None)
                 self.notice([Queued(self.rows[each.id])])
+
+    def withdraw(self, row_id):
+        """Take a row out, and say so as the store does."""
+        self.rows.pop(row_id, None)
+        self.notice([Removed(row_id)])
 
     async def peer_state(self, row):
         self.asked.append(row.id)

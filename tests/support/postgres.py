@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -196,10 +197,14 @@ class Server:
         """End all of it at once (kill -9): the next start recovers from its log."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)  # so that it starts no further one meanwhile
-        for pid in (*_children(self._process.pid), self._process.pid):
+        _wait_until(lambda: _state(self.pid) in {"T", "Z", ""})
+        ended = _children(self.pid)
+        for pid in (*ended, self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(timeout=60)
+        # a server does not start while one that served another still holds its memory
+        _wait_until(lambda: all(_state(pid) in {"Z", ""} for pid in ended))
 
     def restart(self) -> None:
         """Stop and start it."""
@@ -223,6 +228,20 @@ class Server:
 def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(each) for each in found]
+
+
+def _state(pid: int) -> str:
+    """Return the letter of a process's state, nothing if there is no such process."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def _wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_S
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class _Given:

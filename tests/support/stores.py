@@ -79,6 +79,15 @@ def _emptied(template: str) -> str:
     )
 
 
+def stored(conf: settings.Settings) -> bytes:
+    """Return all that a store holds, for tests of what must not lie in it as it is."""
+    if not conf.database_url:
+        return b"".join(path.read_bytes() for path in conf.folder.glob(f"{settings.DATABASE}*"))
+    tables = rows(conf, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    values = (each for (name,) in tables for row in rows(conf, f'SELECT * FROM "{name}"') for each in row)
+    return b"\n".join(each if isinstance(each, bytes) else str(each).encode() for each in values)
+
+
 def rows(conf: settings.Settings, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     """Read a connector's store from outside, while it runs or not; parameters are ?1, ?2."""
     if conf.database_url:

@@ -16,6 +16,8 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from comity.api.together import Together
+
 ABORT = "comity.abort"
 WHOLE = "comity.whole"
 """Extension of a scope whose body has come to its end: nobody needs to wait for it."""
@@ -40,7 +42,9 @@ class Places:
         self._waiting: dict[str, dict[AbortableConnection, None]] = {}
 
     def enter(self, connection: AbortableConnection) -> bool:
-        """Give a new connection a place, if need be that of one that only waits; return whether there was one."""
+        """Give a new connection a place, if need be that of one that only waits; return whether it has one."""
+        if connection in self._of:
+            return True
         address = _address(connection)
         if self._open[address] >= self._per_address and not self._make_room(address):
             return False
@@ -104,7 +108,7 @@ class AbortableConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
-        super().connection_made(transport)
+        super().connection_made(Together(transport, self.loop))
         if self.places is not None and not self.places.enter(self):
             transport.abort()
             return

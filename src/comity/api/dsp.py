@@ -103,7 +103,7 @@ async def _respond(connector: Connector, request: Request, path: str) -> Respons
     _, _, rest = path.partition("/")
     collection, _, rest = rest.partition("/")
     pid, slash, rest = rest.partition("/")
-    if collection not in COLLECTIONS or not pid:
+    if collection not in COLLECTIONS or not pid or "\0" in pid:  # which not every store could look for
         return _no_endpoint(404)
     if not slash:
         return await _state(connector, request, COLLECTIONS[collection], pid)

@@ -97,6 +97,7 @@ def restore(
                 "head": done.about.evidence_head,
                 "held": done.held,
                 "replaced": str(done.replaced or ""),
+                "putAside": done.aside,
                 "database": _shown(conf),
             }
         )
@@ -109,6 +110,11 @@ def restore(
             ("what was there", done.replaced or ""),
         ]
     )
+    if done.aside:
+        output.note(
+            f"the database could not be read: what was in it is in its schema {done.aside} now, as it was; when nobody"
+            f" needs it: DROP SCHEMA {done.aside} CASCADE"
+        )
     if done.held:
         output.line(f"open in it: {done.held:,}; their partners are asked before any of them goes on")
     output.line(f"next: {here.command('serve')}, then {here.command('db', 'reconcile')}")

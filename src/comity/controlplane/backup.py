@@ -40,6 +40,8 @@ class Restore(Struct, frozen=True):
     about: About
     held: int
     replaced: Path | None
+    aside: str = ""
+    """The schema of the database with what was there, if that could not be read."""
 
 
 def take(  # the store, the folder, and where to
@@ -84,19 +86,16 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 @contextlib.contextmanager
 def _whole(to: Path) -> Iterator[Path]:
     """Give a place to write to, readable by its owner only; the file has its name when the block has ended well."""
-    unfinished = to.with_name(to.name + ".new")
-    with _writing(to):
-        unfinished.unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield unfinished
+    with contextlib.ExitStack() as begun:
         with _writing(to):
-            _sync(unfinished)
-            unfinished.replace(to)
-            descriptor.sync_folder(to.parent)
-    finally:
-        for more in ("", "-wal", "-shm", "-journal"):  # its log too, if it broke off
-            unfinished.with_name(unfinished.name + more).unlink(missing_ok=True)
+            unfinished = begun.enter_context(descriptor.whole(to))
+        try:
+            yield unfinished
+        finally:
+            for more in ("-wal", "-shm", "-journal"):  # its log, if it broke off
+                unfinished.with_name(unfinished.name + more).unlink(missing_ok=True)
+        with _writing(to):
+            begun.close()
 
 
 @contextlib.contextmanager
@@ -105,14 +104,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise errors.StorageError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def restore(
@@ -127,8 +118,8 @@ def restore(
 ) -> Restore:
     """Put a backup into a data folder on which no connector runs; the store that was there is kept beside it.
 
-    With `server` the store is that PostgreSQL database; what it held is kept as a backup in the folder. The folder is
-    `participant_id`'s, if it is anybody's yet.
+    With `server` the store is that PostgreSQL database; what it held is kept as a backup in the folder, or, if it
+    cannot be read and `force`, as it is in a schema beside. The folder is `participant_id`'s, if it is anybody's yet.
 
     Keys that are there stay: they are as old as the backup's or newer. Only the key that the store was sealed with
     must be the backup's.
@@ -137,7 +128,8 @@ def restore(
         SettingsError: a connector runs on the folder, or the backup is of a newer Comity.
         ConflictError: it is another participant's; somebody has the store open; or, without `force`, the folder holds a
             newer state, or the backup is of a PostgreSQL database and there is no `server`.
-        DatabaseError, BrokenChainError: the backup is damaged; nothing was changed.
+        DatabaseError, BrokenChainError: the backup is damaged, or, without `force`, what is in the database; nothing
+            was changed.
         StorageError: the folder cannot be written.
     """
     about, files = backup.read(file)
@@ -165,14 +157,15 @@ def restore(
         with _whole(made) as unfinished:
             backup.copy(file, unfinished)
             held = backup.open_up(unfinished, about, now_ms=now_ms)
+        aside = ""
         try:
             if server is None:
                 replaced = _put_in_place(folder, store, files, now_ms)
             else:
-                replaced = _put_into_database(server, folder, made, files, about, now_ms, force=force)
+                replaced, aside = _put_into_database(server, folder, made, files, about, now_ms, force=force)
         finally:
             made.unlink(missing_ok=True)
-        return Restore(about, held, replaced)
+        return Restore(about, held, replaced, aside)
 
 
 def _check_names(file: Path, files: Iterable[str]) -> None:
@@ -196,7 +189,7 @@ def _check_older(about: About, store: Path) -> None:
 
 def _check_seal(files: dict[str, bytes], folder: Path) -> None:
     mine = folder / SEAL
-    if SEAL in files and mine.exists() and mine.read_bytes().strip() != files[SEAL].strip():
+    if _is_another_seal(mine, SEAL, files):
         raise errors.ConflictError(
             f"{mine} is not the key that this backup was sealed with",
             hint="--force puts the backup's in its place",
@@ -207,21 +200,30 @@ def _put_in_place(folder: Path, store: Path, files: dict[str, bytes], now_ms: in
     """Exchange the store and put back the files that are missing; at every moment a whole store is in its place."""
     with _writing(folder):
         replaced = _keep(folder, store, files, now_ms)
-        _put_back(folder, files)
-        for more in ("-wal", "-shm"):  # it is kept; the new store must not meet it
-            store.with_name(store.name + more).unlink(missing_ok=True)
-        store.with_name(store.name + ".restored").replace(store)
-        descriptor.sync_folder(folder)
+        with _putting_back(folder, files):
+            for more in ("-wal", "-shm"):  # it is kept; the new store must not meet it
+                store.with_name(store.name + more).unlink(missing_ok=True)
+            store.with_name(store.name + ".restored").replace(store)
+            descriptor.sync_folder(folder)
     return replaced
 
 
-def _put_back(folder: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        path = folder / name
-        if not path.exists() or (name == SEAL and path.read_bytes().strip() != content.strip()):
-            descriptor.make_folder(str(path.parent.absolute()), 0o700)
-            with _whole(path) as unfinished:
-                unfinished.write_bytes(content)
+@contextlib.contextmanager
+def _putting_back(folder: Path, files: dict[str, bytes]) -> Iterator[None]:
+    """Write the files that are missing; they get their names after the block, so that key and store fit if it fails."""
+    with contextlib.ExitStack() as written:
+        for name, content in files.items():
+            path = folder / name
+            if not path.exists() or _is_another_seal(path, name, files):
+                descriptor.make_folder(str(path.parent.absolute()), 0o700)
+                written.enter_context(_whole(path)).write_bytes(content)
+        yield
+
+
+def _is_another_seal(path: Path, name: str, files: dict[str, bytes]) -> bool:
+    """Return whether a file is the key of a folder, and not the one that the store in a backup was sealed with."""
+    there = name == SEAL and name in files and path.exists()
+    return there and path.read_bytes().strip() != files[name].strip()
 
 
 def _put_into_database(
@@ -233,25 +235,46 @@ def _put_into_database(
     now_ms: int,
     *,
     force: bool,
-) -> Path | None:
-    """Put the restored store into PostgreSQL in one transaction; what was there becomes a backup in the folder."""
+) -> tuple[Path, str]:
+    """Put the restored store into PostgreSQL in one transaction; what was there becomes a backup in the folder.
+
+    If it cannot be read, and `force`, it is put aside where it is. Return the folder, and its schema then.
+    """
     from comity.db import copy  # noqa: PLC0415  the driver is an extra
 
-    copy.check_alone(server.url)
-    stores.prepare(made, server.url, insecure=server.insecure)
-    known = {(0, about.evidence_size, about.evidence_head), *about.further}
-    found = {chain: entry.verify(rows, chain) for chain, rows in evidence.read_chains(server.url)}
-    if not force and any(
-        (chain, each.size, each.hash) not in known for chain, each in found.items() if each.size
-    ):
-        raise _newer("the database")
-    kept, whose = _folder_for(folder, now_ms), about.participant_id
-    file = kept / "database.backup"
-    take(made, folder, file, participant_id=whose, now_ms=now_ms, force=False, server=server)
+    place, aside = stores.place(folder), ""
+    copy.check_alone(server.url, place)
+    try:
+        stores.prepare(made, server.url, insecure=server.insecure)
+        if not force:
+            _check_database_older(about, server)
+        kept = _folder_for(folder, now_ms)
+        whose, file = about.participant_id, kept / "database.backup"
+        take(made, folder, file, participant_id=whose, now_ms=now_ms, force=False, server=server)
+    except (errors.DatabaseError, entry.BrokenChainError) as damage:
+        kept = _folder_for(folder, now_ms)
+        if not force:
+            kept.rmdir()
+            raise errors.DatabaseError(
+                f"what is in the database cannot be read: {damage.message}",
+                hint="--force puts it aside as it is, into a schema of its own, and restores in its place",
+            ) from None
+        aside = kept.name.replace("-", "_").replace(".", "_").lower()
     with _writing(folder):
-        _put_back(folder, files)
-    copy.file_to_database(made, server.url, replace=True, insecure=server.insecure)
-    return kept
+        _keep_seal(folder, kept, files)
+        with _putting_back(folder, files):
+            copy.file_to_database(
+                made, server.url, place=place, replace=True, aside=aside, insecure=server.insecure
+            )
+    return kept, aside
+
+
+def _check_database_older(about: About, server: Server) -> None:
+    known = {(0, about.evidence_size, about.evidence_head), *about.further}
+    with contextlib.closing(evidence.read_chains(server.url)) as chains:
+        found = {chain: entry.verify(rows, chain) for chain, rows in chains}
+    if any((chain, each.size, each.hash) not in known for chain, each in found.items() if each.size):
+        raise _newer("the database")
 
 
 def _newer(what: object) -> errors.ConflictError:
@@ -284,12 +307,17 @@ def _keep(folder: Path, store: Path, files: dict[str, bytes], now_ms: int) -> Pa
     for path in (store, store.with_name(store.name + "-wal")):
         if path.exists():
             os.link(path, kept / path.name)
+    _keep_seal(folder, kept, files)
+    return kept
+
+
+def _keep_seal(folder: Path, kept: Path, files: dict[str, bytes]) -> None:
+    """Keep the key of a folder, if that will be replaced, and all that is kept, on the disk."""
     seal = folder / SEAL
-    if SEAL in files and seal.exists() and seal.read_bytes().strip() != files[SEAL].strip():
+    if _is_another_seal(seal, SEAL, files):
         os.link(seal, kept / seal.name)
     descriptor.sync_folder(kept)
     descriptor.sync_folder(folder)
-    return kept
 
 
 def copy(source: str, to: str, *, insecure: bool = False) -> list[Any]:
@@ -308,7 +336,7 @@ def copy(source: str, to: str, *, insecure: bool = False) -> list[Any]:
         with _locked(store.parent):
             if not store.exists():
                 raise errors.NotFoundError(f"there is no database at {store}")
-            return copying.file_to_database(store, to, insecure=insecure)
+            return copying.file_to_database(store, to, place=stores.place(store.parent), insecure=insecure)
     if urls != [True, False]:
         raise errors.InvalidInputError(
             "a copy goes from a data folder to a postgresql:// URL, or back", path="--to"
@@ -318,7 +346,7 @@ def copy(source: str, to: str, *, insecure: bool = False) -> list[Any]:
         if store.exists():
             raise errors.ConflictError(f"there is a database at {store} already", hint="move it away")
         with _whole(store) as unfinished:
-            done = copying.database_to_file(source, unfinished, alone=True)
+            done = copying.database_to_file(source, unfinished, alone=True, place=stores.place(store.parent))
             backup.to_one_file(unfinished)
         return done
 

@@ -81,7 +81,8 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
     """Do what a state brings with it: an agreement comes into force, an exchange goes on or ends."""
     if record.state not in {terms.FINALIZED, terms.TERMINATED}:
         return
-    exchange = await exchanges.find_by_negotiation(tx, record.id)
+    asked_here = record.role == terms.CONSUMER
+    exchange = await exchanges.find_by_negotiation(tx, record.id) if asked_here else None
     if record.state == terms.FINALIZED:
         await agreements.finalize(tx, record.id)
         if exchange is not None:

@@ -147,8 +147,11 @@ class Reconciliation:
 
     async def _hold(self) -> None:
         """Hold what the store says: another replica may have let go of some, and its word may be lost."""
-        still = await self._connector.database.read(restored.find_held)
-        self._connector.held.hold(each.process_id for each in still)
+        held = self._connector.held
+        before = set(held.names)
+        still = {each.process_id for each in await self._connector.database.read(restored.find_held)}
+        released_meanwhile = before - held.names
+        held.hold(still - released_meanwhile)
 
     async def run(self) -> None:
         """Ask again and again, more and more rarely, until nothing is held any more."""

@@ -46,7 +46,8 @@ async def find(store: Store, seal: Seal, name: str) -> tuple[int, bytes]:
     except errors.DatabaseError:
         raise errors.SettingsError(
             "this database was written with another seal key than the one that is here",
-            hint="a further replica is made with: comity join URL --seal-key FILE",
+            hint="a further replica is made with: comity join URL --seal-key FILE; if that key is lost for good,"
+            " DELETE FROM shared in the database, and start the first replica again with a new one",
         ) from None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from comity import errors
-from comity.db import backup, digest, migrate, postgres, postgres_writer
+from comity.db import backup, digest, migrate, postgres, postgres_writer, replicas
 from comity.db import postgres_connection as connections
 from comity.db.digest import BATCH, Copied, Sum, Table
 from comity.db.postgres_connection import FAILURES, Connection
@@ -25,28 +25,41 @@ _BY_CHAIN = (
     "CREATE TABLE evidence (seq INTEGER NOT NULL, record BLOB NOT NULL, hash BLOB NOT NULL,"
     " chain INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (chain, seq))"
 )
+_KNOWN = "SELECT to_regclass('replica') IS NOT NULL"
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 _RUNNING = (
     "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
     " WHERE locktype = 'advisory' AND classid = $1 AND datname = current_database() AND granted"
 )
 
 
-def file_to_database(path: Path, url: str, *, replace: bool = False, insecure: bool = False) -> list[Copied]:
+def file_to_database(  # noqa: PLR0913  what is there can be dealt with in three ways
+    path: Path, url: str, *, place: str = "", replace: bool = False, aside: str = "", insecure: bool = False
+) -> list[Copied]:
     """Copy a SQLite store into a PostgreSQL database that is empty, or (`replace`) in the place of what is there.
+
+    What is there is not even read if it shall be put `aside`, into a schema of that name. No connector runs at `place`.
 
     Raises:
         ConflictError: it is not empty, or a connector runs on it.
         SettingsError, DatabaseError, BrokenChainError: one side cannot be used; the database is as it was.
     """
     backup.check(path)
-    return asyncio.run(_file_to_database(path, url, replace=replace, insecure=insecure))
+    return asyncio.run(
+        _file_to_database(path, url, place=place, replace=replace, aside=aside, insecure=insecure)
+    )
 
 
-async def _file_to_database(path: Path, url: str, *, replace: bool, insecure: bool) -> list[Copied]:
-    await postgres.bring_on(url, insecure=insecure)
+async def _file_to_database(  # noqa: PLR0913  the same
+    path: Path, url: str, *, place: str, replace: bool, aside: str, insecure: bool
+) -> list[Copied]:
+    if not aside:
+        await postgres.bring_on(url, insecure=insecure)
     with backup.opened(path, read_only=True) as store:
         store.execute("BEGIN")
-        async with _alone(url) as connection:
+        async with _alone(url, place) as connection:
+            if aside:
+                await _put_aside(connection, aside)
             listed = digest.tables(store, without=_SCHEMA_ONLY)
             await _make_empty(connection, listed, replace=replace)
             for table in listed:
@@ -58,7 +71,7 @@ async def _file_to_database(path: Path, url: str, *, replace: bool, insecure: bo
 
 
 @contextlib.asynccontextmanager
-async def _alone(url: str) -> AsyncIterator[Connection]:
+async def _alone(url: str, place: str) -> AsyncIterator[Connection]:
     """Give a connection in a transaction, committed when the block ends well; no connector runs there meanwhile."""
     connection = await connections.connect(
         url, statement_timeout="0", idle_in_transaction_session_timeout="0"
@@ -66,8 +79,9 @@ async def _alone(url: str) -> AsyncIterator[Connection]:
     try:
         await connections.sync_commits(connection)
         async with connection.transaction():
-            if await connection.fetchval(_RUNNING, postgres_writer.CHAIN):
-                raise _in_use(url)
+            if await connection.fetchval(_KNOWN):  # who starts now waits
+                await connection.execute("LOCK TABLE replica IN SHARE ROW EXCLUSIVE MODE")
+            await _check_alone(connection, url, place)
             yield connection
     except FAILURES as error:
         raise errors.DatabaseError(
@@ -77,23 +91,50 @@ async def _alone(url: str) -> AsyncIterator[Connection]:
         await connections.close(connection)
 
 
-def check_alone(url: str) -> bool:
-    """Refuse a database on which a connector runs; say whether one ever did.
+def check_alone(url: str, place: str = "") -> None:
+    """Refuse a database on which a connector runs; at `place` none does.
 
     Raises:
         ConflictError: one does.
-        SettingsError, DatabaseError: the database cannot be read.
+        SettingsError, DatabaseError: the database cannot be used.
     """
-    with postgres.reading(url) as read:
-        if read(_RUNNING, postgres_writer.CHAIN)[0][0]:
-            raise _in_use(url)
-        return bool(read("SELECT to_regclass('evidence_chain') IS NOT NULL")[0][0])
+    asyncio.run(_check_alone_at(url, place))
 
 
-def _in_use(url: str) -> errors.ConflictError:
-    return errors.ConflictError(
-        f"a connector runs on the database {connections.shown(url)}", hint="stop it, and all its replicas"
-    )
+async def _check_alone_at(url: str, place: str) -> None:
+    connection = await connections.connect(url)
+    try:
+        await _check_alone(connection, url, place)
+    except FAILURES as error:
+        raise connections.translate(error) from None
+    finally:
+        await connections.close(connection)
+
+
+async def _check_alone(connection: Connection, url: str, place: str) -> None:
+    """Look for writers, and for replicas, which have a lease also while they write nothing."""
+    found = await connection.fetchval(_RUNNING, postgres_writer.CHAIN)
+    if not found and await connection.fetchval(_KNOWN):
+        found = await connection.fetchval(replicas.LEASED, place)
+    if found:
+        raise errors.ConflictError(
+            f"a connector runs on the database {connections.shown(url)}",
+            hint="stop it, and all its replicas; one that was killed counts for eight seconds more",
+        )
+
+
+async def _put_aside(connection: Connection, schema: str) -> None:
+    """Move all tables, as they are, into a schema of their own, and make empty ones."""
+    try:
+        await connection.execute(f"CREATE SCHEMA {schema}")
+        for (table,) in await connection.fetch(_TABLES):
+            await connection.execute(f'ALTER TABLE "{table}" SET SCHEMA {schema}')
+    except FAILURES as error:
+        raise errors.DatabaseError(
+            f"what is in the database cannot be put aside: {error}; it is as it was",
+            hint="GRANT CREATE ON DATABASE to its user, and let the tables be that user's; or name an empty database",
+        ) from None
+    await postgres.make_schema(connection)
 
 
 async def _make_empty(connection: Connection, listed: list[Table], *, replace: bool) -> None:
@@ -141,27 +182,29 @@ async def _fetch(connection: Connection, table: Table) -> AsyncIterator[list[tup
         yield [tuple(row) for row in rows]
 
 
-def database_to_file(url: str, path: Path, *, alone: bool = False) -> list[Copied]:
+def database_to_file(url: str, path: Path, *, alone: bool = False, place: str = "") -> list[Copied]:
     """Copy a PostgreSQL database into an empty file, as it is at one moment; `alone`: only if no connector uses it.
+
+    At `place` none does.
 
     Raises:
         ConflictError: a connector runs on it.
         SettingsError, DatabaseError, BrokenChainError: one side cannot be used; the file is of no use then.
     """
     migrate.migrate(path)
-    done = asyncio.run(_database_to_file(url, path, alone=alone))
+    done = asyncio.run(_database_to_file(url, path, alone=alone, place=place))
     backup.check(path)
     return done
 
 
-async def _database_to_file(url: str, path: Path, *, alone: bool) -> list[Copied]:
+async def _database_to_file(url: str, path: Path, *, alone: bool, place: str) -> list[Copied]:
     await postgres.check_current(url)
     connection = await connections.connect(
         url, statement_timeout="0", idle_in_transaction_session_timeout="0"
     )
     try:
-        if alone and await connection.fetchval(_RUNNING, postgres_writer.CHAIN):
-            raise _in_use(url)
+        if alone:
+            await _check_alone(connection, url, place)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             with backup.opened(path) as store:
                 return await _fill(connection, store)

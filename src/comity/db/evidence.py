@@ -9,7 +9,7 @@ Who calls: the control plane, in the unit of the step; the command line reads a 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -49,8 +49,10 @@ async def find_chains(tx: Transaction) -> list[int]:
     return [row[0] for row in await tx.all(_CHAINS)]
 
 
-def read_chains(place: Path | str) -> Iterator[tuple[int, Iterator[tuple[int, bytes, bytes]]]]:
+def read_chains(place: Path | str) -> Generator[tuple[int, Iterator[tuple[int, bytes, bytes]]], None, None]:
     """Yield each chain of a database file, or of a URL: its number, and its (seq, record, hash) in order.
+
+    It holds a connection: who lives on after an error closes it.
 
     Raises:
         SettingsError, DatabaseError: it cannot be read.

@@ -103,12 +103,17 @@ def _upgrade(path: Path) -> None:
         engine.dispose()
 
 
-def statements(before: str | None, version: str) -> str:
-    """Return the script that brings a PostgreSQL database from the version `before` to the next, in one transaction."""
+def statements(before: str | None, version: str, *, transactional: bool = True) -> str:
+    """Return the script that brings a PostgreSQL database from one version to another.
+
+    Each version is a transaction of it, or, if it is not to be `transactional`, all are part of the caller's.
+    """
     from alembic import command  # noqa: PLC0415  as above
 
     written = io.StringIO()
-    command.upgrade(_config(statements=written), f"{before or 'base'}:{version}", sql=True)
+    command.upgrade(
+        _config(statements=written, transactional=transactional), f"{before or 'base'}:{version}", sql=True
+    )
     return written.getvalue()
 
 

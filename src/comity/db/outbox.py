@@ -49,6 +49,12 @@ class Queued(Struct, frozen=True):
     released: bool = False
 
 
+class Removed(Struct, frozen=True):
+    """Announced after the commit: this message is not to be sent any more."""
+
+    row_id: int
+
+
 TABLE = Table("outbox", Outgoing, flags=("sealed", "implied", "outcome_unknown"), numbered="id")
 _RELEASE = "UPDATE outbox SET after_id = NULL{} WHERE id = ?1"
 _DELETE = "DELETE FROM outbox WHERE id = ?1"
@@ -99,6 +105,7 @@ async def remove(tx: Transaction, row: Outgoing) -> Outgoing | None:
             tx.announce(Queued(msgspec.structs.replace(each, after_id=None), released=True))
     if await tx.run(_DELETE, row.id) == 0:
         raise errors.LostRaceError(f"message {row.id} was taken out by somebody else at the same time")
+    tx.announce(Removed(row.id))
     return found
 
 

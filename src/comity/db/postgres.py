@@ -178,6 +178,11 @@ async def bring_on(url: str, *, insecure: bool = False) -> bool:
         await close(connection)
 
 
+async def make_schema(connection: Connection) -> None:
+    """Make the newest schema where there is none, in the transaction of the caller."""
+    await connection.execute(migrate.statements(None, "head", transactional=False), timeout=600)
+
+
 async def check_current(url: str) -> None:
     """See that the schema of a database is the newest, for who must not bring it on: a connector may be using it.
 

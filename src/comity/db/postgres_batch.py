@@ -27,6 +27,8 @@ _UPDATE = re.compile(
     r"(UPDATE \w+ SET (?:(?!\bFROM\b|\bSELECT\b).)*) WHERE ((?:(?!\bSELECT\b).)*)", re.DOTALL
 )
 _DELETE = re.compile(r"(DELETE FROM \w+) WHERE ((?:(?!\bSELECT\b).)*)", re.DOTALL)
+_EQUAL = re.compile(r"(\w+) = \?(\d+)")
+_PLAIN = re.compile(r"[\w.]+ (?:(?:=|<>) (?:'[^']*'|\d+)|IS(?: NOT)? NULL)")
 _INSERT = re.compile(
     r"(INSERT INTO \w+ \(([\w, ]+)\)) VALUES \(([?\d, ]+)\)"
     r"( ON CONFLICT(?: \([\w, ]+\))? DO NOTHING)?( RETURNING id)?"
@@ -54,16 +56,24 @@ class _Batch:
 
 
 class _Changing(_Batch):
-    """A change of one row, or of those of one process: the server changes a row for one of the values only."""
+    """A change of the rows that the values at the places of `key` name: other values name other rows."""
 
-    async def _share(self, rows: list[Row], statements: Sequence[Statement]) -> list[Any]:
-        """The same; what changed nothing is executed on its own: two may have meant the same row, which one got."""
-        done = {row[0] for row in rows}
-        shared = await super()._share(rows, statements)
-        return [
-            result if at in done else await statement.execute()
-            for at, (statement, result) in enumerate(zip(statements, shared, strict=True), 1)
-        ]
+    def __init__(self, sql: str, key: Sequence[int]) -> None:
+        super().__init__(sql)
+        self._key = key
+
+    async def execute(self, connection: Connection, statements: Sequence[Statement]) -> list[Any]:
+        """The same; who means the same rows comes after the other, for a statement changes a row only once."""
+        turns: dict[tuple[Any, ...], list[int]] = {}
+        for at, each in enumerate(statements):
+            turns.setdefault(tuple(each.values[place - 1] for place in self._key), []).append(at)
+        results: list[Any] = [None] * len(statements)
+        for turn in itertools.zip_longest(*turns.values()):
+            here = [at for at in turn if at is not None]
+            done = await super().execute(connection, [statements[at] for at in here])
+            for at, result in zip(here, done, strict=True):
+                results[at] = result
+        return results
 
 
 class _Inserting(_Batch):
@@ -90,6 +100,21 @@ def _shaped(statement: Statement, rows: list[Row]) -> Any:
     return statement.shape(rows) if statement.shape else rows
 
 
+def _key_of(change: str, condition: str) -> tuple[int, ...]:
+    """Return the places of the values that say which rows a change means, none if others may mean some of the same.
+
+    That is sure where values are compared for equality only, with columns that the change leaves as they are.
+    """
+    key = []
+    for part in re.split(r"\s+AND\s+", condition):
+        if match := _EQUAL.fullmatch(part):
+            if not re.search(rf"\b{match[1]} = ", change):
+                key.append(int(match[2]))
+        elif "?" in part or not _PLAIN.fullmatch(part):
+            return ()
+    return tuple(key)
+
+
 def rewritten(sql: str, types: Sequence[str]) -> _Batch | None:
     """Return a text (with ?1) for many values at once, of `types`, or None if it has no form that is known."""
     arrays = ", ".join(f"${at}::{name}[]" for at, name in enumerate(types, 1))
@@ -100,10 +125,10 @@ def rewritten(sql: str, types: Sequence[str]) -> _Batch | None:
 
     if _SELECT.fullmatch(sql):
         return _Batch(f"SELECT _n, _found.* FROM {given} CROSS JOIN LATERAL ({placed(sql)}) AS _found")
-    if match := _UPDATE.fullmatch(sql):
-        return _Changing(f"{placed(match[1])} FROM {given} WHERE {placed(match[2])} RETURNING _n")
-    if match := _DELETE.fullmatch(sql):
-        return _Changing(f"{match[1]} USING {given} WHERE {placed(match[2])} RETURNING _n")
+    if (match := _UPDATE.fullmatch(sql)) and (key := _key_of(*match.groups())):
+        return _Changing(f"{placed(match[1])} FROM {given} WHERE {placed(match[2])} RETURNING _n", key)
+    if (match := _DELETE.fullmatch(sql)) and (key := _key_of(*match.groups())):
+        return _Changing(f"{match[1]} USING {given} WHERE {placed(match[2])} RETURNING _n", key)
     if match := _INSERT.fullmatch(sql):
         into, columns, places, conflict, returning = match.groups(default="")
         text = f"{into} SELECT {placed(places)} FROM {given} ORDER BY _n{conflict}"
@@ -124,12 +149,18 @@ class Batches:
     async def execute(self, statements: Sequence[Statement]) -> list[Any]:
         """Execute statements with one text and return what each of their methods would have returned."""
         sql = statements[0].sql
-        if len(statements) > 1 and all(each.shape for each in statements):
-            if sql not in self._known:
-                self._known[sql] = await self._rewrite(sql)
-            if batch := self._known[sql]:
-                return await batch.execute(self._connection, statements)
+        if (
+            len(statements) > 1
+            and all(each.shape for each in statements)
+            and (batch := await self._find(sql))
+        ):
+            return await batch.execute(self._connection, statements)
         return [await each.execute() for each in statements]
+
+    async def _find(self, sql: str) -> _Batch | None:
+        if sql not in self._known:
+            self._known[sql] = await self._rewrite(sql)
+        return self._known[sql]
 
     async def _rewrite(self, sql: str) -> _Batch | None:
         prepared = await self._connection.prepare(connections.translated(sql))

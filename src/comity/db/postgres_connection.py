@@ -170,12 +170,21 @@ def is_lost_race(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) in _LOST_RACE
 
 
+def is_locked(error: BaseException) -> bool:
+    """Return whether a statement waited in vain for somebody's lock: a process that was stopped loses it meanwhile."""
+    return getattr(error, "sqlstate", None) == "55P03"
+
+
 def translate(error: BaseException) -> errors.ComityError:
     """Return an error of the driver as one of ours."""
     state = getattr(error, "sqlstate", None) or ""
     if state == "53100":
         return errors.DatabaseError(
             "the database's disk is full; nothing was changed", hint="free space there, then try again"
+        )
+    if is_locked(error):
+        return errors.DatabaseError(
+            "another process holds what this needs in the database (lock timeout); nothing was changed"
         )
     if state in _NOT_TEXT:
         return errors.InvalidInputError("a text has a character that cannot be stored, such as U+0000")

@@ -39,7 +39,7 @@ _LOG, CHAIN = 0x436F6D01, 0x436F6D02  # names of advisory locks
 class _Job:
     """A unit that waits for its turn, and the future that its caller waits for."""
 
-    __slots__ = ("error", "future", "lost_race", "result", "unit")
+    __slots__ = ("error", "future", "lost_race", "result", "unit", "waited")
 
     def __init__(self, unit: Unit[Any], future: asyncio.Future[Any]) -> None:
         self.unit = unit
@@ -47,6 +47,14 @@ class _Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.lost_race = False
+        self.waited = False
+
+    def goes_again(self, error: BaseException) -> bool:
+        """Return whether to run it again: it lost a race, or has waited in vain for a lock, and that only once."""
+        if not connections.is_locked(error):
+            return is_lost_race(error) or isinstance(error, errors.LostRaceError)
+        before, self.waited = self.waited, True
+        return not before
 
     def settle(self) -> None:
         """Hand the outcome to the caller."""
@@ -153,6 +161,8 @@ class Writer:
         except FAILURES as error:
             if is_lost(error, connection):
                 raise
+            for job in jobs:
+                job.goes_again(error)  # all of them have waited, if it was for a lock
             return False
         for job, tx in views.items():
             job.result, job.error = units[job].result, units[job].error
@@ -184,7 +194,7 @@ class Writer:
                     raise
                 job.error = translate(error) if from_driver else error
                 group.go_back(mark)
-                job.lost_race = is_lost_race(error) or isinstance(error, errors.LostRaceError)
+                job.lost_race = job.goes_again(error)
                 if guarded:
                     await connection.execute("ROLLBACK TO unit")
                 elif from_driver or tx.wrote or job.lost_race:
@@ -213,7 +223,8 @@ class Writer:
                 await connection.execute("ROLLBACK")
         if not (lost and group.committing):
             _fail(jobs, translate(error))
-            return jobs if lost or is_lost_race(error) else []
+            lost_races = [each for each in jobs if each.goes_again(error)]
+            return jobs if lost or lost_races else []
         outcome = await self._find_out(group)
         if outcome is False:
             _fail(jobs, translate(error))

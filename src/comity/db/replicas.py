@@ -61,6 +61,11 @@ _REMOVE_GONE = (
     f"DELETE FROM replica WHERE until < {_NOW} AND id <> $1"
     f" AND pg_postmaster_start_time() < clock_timestamp() - interval '{LEASE_S} seconds' RETURNING place"
 )
+LEASED = (
+    f"SELECT place FROM replica WHERE place <> $1 AND (until >= {_NOW}"
+    f" OR pg_postmaster_start_time() >= clock_timestamp() - interval '{LEASE_S} seconds') LIMIT 1"
+)
+"""A process at another place that has a lease, or may only have been kept from renewing it."""
 _TAKE = (
     "UPDATE {table} SET owner = $1 WHERE {key} IN (SELECT {key} FROM {table}"
     " WHERE owner NOT IN (SELECT id FROM replica) LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING {columns}"

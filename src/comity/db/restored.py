@@ -23,7 +23,7 @@ SAME, AHEAD, BEHIND, ENDED, UNKNOWN, DIFFERS, FORGOTTEN, GIVEN_UP = (
     "ended here",
 )
 MOST_FORGOTTEN = 1000
-"""How many processes that are unknown here are kept: a partner may make them up."""
+"""How many processes of one partner that are unknown here are kept: it may make them up."""
 
 
 class Restored(Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ _RESTORED = Table("restored", Restored)
 _FINDINGS = Table("reconciliation", Finding, flags=("held",))
 ADD_RESTORED, ADD_FINDING = _RESTORED.insert, _FINDINGS.insert
 _SAVE = _FINDINGS.upsert("process_id, counterparty_id", "process_id", "counterparty_id")
-_COUNT = "SELECT count(*) FROM reconciliation WHERE verdict = ?1"
+_COUNT = "SELECT count(*) FROM reconciliation WHERE verdict = ?1 AND counterparty_id = ?2"
 
 
 def restored_row(value: Restored) -> list[object]:
@@ -87,8 +87,8 @@ async def save(tx: Transaction, finding: Finding) -> None:
 
 
 async def add_forgotten(tx: Transaction, finding: Finding) -> bool:
-    """Keep that a partner speaks of a process that is unknown here; False if that is enough of them."""
-    row = await tx.one(_COUNT, FORGOTTEN)
+    """Keep that a partner speaks of a process that is unknown here; False if that is enough of its."""
+    row = await tx.one(_COUNT, FORGOTTEN, finding.counterparty_id)
     if row is not None and row[0] >= MOST_FORGOTTEN:
         return False
     await save(tx, finding)

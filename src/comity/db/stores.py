@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -94,6 +95,11 @@ async def read(path: Path, url: str, unit: Unit[T]) -> T:
 
 def _is_current(path: Path) -> bool:
     return path.exists() and migrate.current_version(path) == migrate.known_versions()[-1]
+
+
+def place(folder: Path) -> str:
+    """Return the name of the process that has the lock of a data folder, among all on a PostgreSQL database."""
+    return f"{socket.gethostname()}:{folder.absolute()}"
 
 
 def note_use(lock: int, url: str | None) -> None:

@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from comity import errors
-from comity.db.outbox import Outgoing, Queued
+from comity.db.outbox import Outgoing, Queued, Removed
 from comity.db.partners import Heard, Slow
 from comity.delivery import pauses, retry
 
 PER_PARTNER = 32
+FRESH_MS = 1000
+"""How long a message may wait for others before it is read again: what another process did is not heard of."""
 POLL_S = 30.0
 STORE_S, UNRECORDED_S = 1.0, 5.0
 """How long to wait for the store; at most so long where what it does not take is that a message was sent."""
@@ -86,6 +88,9 @@ class Worker:
         self._caps: dict[str, asyncio.Semaphore] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sent: set[int] = set()
+        """Rows that were sent, of which the store has not taken yet what became of that."""
+        self._removed: set[int] = set()
+        """Rows that are in the outbox no more, although a task here is still about them."""
         self._pauses = pauses.Pauses(now_ms, self._wait)
         self._closing = False
         self._away_said_ms = -SAY_AWAY_MS
@@ -95,6 +100,9 @@ class Worker:
         for event in announced:
             if isinstance(event, Queued):
                 self._begin(event.row, fresh=not event.released)
+            elif isinstance(event, Removed):
+                if event.row_id in self._tasks:
+                    self._removed.add(event.row_id)
             elif isinstance(event, Slow):
                 self._pauses.note_slow(event.partner_id)
             elif isinstance(event, Heard):
@@ -142,15 +150,17 @@ class Worker:
             # an answer that is due in this turn of the loop goes out before our next message
             await asyncio.sleep(0)
             sending: Outgoing | None = row
-            unrecorded = 0
+            pause_s = STORE_S
             while sending is not None and not self._closing:
                 try:
                     sending, fresh = await self._send_when_due(sending, fresh=fresh), True
+                    pause_s = STORE_S
                 except errors.DatabaseError as error:
                     # the store is away, or full: the row is read when it is back
                     self._say_away(error)
-                    unrecorded += row.id in self._sent
-                    await self._pause(min(STORE_S * 2 ** max(unrecorded - 1, 0), UNRECORDED_S))
+                    await self._pause(pause_s)
+                    if row.id in self._sent:
+                        pause_s = min(pause_s * 2, UNRECORDED_S)
                     fresh = False
         except errors.ComityError as error:
             log.warning("%s to %s: %s", row.message, row.counterparty_id, error)
@@ -158,6 +168,7 @@ class Worker:
             log.exception("%s to %s", row.message, row.counterparty_id)
         finally:
             self._sent.discard(row.id)
+            self._removed.discard(row.id)
             self._tasks.pop(row.id, None)
             self._pauses.forget(row.id)
 
@@ -166,17 +177,20 @@ class Worker:
 
     async def _send_when_due(self, row: Outgoing, *, fresh: bool) -> Outgoing | None:
         """Make the next attempt and return the row if another one is needed."""
-        pause_s = self._pauses.before_s(row)
+        pause_s, since_ms = self._pauses.before_s(row), self._now_ms()
         if pause_s > 0:
             await self._pauses.wait(row, pause_s)
         cap = self._caps.setdefault(row.counterparty_id, asyncio.Semaphore(PER_PARTNER))
-        fresh = fresh and pause_s <= 0 and row.attempts == 0 and not cap.locked()
+        fresh = fresh and pause_s <= 0 and row.attempts == 0
         async with cap:
             waited = await self._pauses.turn(row.counterparty_id)
-            found = row if fresh and not waited else await self._outcomes.find(row)
+            fresh = fresh and not waited and row.id not in self._removed
+            fresh = fresh and 0 <= self._now_ms() - since_ms < FRESH_MS
+            found = row if fresh else await self._outcomes.find(row)
             if found is None:
                 return None  # withdrawn in the meantime
             again = await self._attempt(found)
+            self._sent.discard(row.id)
         return await self._outcomes.find(row) if again else None
 
     async def _attempt(self, row: Outgoing) -> bool:

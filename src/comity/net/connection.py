@@ -14,7 +14,7 @@ import httptools
 from multidict import CIMultiDict, CIMultiDictProxy
 
 HEAD_BYTES: Final = 64 * 1024
-_LINE_BYTES: Final = 4  # what stands around a name and a value
+"""How long the head of an answer may be, with heads that go before it; its trailers, about."""
 _UNREAD_BYTES: Final = 256 * 1024
 _NO_BODY: Final = "HEAD"
 _INTERIM = range(100, 200)
@@ -38,7 +38,6 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
         self._unread = 0
-        self._head_bytes = 0
         self._idle_bytes = 0
         self._in_head = True
         self._complete = True
@@ -77,7 +76,7 @@ class Connection(asyncio.Protocol):
         """
         self.method, self._parser = method, httptools.HttpResponseParser(self)
         self._begin_head()
-        self._head_bytes, self._idle_bytes = 0, 0
+        self._idle_bytes = 0
         self._complete, self._reusable = False, False
         if self._transport is None:
             raise BrokenError("it was closed")
@@ -146,16 +145,19 @@ class Connection(asyncio.Protocol):
         if self._parser is None or self._complete:
             self.close()
             return
-        self._idle_bytes += len(data)  # until the head ends or a piece of the body comes
+        room = HEAD_BYTES - self._idle_bytes if self._in_head else len(data)
+        taken, rest = data[:room], data[room:]
+        self._idle_bytes += len(taken)  # until the head ends or a piece of the body comes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(taken)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BrokenError(f"what came is no HTTP/1.1 answer ({str(error)[:100]})"))
             return
-        if self._in_head:
-            self._count_head(len(data))
-        elif self._idle_bytes > HEAD_BYTES:
-            self._fail(BrokenError(f"the trailers of the answer have more than {HEAD_BYTES} bytes"))
+        if self._idle_bytes > HEAD_BYTES or (rest and self._in_head):
+            what = "head of the answer has" if self._in_head else "trailers of the answer have"
+            self._fail(BrokenError(f"the {what} more than {HEAD_BYTES} bytes"))
+        elif rest:
+            self.data_received(rest)
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -176,24 +178,14 @@ class Connection(asyncio.Protocol):
     def _begin_head(self) -> None:
         self._headers, self._in_head = CIMultiDict(), True
 
-    def _count_head(self, came: int) -> None:
-        self._head_bytes += came
-        if self._head_bytes > HEAD_BYTES:
-            self._fail(BrokenError(f"the head of the answer has more than {HEAD_BYTES} bytes"))
-
     def on_message_begin(self) -> None:
         """Take no second answer."""
         if self._complete:
             raise BrokenError("it answers twice")
 
-    def on_status(self, status: bytes) -> None:
-        """Count the words of the status; heads that go before the answer count with its own."""
-        self._count_head(len(status) + _LINE_BYTES)
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes behind a body is none."""
         if self._in_head:
-            self._count_head(len(name) + len(value) + _LINE_BYTES)
             self._headers.add(name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
 
     def on_headers_complete(self) -> None:

@@ -27,7 +27,7 @@ from comity.net import answer
 from comity.net.connection import Connection
 from comity.net.guard import Guard, RefusedAddressError
 from comity.net.pool import Connections
-from comity.net.resolver import CheckedResolver
+from comity.net.resolver import CheckedResolver, Threads
 
 __all__ = ["Guard", "HttpClient", "RefusedAddressError", "Response", "StreamResponse"]
 
@@ -99,7 +99,7 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
         self._tls = _tls(tls_ca_file)
-        self._resolver = resolver
+        self._resolver = resolver or Threads()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._connections: dict[bool, Connections] = {}
 
@@ -210,8 +210,7 @@ class HttpClient:
         return session
 
     def _resolver_for(self, *, checked: bool) -> AbstractResolver:
-        resolver = self._resolver or aiohttp.ThreadedResolver()
-        return CheckedResolver(resolver, self.guard) if checked else resolver
+        return CheckedResolver(self._resolver, self.guard) if checked else self._resolver
 
     def _open(self, *, checked: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

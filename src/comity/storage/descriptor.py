@@ -2,14 +2,16 @@
 
 A stream may be cancelled at any moment, a thread cannot. Closing its descriptor then would let the thread
 read or write whatever file gets the same number next. So `close` waits, without blocking, for the last call
-to end.
+to end. Below it: folders, and files that are written whole, so that a power loss leaves them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -89,13 +91,47 @@ def make_folder(path: str, mode: int = 0o777) -> None:
         sync_folder(above)
 
 
+@contextlib.contextmanager
+def whole(path: Path, mode: int = 0o600) -> Iterator[Path]:
+    """Give a place to write a file to; the file has its name, and is on the disk, when the block has ended well.
+
+    Raises:
+        OSError: it cannot be written: what had the name has it still, and nothing is left of the new one.
+    """
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+    try:
+        yield unfinished
+        _sync(unfinished)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file whole or not at all, and have it on the disk when this returns.
+
+    Raises:
+        OSError: as `whole`.
+    """
+    with whole(path, mode) as unfinished:
+        unfinished.write_bytes(content)
+
+
 def sync_folder(path: str | os.PathLike[str]) -> None:
     """Make the names in a folder durable: what was made, renamed or removed there.
 
     Raises:
         OSError: the disk does not take it.
     """
-    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path, os.O_DIRECTORY)
+
+
+def _sync(path: str | os.PathLike[str], flags: int = 0) -> None:
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(number)
     finally:

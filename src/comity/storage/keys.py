@@ -8,7 +8,6 @@ then the ring, whole or not at all: whenever the process is killed, the ring nam
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -127,7 +126,7 @@ class KeyFiles:
         with _writing(self._folder):
             path = self._path(kid)
             if not path.exists():  # else a rotation was interrupted after it was written
-                _replace(path, jose.SigningKey.generate(whole).dump_pem())
+                descriptor.write_whole(path, jose.SigningKey.generate(whole).dump_pem())
         key = read(path, whole)
         ring = keyring.rotated(ring, key.public_jwk(), now_ms=now_ms, lead_ms=lead_ms, grace_ms=grace_ms)
         self._save(ring)
@@ -136,7 +135,7 @@ class KeyFiles:
 
     def _save(self, ring: Keyring) -> None:
         with _writing(self._folder):
-            _replace(self._folder / RING, _ring_file(ring))
+            descriptor.write_whole(self._folder / RING, _ring_file(ring))
         self._ring = ring
 
     def _tidy(self, now_ms: int) -> None:
@@ -173,7 +172,7 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
         for name, content in sorted(files.items(), key=lambda item: item[0] == RING):
             path = folder / Path(name).name
             if not path.exists() or path.read_bytes() != content:
-                _replace(path, content)
+                descriptor.write_whole(path, content)
 
 
 def _ring_file(ring: Keyring) -> bytes:
@@ -203,19 +202,3 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise errors.StorageError(f"{folder} cannot be written: {error.strerror}") from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only, and have it on the disk when this returns."""
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    descriptor.sync_folder(path.parent)

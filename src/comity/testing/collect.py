@@ -5,7 +5,10 @@ Other connectors' stores are for others to read: what `record` asks for is all t
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -30,6 +33,7 @@ from comity.management import events as forms
 from comity.testing import record
 
 PAGE = 10_000
+TOGETHER_S = 10.0
 OWN = ".comity-"
 """Names of files of ours in a folder that a package was received into begin so."""
 
@@ -78,6 +82,34 @@ async def folder(path: Path) -> record.Side:
     """
     conf = settings.load(path)
     return await stores.read(conf.database, conf.database_url, lambda tx: side_of(tx, conf.participant_id))
+
+
+async def folders(*paths: Path) -> tuple[record.Side, ...]:
+    """Return what the stores of several data folders hold at one moment, also while their connectors run.
+
+    Raises:
+        DatabaseError: there is no store of this version.
+    """
+    return await together(*(functools.partial(folder, each) for each in paths))
+
+
+async def together(*reads: Callable[[], Awaitable[record.Side]]) -> tuple[record.Side, ...]:
+    """Read several sides again and again until none has changed meanwhile, at most for some seconds.
+
+    Else a side may hold the acknowledgement of what another one, which was read earlier, had not taken yet.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + TOGETHER_S
+    found = tuple([await each() for each in reads])
+    while len(reads) > 1 and clock() < deadline:
+        before, found = found, tuple([await each() for each in reads])
+        if _steps(before) == _steps(found):
+            break
+    return found
+
+
+def _steps(sides: tuple[record.Side, ...]) -> list[int]:
+    return [len(rows or ()) for each in sides for rows in (each.processes, each.events, each.evidence)]
 
 
 async def received(store: Store, participant_id: str) -> tuple[record.Received, ...]:

@@ -8,16 +8,40 @@ import pytest
 from aiohttp import web
 
 from comity import runtime
-from support import asgi, dealing
+from pair.conftest import authorities, store_kind
+from support import asgi, dealing, stores
 from support import pair as pairs
+
+__all__ = ["authorities", "store_kind"]
+
+ON_EACH_STORE = {
+    "discovery",
+    "edrs",
+    "events",
+    "exchange",
+    "idempotency",
+    "keys",
+    "negotiations",
+    "partners",
+    "removal",
+    "retirements",
+    "secrets",
+}
+"""The others are about what is decided before a store is asked, or ask it in ways that these and tests/pair do too."""
+
+
+def pytest_generate_tests(metafunc):
+    about = metafunc.module.__name__.rpartition("test_management_")[2]
+    if about in ON_EACH_STORE and {"site", "started"} & set(metafunc.fixturenames):
+        metafunc.parametrize("store_kind", stores.KINDS, indirect=True)
 
 
 @pytest.fixture
-async def started(tmp_path, template):
+async def started(tmp_path, template, store_kind):
     sites: list[pairs.Site] = []
 
     async def start(name: str, **more) -> pairs.Site:
-        made = pairs.new_site(tmp_path / name, template, **more)
+        made = pairs.new_site(tmp_path / name, template, **{"kind": store_kind, **more})
         await made.start()
         sites.append(made)
         return made
@@ -26,6 +50,7 @@ async def started(tmp_path, template):
     for each in sites:
         await each.entries()
         await each.stop()
+        stores.give_back(each.conf.database_url)
 
 
 @pytest.fixture
@@ -35,13 +60,15 @@ def client():
 
 
 @pytest.fixture
-async def site(tmp_path, template):
+async def site(tmp_path, template, store_kind):
     """One connector without listeners."""
-    made = pairs.new_site(tmp_path / "site", template)
-    shutil.copy(template, made.conf.database)
+    made = pairs.new_site(tmp_path / "site", template, kind=store_kind)
+    if store_kind == stores.SQLITE:
+        shutil.copy(template, made.conf.database)
     async with runtime.connector(made.conf) as made.parts:
         yield made
         await made.entries()
+    stores.give_back(made.conf.database_url)
 
 
 @pytest.fixture

@@ -61,12 +61,12 @@ async def test_a_key_that_is_not_there_is_not_found(api):
 
 
 async def test_a_folder_that_cannot_be_written_changes_nothing(api, site, monkeypatch):
-    from comity.storage import keys as files  # noqa: PLC0415  only here
+    from comity.storage import descriptor  # noqa: PLC0415  only here
 
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_replace", full)
+    monkeypatch.setattr(descriptor, "write_whole", full)
     answer = await api.post("identity/rotate", {})
     assert (answer.status, answer.problem["type"]) == (422, "storage")
     assert len(await keys(api)) == 1

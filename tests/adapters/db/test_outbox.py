@@ -46,10 +46,11 @@ async def test_a_removed_message_is_gone_and_those_that_waited_are_announced(sto
     store.subscribe(told.extend)
     assert await store.write(lambda tx: outbox.remove(tx, first)) == first
     freed = [replace(each, after_id=None) for each in waiting]
-    assert told == [outbox.Queued(each, released=True) for each in freed]
+    announced = [outbox.Queued(each, released=True) for each in freed]
+    assert told == [*announced, outbox.Removed(first.id)]
     assert await store.read(outbox.find_open) == freed
     assert await store.write(lambda tx: outbox.remove(tx, first)) is None
-    assert len(told) == 2
+    assert len(told) == 3
 
 
 async def test_open_messages_are_read_in_pages(store):

@@ -152,6 +152,49 @@ class TestReplicas:
         await replicas[0].write(insert)
         await asyncio.gather(replicas[0].write(taking("ab")), replicas[1].write(taking("ba")))
 
+    @pytest.mark.parametrize("neighbours", [0, 2])
+    async def test_a_lock_that_somebody_holds_too_long_is_waited_for_twice(
+        self, url, postgres, monkeypatch, neighbours
+    ):
+        monkeypatch.setitem(postgres.connections._SET, "lock_timeout", "300ms")
+        store, holder = postgres.Postgres(url), await postgres.connections.connect(url)
+        for each in "ab":
+            await store.write(
+                lambda tx, each=each: tx.run("INSERT INTO secret VALUES (?1, ?2, 0, 0)", each, b"")
+            )
+        runs, second = 0, asyncio.Event()
+
+        async def wanting(tx):
+            nonlocal runs
+            runs += 1
+            if runs % 2 == 0:
+                second.set()
+            return await tx.run("UPDATE secret SET updated_at = 1 WHERE id = 'a'")
+
+        async def let_go():
+            await second.wait()
+            await holder.execute("ROLLBACK")
+
+        others = [
+            lambda tx, at=at: tx.run("UPDATE secret SET created_at = ?1", at) for at in range(neighbours)
+        ]
+        hold = "BEGIN; SELECT 1 FROM secret WHERE id = 'a' FOR UPDATE"
+        await holder.execute(hold)
+        letting = asyncio.create_task(let_go())
+        done = await asyncio.gather(*map(store.write, (wanting, *others)))
+        await letting
+        assert (done, runs) == ([1] + [2] * neighbours, 2)
+        await holder.execute(hold)
+        free = [lambda tx: tx.run("UPDATE secret SET updated_at = 2 WHERE id = 'b'")] * neighbours
+        found = await asyncio.gather(*map(store.write, (wanting, *free)), return_exceptions=True)
+        assert (str(found[0]), runs) == (
+            "another process holds what this needs in the database (lock timeout); nothing was changed",
+            4,
+        )
+        assert found[1:] == [1] * neighbours
+        await holder.close()
+        await store.close()
+
     async def test_each_writer_has_a_chain_of_its_own_and_the_next_one_goes_on_with_it(
         self, replicas, url, postgres
     ):

@@ -110,6 +110,17 @@ SAME = {
     "changes of many rows by one": calls(
         "run", "UPDATE secret SET created_at = ?2 WHERE id < ?1", ("c", 3), ("a", 4)
     ),
+    "changes of rows that others change too": calls(
+        "run", "UPDATE secret SET updated_at = updated_at + ?2 WHERE id <= ?1", ("b", 1), ("c", 2), ("a", 4)
+    ),
+    "a change of what another change made of a row": calls(
+        "run",
+        "UPDATE secret SET updated_at = updated_at + 1 WHERE id = ?1 AND updated_at = ?2",
+        ("a", 0),
+        ("a", 1),
+        ("b", 1),
+        ("a", 7),
+    ),
     "two deletions of one row": calls("run", "DELETE FROM secret WHERE id = ?1", ("a",), ("b",), ("a",)),
     "a deletion of many": calls("run", "DELETE FROM secret WHERE updated_at < ?1", (0,), (5,)),
     "marks": [partial(outbox.imply, row_id=each) for each in (1, 99)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 
 import pytest
 from yarl import URL
@@ -144,6 +145,32 @@ async def test_answers_before_the_answer_have_an_end(serve, client, monkeypatch)
         await client.request("GET", server.url, timeout_s=2)
 
 
+def head_of(size, *, interim):
+    """A head of exactly so many bytes, or one and those that go before it."""
+    end = OK.replace(b"\r\n\r\n", b"\r\nX: ")
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </" + b"a" * 500 + b">\r\n\r\n"
+    before = early * ((size - 1000) // len(early)) if interim else b"Y: y\r\n" * 1000
+    whole = before + end if interim else end.replace(b"X: ", before + b"X: ")
+    return whole + b"x" * (size - len(whole) - 4) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("step", [1000, 1 << 20], ids=["in pieces", "at once"])
+@pytest.mark.parametrize("interim", [False, True], ids=["one head", "with those before it"])
+async def test_a_head_may_be_so_long_and_no_longer(serve, client, monkeypatch, step, interim):
+    class InSteps(connection.Connection):
+        def data_received(self, data):
+            for at in range(0, len(data), step):
+                super().data_received(data[at : at + step])
+
+    monkeypatch.setattr(pool, "Connection", InSteps)
+    longest, longer = (head_of(connection.HEAD_BYTES + more, interim=interim) for more in (0, 1))
+    server = await serve(lambda *_: pieces(longest + b"ab"))
+    assert (await client.request("GET", server.url)).body == b"ab"
+    server = await serve(lambda *_: pieces(longer + b"ab"))
+    with pytest.raises(errors.TransientDeliveryError, match="the head of the answer has more"):
+        await client.request("GET", server.url)
+
+
 async def test_a_body_without_a_length_ends_with_the_connection(serve, client):
     server = await serve(lambda *_: pieces(b"HTTP/1.1 200 OK\r\n\r\n", b"ab", b"cd"))
     assert (await client.request("GET", server.url)).body == b"abcd"
@@ -214,6 +241,72 @@ async def test_an_answer_of_the_names_is_kept_for_a_moment_and_errors_are_not(mo
     for name in ("a", "b", "c", "b", "a"):
         await answers.find(name)
     assert names.asked[3:] == ["a", "b", "c", "a"]  # the oldest of more than two is forgotten
+
+
+@pytest.fixture
+def tarpit(monkeypatch):
+    """Nobody answers for the names of tarpit.example, as long as the test runs; all others lead here."""
+    real, over, asked = socket.getaddrinfo, threading.Event(), []
+
+    def look_up(host, *values, **more):
+        if host.endswith(".tarpit.example"):
+            asked.append(host)
+            over.wait(60)
+            raise socket.gaierror("no answer")
+        return real("127.0.0.1", *values, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield asked
+    over.set()
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_others(serve, answer, client, tarpit, monkeypatch):
+    monkeypatch.setattr(resolver, "PLACE_S", 0.5)
+    server = await serve(lambda *_: answer(b"x"))
+    slow = [f"http://n{at}.tarpit.example:{server.port}" for at in range(200)]
+    asking = [asyncio.create_task(client.request("GET", each)) for each in slow]
+    await wait_for(lambda: tarpit)
+    got = await client.request("GET", f"http://honest.example:{server.port}", timeout_s=5)
+    assert got.body == b"x"
+    async with client.stream("GET", f"http://other.example:{server.port}", timeout_s=5) as streamed:
+        assert streamed.status == 200
+    assert len(tarpit) == resolver.OF_A_DOMAIN
+    done, _ = await asyncio.wait(asking, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+    with pytest.raises(
+        errors.TransientDeliveryError, match="in time"
+    ):  # and nobody waits for a place for ever
+        await done.pop()
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("tarpit")
+async def test_a_name_that_was_answered_makes_room_for_the_next(client, serve, answer):
+    server = await serve(lambda *_: answer(b"x"))
+    names = [f"http://n{at}.other.example:{server.port}" for at in range(3 * resolver.OF_A_DOMAIN)]
+    answers = await asyncio.gather(*(client.request("GET", each) for each in names))
+    assert {each.body for each in answers} == {b"x"}
+
+
+async def test_a_name_that_was_answered_before_waits_for_no_nameserver(monkeypatch):
+    monkeypatch.setattr(resolver, "SLOW_S", 0.05)
+    clock, names = Clock(), Waiting({"a": [["192.0.2.1"], ["192.0.2.2"]], "gone": ["192.0.2.3"]})
+    names.ready.set()
+    answers = resolver.Answers(names, clock)
+    for name in ("a", "gone"):
+        await answers.find(name)
+    del names.table["gone"]
+    answers.forget("a")
+    names.ready.clear()
+    assert await asyncio.wait_for(answers.find("a"), 5) == ("192.0.2.1",)
+    names.ready.set()
+    await wait_for(lambda: not answers._asking)
+    assert await answers.find("a") == ("192.0.2.2",)
+    assert names.asked == ["a", "gone", "a"]
+    clock.now_s += resolver.ANSWER_S
+    with pytest.raises(OSError, match="no such name"):
+        await answers.find("gone")
 
 
 async def test_a_name_at_whose_address_nobody_is_is_asked_for_again(serve, answer):

@@ -1,7 +1,7 @@
 """A stock EDC: its jars brought by Maven, one Java process with a properties file, its management API v3.
 
-Everything is in memory. It has no setting for the address it listens at: for the time of a run its ports are open on
-every address of the machine; what is sent goes to 127.0.0.1 only.
+Everything is in memory, unless settings name a database. It has no setting for the address it listens at: for the time
+of a run its ports are open on every address of the machine; what is sent goes to 127.0.0.1 only.
 """
 
 from __future__ import annotations

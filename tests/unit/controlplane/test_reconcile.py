@@ -129,6 +129,36 @@ def test_what_is_held_sends_first_messages_and_its_end_only():
     assert not held.keeps(row())
 
 
+class Reading:
+    """A store that finds two processes held, while one of them is released."""
+
+    def __init__(self):
+        self.database, self.held = self, Held()
+
+    def subscribe(self, listener):
+        self.listener = listener
+
+    async def read(self, unit):
+        if unit is restored.find_last:
+            return restored.Restored(at=1, backup_at=1, evidence_size=1, evidence_head="")
+        found = [
+            restored.Finding(kind="negotiation", process_id=name, counterparty_id="p")
+            for name in ("held", "released")
+        ]
+        if self.held.names:
+            self.listener([Released("released")])
+        return found
+
+
+async def test_what_is_released_while_the_store_is_read_stays_released():
+    connector = Reading()
+    reconciliation = reconcile.Reconciliation(connector)
+    await reconciliation.begin()
+    assert connector.held.names == {"held", "released"}
+    await reconciliation._hold()
+    assert connector.held.names == {"held"}
+
+
 def test_only_a_restored_connector_asks_about_first_messages():
     held = Held()
     assert not held.recently(0)

@@ -188,24 +188,49 @@ async def test_a_message_that_is_withdrawn_between_two_attempts_is_not_sent_agai
     assert len(scene.post.sent) == 1
 
 
-async def test_a_message_that_is_withdrawn_while_others_are_in_its_way_is_not_sent():
+def withdraw_here(scene, row_id):
+    scene.outcomes.withdraw(row_id)
+
+
+def withdraw_elsewhere(scene, row_id):
+    del scene.outcomes.rows[row_id]
+    scene.clock.now_ms += worker.FRESH_MS
+
+
+@pytest.mark.parametrize("withdraw", [withdraw_here, withdraw_elsewhere])
+async def test_a_message_that_is_withdrawn_while_others_are_in_its_way_is_not_sent(withdraw):
+    scene, gate, rows = await crowded()
+    withdraw(scene, rows[-1].id)
+    gate.set()
+    await scene.quiet()
+    assert rows[-1].url not in scene.post.sent
+
+
+async def test_a_message_that_waits_for_others_for_a_moment_is_not_read_again():
+    scene, gate, rows = await crowded()
+    scene.outcomes.find = None
+    scene.clock.now_ms += worker.FRESH_MS - 1
+    gate.set()
+    await scene.quiet()
+    assert rows[-1].url in scene.post.sent
+
+
+async def crowded():
+    """Return a scene in which as many messages are under way as a partner gets at a time, and one waits."""
     rows = [a_row(number) for number in range(1, worker.PER_PARTNER + 2)]
     gate = asyncio.Event()
-    sent = []
 
     async def post(url, _body, _authorization):
-        sent.append(url)
+        post.sent.append(url)
         await gate.wait()
         return b"{}"
 
+    post.sent = []
     scene = Scene(Outcomes(*rows), post)
     scene.worker.notice([Queued(row) for row in rows])
     await asyncio.sleep(0.01)
-    assert len(sent) == worker.PER_PARTNER
-    del scene.outcomes.rows[worker.PER_PARTNER + 1]
-    gate.set()
-    await scene.quiet()
-    assert rows[-1].url not in sent
+    assert len(post.sent) == worker.PER_PARTNER
+    return scene, gate, rows
 
 
 async def test_a_row_that_was_read_before_it_was_acknowledged_is_not_sent_again():
@@ -331,6 +356,37 @@ async def test_a_message_whose_answer_cannot_be_written_is_sent_again_more_and_m
         await asyncio.sleep(0)
     assert outcomes.kinds() == ["acknowledged"]
     running.cancel()
+
+
+async def test_a_store_that_is_away_for_days_ends_no_message(caplog):
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post())
+    outcomes.failing = errors.DatabaseError("the database is away")
+    scene.worker.notice([Queued(outcomes.rows[1])])
+    while len(scene.clock.pauses) < 1200:  # noqa: ASYNC110  its own clock
+        await asyncio.sleep(0)
+    assert list(scene.worker._tasks) == [1]
+    assert set(scene.clock.pauses[3:]) == {worker.UNRECORDED_S}
+    assert not [each for each in caplog.records if each.exc_info]
+    outcomes.failing = None
+    await scene.quiet()
+    assert outcomes.kinds() == ["acknowledged"]
+
+
+async def test_what_was_recorded_makes_no_pause_for_the_store_longer():
+    outcomes = Outcomes(a_row())
+    scene = Scene(outcomes, Post(transient(), b"{}"))
+    find = outcomes.find
+
+    async def away(row):
+        if outcomes.told and len(scene.clock.pauses) < 5:
+            raise errors.DatabaseError("the database is away")
+        return await find(row)
+
+    outcomes.find = away
+    await scene.send()
+    assert scene.clock.pauses[:5] == [worker.STORE_S] * 5
+    assert outcomes.kinds() == ["postponed", "acknowledged"]
 
 
 async def test_an_outbox_that_cannot_be_read_is_read_again_later(caplog):

@@ -11,7 +11,7 @@ if context.is_offline_mode():
         dialect_name="postgresql",
         output_buffer=context.config.attributes["statements"],
         transaction_per_migration=True,
-        transactional_ddl=True,
+        transactional_ddl=context.config.attributes["transactional"],
     )
     with context.begin_transaction():
         context.run_migrations()
