@@ -251,6 +251,7 @@ async def test_a_transfer_that_was_completed_since_is_complete_after_the_restore
     moved = await pair.consumer.ask_for_data(record.id)
     await pair.consumer.reaches(moved.id, "STARTED")
     ((name,),) = await pair.provider.rows("SELECT id FROM transfer")
+    await pair.provider.reaches(name, "STARTED")
     file = back_up(pair.provider)
     await pair.consumer.move(moved.id, decide.COMPLETE)
     await pair.provider.reaches(name, "COMPLETED")
