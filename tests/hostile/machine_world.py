@@ -29,7 +29,8 @@ from support.peer import BASE, Peer
 from support.process import PATHS
 
 ASSET = "asset"
-TERMS = {"ours": wire.USE, "others": wire.until("2090-01-01")}
+TERMS = {"ours": wire.USE, "others": wire.until("9000-01-01")}
+"""Days pass in a run, and a million steps are as many as a life has."""
 NAMES = {
     "request": "ContractRequestMessage",
     "offer": "ContractOfferMessage",
