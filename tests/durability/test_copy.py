@@ -322,7 +322,16 @@ async def test_a_replica_that_has_written_nothing_since_the_server_started_is_se
         await run(server.restart)
         assert await run(refusal, lambda: put_back(grown, file, url, force=True)) == "ConflictError"
         assert await run(refusal, copied, url, tmp_path / "back") == "ConflictError"
+    # its lease is given up when it ends, or is over some seconds later if it had not reached the server again
+    await pairs.wait_for(lambda: run(is_alone, url), "the end of its lease", 15)
     assert (await run(lambda: put_back(grown, file, url, force=True))).aside == ""
+
+
+def is_alone(url):
+    with contextlib.suppress(errors.ConflictError):
+        copy.check_alone(url)
+        return True
+    return False
 
 
 async def test_the_lease_of_a_process_that_was_killed_on_the_same_folder_holds_up_nobody(grown, tmp_path):

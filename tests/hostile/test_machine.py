@@ -2,7 +2,7 @@
 
 Random runs of a connector in both roles: every message in every state, repeats, wrong ids, strangers, our operator's
 moves, answers that are lost, restarts and time that passes; after each step the connector's answer, its states, its
-agreements and what it sends must be the model's. COMITY_FUZZ_STEPS says how many steps are made (10,000).
+agreements and what it sends must be the model's. COMITY_FUZZ_STEPS says how many steps are made (5,000).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hostile.machine_model import Model, Row
 from hostile.machine_world import HOUR_S, Play, Sending, World, lost, name_of, seen, turned_down
 from support import wire
 
-ORDINARY = 10_000
+ORDINARY = 5_000
 STEPS = int(os.environ.get("COMITY_FUZZ_STEPS", ORDINARY))
 A_RUN, AT_LEAST = 60, 32
 """Steps of a run at most, and on average at the least: some end early."""

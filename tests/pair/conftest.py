@@ -18,8 +18,8 @@ from support import pair as pairs
 from support import stores
 from support.peer import Peer
 
-SAME_ON_EACH_STORE = {"test_edc_messages", "test_versions"}
-"""What is decided before a store is asked; all other modules run on both."""
+SAME_ON_EACH_STORE = {"test_bodies", "test_edc_messages", "test_push", "test_versions"}
+"""What is decided before a store is asked, or asks it as other modules do; all others run on both."""
 BY_THEMSELVES = {"test_bursts", "test_database_away", "test_restore"}
 """Which say which of their tests runs on which store."""
 LOST_WITH_A_BACKUP = {"I3", "I6", "I11"}

@@ -15,17 +15,14 @@ from support import pair as pairs
 __all__ = ["authorities", "store_kind"]
 
 ON_EACH_STORE = {
-    "discovery",
     "edrs",
     "events",
     "exchange",
     "idempotency",
-    "keys",
     "negotiations",
     "partners",
     "removal",
     "retirements",
-    "secrets",
 }
 """The others are about what is decided before a store is asked, or ask it in ways that these and tests/pair do too."""
 
