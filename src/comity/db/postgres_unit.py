@@ -24,7 +24,7 @@ class Group:
         self.chain = chain
         self.owner = owner
         self.server = server
-        """Since when the server runs, which tells it from one that was started anew."""
+        """Since when the server runs without a crash, which tells it from one that may have forgotten transactions."""
         self.appended: list[tuple[str, Sequence[Any]]] = []
         self.announced: list[object] = []
         self.wrote = False

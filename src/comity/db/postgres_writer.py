@@ -32,6 +32,8 @@ TRIES = 5
 """How often a unit that loses races is run on its own, after it has been run twice in its group."""
 UNKNOWN_S = 3.0
 """How long the outcome of a COMMIT is looked for after its connection was lost."""
+_SERVER = "SELECT pg_postmaster_start_time() || ' ' || (SELECT stats_reset FROM pg_stat_bgwriter)"
+"""A crash of one of its processes alone does not change when it was started, but begins its statistics anew."""
 _INTO = re.compile(r"INSERT INTO (\w+) \(([\w, ]+)\) VALUES")
 _LOG, CHAIN = 0x436F6D01, 0x436F6D02  # names of advisory locks
 
@@ -277,7 +279,7 @@ class Writer:
         try:
             await connections.sync_commits(connection)
             await connection.execute(SETTINGS)
-            server = await connection.fetchval("SELECT pg_postmaster_start_time()::text")
+            server = await connection.fetchval(_SERVER)
             for chain in itertools.count():
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", CHAIN, chain):
                     break

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import time
 
@@ -271,6 +272,12 @@ async def _is_refused(store):
     return False
 
 
+async def _takes_on_another(store, before):
+    with contextlib.suppress(errors.DatabaseError):
+        await store.write(using(str(time.monotonic_ns())))
+    return store._writer._server != before
+
+
 def _after(row, after_id):
     from msgspec.structs import replace  # noqa: PLC0415
 
@@ -373,6 +380,17 @@ class TestFaults:
         assert [head.size for head in await verified(url)] == [1]
         if number != "forgotten":
             assert servers.rows(url, f"SELECT pg_xact_status('{lost[0]}'::xid8)") == [("committed",)]
+
+    async def test_a_server_that_lost_one_process_is_not_the_one_that_it_was(self, own):
+        store, _, url = own
+        await store.write(using("0"))
+        before = store._writer._server
+        backends = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ((pid,), *_) = servers.rows(url, backends)
+        ((began,),) = servers.rows(url, "SELECT pg_postmaster_start_time()")
+        os.kill(pid, signal.SIGKILL)  # it ends all others, and begins anew without having ended
+        await wait_for(lambda: _takes_on_another(store, before), "another server in its eyes")
+        assert servers.rows(url, "SELECT pg_postmaster_start_time()") == [(began,)]
 
     async def test_a_server_that_only_reads_refuses_until_it_writes_again(self, own):
         store, server, url = own
