@@ -113,7 +113,8 @@ async def test_what_is_interrupted_or_arrives_otherwise_leaves_the_target_empty(
     assert grown.database.read_bytes() == before
 
 
-async def test_the_chains_of_replicas_come_along(grown, tmp_path):
+async def copied_with_a_further_chain(grown):
+    """Return a database with what the connector has, and a record that another replica wrote."""
     url = postgres.create()
     await run(copied, grown.folder, url)
     postgres.run(
@@ -121,6 +122,11 @@ async def test_the_chains_of_replicas_come_along(grown, tmp_path):
         "INSERT INTO evidence_chain (number) VALUES (3)",
         f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{RECORD.hex()}', '\\x{HASHED.hex()}')",
     )
+    return url
+
+
+async def test_the_chains_of_replicas_come_along(grown, tmp_path):
+    url = await copied_with_a_further_chain(grown)
     (tmp_path / "back").mkdir()
     await run(copied, url, tmp_path / "back")
     file = tmp_path / "back" / "comity.sqlite"
@@ -145,13 +151,7 @@ async def test_the_chains_of_replicas_come_along(grown, tmp_path):
 
 
 async def test_every_chain_says_that_it_was_restored(grown, tmp_path):
-    url = postgres.create()
-    await run(copied, grown.folder, url)
-    postgres.run(
-        url,
-        "INSERT INTO evidence_chain (number) VALUES (3)",
-        f"INSERT INTO evidence (chain, seq, record, hash) VALUES (3, 1, '\\x{RECORD.hex()}', '\\x{HASHED.hex()}')",
-    )
+    url = await copied_with_a_further_chain(grown)
     file, did = tmp_path / "backup", grown.participant_id
     given = {"participant_id": did, "now_ms": 1, "force": False, "server": backup.Server(url)}
     await run(lambda: backup.take(grown.database, grown.folder, file, **given))
