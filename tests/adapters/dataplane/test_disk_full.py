@@ -3,13 +3,13 @@
 import functools
 import os
 import random
-import subprocess
 
 import pytest
 
 from adapters.dataplane.processes import make_client
 from comity.dataplane import pull
 from comity.errors import StorageError
+from support import small_disk as disks
 
 MIB = 2**20
 TOKEN = "Bearer " + "t" * 43
@@ -17,13 +17,8 @@ TOKEN = "Bearer " + "t" * 43
 
 @pytest.fixture
 def small_disk(tmp_path):
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no small disk may be mounted here: that takes root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with disks.mounted(tmp_path / "small", 8) as place:
+        yield place
 
 
 async def test_a_full_disk_names_the_path_and_the_transfer_goes_on_after_making_room(

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from comity import errors
 from comity.db import migrate, sqlite
+from support import small_disk as disks
 
 ADD = "INSERT INTO inbox (counterparty_id, process_id, message_id, digest, answer_state) VALUES ('a', 'b', ?1, ?2, '')"
 NAMES = "SELECT message_id FROM inbox ORDER BY message_id"
@@ -55,13 +55,8 @@ async def test_in_a_group_each_caller_hears_what_became_of_its_own_unit(store):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    place = tmp_path / "small"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no small disk may be mounted here: that takes root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with disks.mounted(tmp_path / "small", 1) as place:
+        yield place
 
 
 def fill(folder):

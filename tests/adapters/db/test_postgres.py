@@ -16,6 +16,7 @@ from comity.db import events, evidence, migrate, outbox, token_uses
 from comity.evidence import entry as entries
 from comity.evidence.entry import Entry
 from support import postgres as servers
+from support import small_disk as disks
 from support import stores
 from support.pair import wait_for
 
@@ -437,7 +438,7 @@ class TestFaults:
             found = await store.read(lambda tx: tx.all("SELECT message_id FROM inbox"))
             assert sorted(found) == sorted(kept)
             await store.write(using("still writes elsewhere"))
-            command("mount", "-o", "remount,size=64m", place)
+            disks.enlarge(place, 64)
             await store.write(lambda tx: tx.run(add, "since", os.urandom(100_000)))
             servers.run(url, "DROP TABLE inbox", "DROP TABLESPACE small")
 
@@ -445,20 +446,10 @@ class TestFaults:
 @contextlib.contextmanager
 def small_disk(server):
     """A disk of 4 MB that the server may use."""
-    place = server.folder / "small"
-    place.mkdir()
-    if os.geteuid() != 0 or not command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place):
-        pytest.skip("no small disk may be mounted here: that takes root")
-    try:
+    with disks.mounted(server.folder / "small", 4) as place:
         owner = server.data.stat()
         os.chown(place, owner.st_uid, owner.st_gid)
         yield place
-    finally:
-        command("umount", "-l", place)
-
-
-def command(*words):
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 class TestStarts:
