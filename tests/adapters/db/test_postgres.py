@@ -5,7 +5,6 @@ import contextlib
 import functools
 import os
 import signal
-import subprocess
 import time
 
 import pytest
