@@ -32,8 +32,8 @@ lint: setup ## Check style, types and which module imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## Run the whole test suite (ARGS="-k word" chooses)
-	@$(BIN)/pytest $(ARGS)
+test: setup ## Run the whole test suite, two tests at a time (ARGS="-k word" chooses)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint test ## Run lint and test, as before every commit
 

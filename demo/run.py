@@ -1,7 +1,8 @@
-"""The main job, told as a story with the real values: two connectors, one agreement, one package handed over.
+"""The main job, told as a story with the real values: two partners sign what they mean to make, and hand over data.
 
-Two `comity serve` processes, each with its own folder, SQLite file, keys and did:web name. Every step is the command
-that a user would type; every claim is checked, and the exit status is 0 only if all of them held.
+Two `comity serve` processes, each with its own folder, SQLite file, keys and did:web name. It begins with the framework
+agreement and ends with evidence that somebody else verifies. Every step is the command that a user would type; every
+claim is checked, and the exit status is 0 only if all of them held.
 
     python demo/run.py [--keep]
 """
@@ -37,6 +38,7 @@ READY_S = 15.0
 CUT_S = 5.0
 ASSET = "urn:demo:pump-p100"
 UNTIL = "2035-12-31"
+PURPOSE = "production:pump-p100"
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -127,28 +129,25 @@ def tell(folder: Path, sides: list[Side]) -> None:
     sides += [start(folder, "Alpha Pumps", "AA"), start(folder, "Beta Works", "BB")]
     alpha, beta = sides
     chapter("They know each other: by name, address and key")
-    alpha.comity("partner", "add", beta.address, "--name", beta.name, "--spatial", beta.country)
-    beta.comity("partner", "add", alpha.address, "--name", alpha.name, "--spatial", alpha.country)
+    for side, other in ((alpha, beta), (beta, alpha)):
+        side.comity(
+            *("partner", "add", other.address, "--name", other.name),
+            *("--spatial", other.country, "--purpose", PURPOSE),
+        )
+    chapter("They sign what all else will stand under: the framework agreement")
+    urn = sign_framework(folder, alpha, beta)
 
-    chapter(f"{alpha.name} publishes a technical data package, for {beta.name} alone, until {UNTIL}")
+    chapter(f"{alpha.name} publishes a technical data package under it, for {beta.name} alone, until {UNTIL}")
     source = folder / "pump-p100"
     package.make(source)
     alpha.comity(
-        "publish",
-        str(source),
-        "--id",
-        ASSET,
-        "--title",
-        "Pump P-100, revision C",
-        "--to",
-        beta.did,
-        "--until",
-        UNTIL,
+        *("publish", str(source), "--id", ASSET, "--title", "Pump P-100, revision C"),
+        *("--framework", urn, "--to", beta.did, "--until", UNTIL, "--purpose", PURPOSE),
     )
     chapter(f"{beta.name} finds it in the catalog, agrees and pulls it")
     beta.comity("catalog", alpha.did)
     received = folder / "received-by-beta"
-    beta.comity("get", alpha.did, ASSET, "-o", str(received))
+    beta.comity("get", alpha.did, ASSET, "--purpose", PURPOSE, "-o", str(received))
     check_files(source, received)
 
     chapter("Both hold the same agreement")
@@ -160,6 +159,9 @@ def tell(folder: Path, sides: list[Side]) -> None:
 
     chapter(f"{alpha.name} suspends a transfer: the same token gets nothing from then on")
     check_suspension(alpha, beta)
+
+    chapter("Somebody who knows neither side verifies what happened: one file, no database, no network")
+    check_bundle(folder, alpha, beta)
 
 
 def chapter(title: str) -> None:
@@ -222,6 +224,79 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:
     return time.monotonic() - began
 
 
+def sign_framework(folder: Path, alpha: Side, beta: Side) -> str:
+    """Have both sides sign a framework agreement, and return its URN with the hash that binds it."""
+    draft = folder / "intent"
+    alpha.comity(
+        *("framework", "draft", str(draft), "--title", "Pump P-100, made together", "--with", beta.did),
+        *("--until", UNTIL, "--purpose", PURPOSE, "--programme", "pump-p100"),
+        *("--language", "en", "--language", "de"),
+    )
+    alpha.comity("framework", "propose", str(draft))
+    urn = str(frameworks(alpha)[0]["@id"])
+    beta.comity("framework", "show", urn, "--with", alpha.did)
+    beta.comity("framework", "sign", urn, "--with", alpha.did)
+    for side in (alpha, beta):
+        wait_for(
+            lambda side=side: frameworks(side)[0]["state"] == "signed",  # type: ignore[misc]
+            CUT_S,
+            f"{side.name} to hold both signatures",
+        )
+    if frameworks(alpha)[0]["@id"] != frameworks(beta)[0]["@id"]:
+        raise DemoError("the two sides hold different framework agreements")
+    says(f"{urn}, signed by both; each side holds the other's signature")
+    return urn
+
+
+def frameworks(side: Side) -> list[dict[str, Any]]:
+    """Return the framework agreements of a side."""
+    return list(json.loads(side.comity("framework", "--json", show=False)))
+
+
+def check_bundle(folder: Path, alpha: Side, beta: Side) -> None:
+    """Export the evidence of the agreement, and verify it in a folder that has nothing but the file."""
+    auditor = folder / "auditor"
+    auditor.mkdir()
+    bundle = auditor / "pump-p100.evidence.json"
+    beta.comity("evidence", "export", data_agreement(beta)["@id"], "--output", str(bundle))
+    pins = [word for side in (alpha, beta) for word in ("--key", f"{side.did}={thumbprint(side)}")]
+    out.print(f"  [dim]$ cd {auditor}; comity evidence verify {bundle.name} --key …[/dim]")
+    done = verify_alone(auditor, bundle, *pins)
+    out.print(done.stdout.rstrip(), markup=False)
+    if done.returncode:
+        raise DemoError(f"the bundle does not hold: {done.stderr}")
+    says(f"{bundle.stat().st_size:,} bytes hold, read by a process that knows neither side")
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    altered = auditor / "altered.evidence.json"
+    altered.write_bytes(content)
+    done = verify_alone(auditor, altered, *pins)
+    if done.returncode == 0:
+        raise DemoError("a bundle with one bit flipped was taken")
+    says(f"one bit flipped: {done.stderr.partition(chr(10))[0].removeprefix('error: ')}")
+
+
+def verify_alone(folder: Path, bundle: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Verify a bundle in a process without a data folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COMITY_")}
+    command = [sys.executable, "-m", "comity", "evidence", "verify", str(bundle), *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
+
+
+def thumbprint(side: Side) -> str:
+    """Return what identifies the key that a side signs with, as its operator would tell it over another way."""
+    keys = json.loads(side.comity("identity", "show", "--json", show=False))["keys"]
+    return str(next(each["thumbprint"] for each in keys if each["state"] == "SIGNING"))
+
+
+def data_agreement(side: Side) -> dict[str, Any]:
+    """Return the agreement about the package."""
+    held = [each for each in side.api.find(AGREEMENTS, limit=10) if each["assetId"] == ASSET]
+    if len(held) != 1:
+        raise DemoError(f"{side.name} must hold one agreement about {ASSET}")
+    return held[0]
+
+
 def check_files(source: Path, received: Path) -> None:
     """Compare every file by its SHA-256, computed here on both sides."""
     files = sorted(each.relative_to(source) for each in source.rglob("*") if each.is_file())
@@ -242,15 +317,12 @@ def digest(path: Path) -> str:
 
 def check_agreement(alpha: Side, beta: Side) -> None:
     """Compare the agreement that each side holds, field by field."""
-    held = [side.api.find(AGREEMENTS, limit=10) for side in (alpha, beta)]
-    if [len(each) for each in held] != [1, 1]:
-        raise DemoError("there must be one agreement on each side")
-    ours, theirs = (each[0] for each in held)
+    ours, theirs = (data_agreement(side) for side in (alpha, beta))
     names = ("@id", "providerId", "consumerId", "assetId", "policy")
     differing = [name for name in names if ours[name] != theirs[name]]
     if differing:
         raise DemoError(f"the agreements differ at {', '.join(differing)}")
-    states = {side.api.find(NEGOTIATIONS, limit=10)[0]["state"] for side in (alpha, beta)}
+    states = {each["state"] for side in (alpha, beta) for each in side.api.find(NEGOTIATIONS, limit=10)}
     if states != {"FINALIZED"}:
         raise DemoError(f"the negotiation is {states}, not FINALIZED on both sides")
     says(f"agreement {ours['@id']}, FINALIZED on both sides")
@@ -284,7 +356,7 @@ def check_tampering(folder: Path, side: Side) -> None:
 
 def check_suspension(alpha: Side, beta: Side) -> None:
     """Start a transfer, use its token, suspend it at the provider, use the same token again."""
-    agreement = beta.api.find(AGREEMENTS, limit=1)[0]
+    agreement = data_agreement(beta)
     body = {
         "@type": "TransferRequest",
         "contractId": agreement["@id"],
@@ -330,7 +402,7 @@ def look_around(sides: list[Side]) -> None:
     for side in sides:
         out.print(f"\n  [bold]# {side.name}[/bold]")
         out.print(f"  export COMITY_DATA={side.folder}")
-        for command in ("partner list", "negotiations", "agreements", "transfers", "evidence show"):
+        for command in ("partner list", "framework", "agreements", "transfers", "evidence show"):
             out.print(f"  comity {command}")
         out.print(f"  tail {side.folder}.log")
     pids = " ".join(str(side.process.pid) for side in sides if side.process)

@@ -12,8 +12,8 @@ import sys
 
 import comity
 
-EXTRAS = ("comity.db.copy", "comity.db.postgres", "comity.db.replicas")
-"""How the names of modules begin that need an extra, `comity[postgres]`."""
+EXTRAS = ("comity.db.copy", "comity.db.postgres", "comity.db.replicas", "comity.storage.hsm")
+"""How the names of modules begin that need an extra, `comity[postgres]` or `comity[hsm]`."""
 
 
 def main() -> int:

@@ -16,6 +16,7 @@
         PermanentDeliveryError         it is given up, .status and .reason are the partner's words
       StorageError                   files and back ends
       DatabaseError                  the store did not take it                        -> 503
+        UnstampedError                 it may take nothing now: time stamps are missing
       SettingsError                  the operator's settings are wrong
 
 `api/problems.py` turns classes into answers. A partner is told what it did wrong, never our facts, paths or stack.
@@ -158,6 +159,18 @@ class DatabaseError(ComityError):
     """The store did not take or give a row; nothing was changed."""
 
     code = "database"
+
+
+class UnstampedError(DatabaseError):
+    """Nothing new may proceed: the evidence has had no time stamp for longer than the operator allows."""
+
+    code = "unstamped"
+
+
+class KeyAwayError(DatabaseError):
+    """The token that holds our keys does not sign now: nothing goes out unsigned, and nothing was changed."""
+
+    code = "key-away"
 
 
 class SettingsError(ComityError):

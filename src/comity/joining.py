@@ -110,9 +110,12 @@ def _values(own: Settings) -> dict[str, dict[str, Any]]:
         "public": {"address": own.address, "listen": own.listen}
         | {name: path for name, path in files.items() if path},
         "management": {"listen": own.management},
+        "keys": {name: value for name in settings.KEYS["keys"] if (value := getattr(own, f"keys_{name}"))},
         "storage": {"roots": list(own.roots)},
         "outgoing": {"allow": list(own.allow)} | ({"ca_file": own.ca_file} if own.ca_file else {}),
         "events": {"keep_days": own.events_keep_days},
+        "evidence": {name: getattr(own, f"evidence_{name}") for name in settings.KEYS["evidence"]},
+        "frameworks": {name: getattr(own, f"frameworks_{name}") for name in settings.KEYS["frameworks"]},
         "limits": {name: getattr(own, f"limits_{name}") for name in settings.KEYS["limits"]},
         "development": {"insecure": own.insecure, "mock_identity": own.mock_identity},
     }

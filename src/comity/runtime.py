@@ -20,7 +20,9 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,11 +33,14 @@ from comity.api import app, connection
 from comity.api import dataplane as data_api
 from comity.api import inbox as inbox_api
 from comity.api.handshake import Handshake
-from comity.controlplane import events, keyring, repeats, trust, webhooks
+from comity.controlplane import events, keyring, operands, repeats, trust, webhooks
 from comity.controlplane.apikeys import Keys
+from comity.controlplane.approvals import Deadlines
+from comity.controlplane.checkpoints import Checkpoints
 from comity.controlplane.connector import Connector
 from comity.controlplane.content import Contents
 from comity.controlplane.decide import ByPolicy, Decisions
+from comity.controlplane.framework_contact import Contact
 from comity.controlplane.held import Held
 from comity.controlplane.limits import Limits
 from comity.controlplane.outcome import Outcomes
@@ -44,6 +49,7 @@ from comity.controlplane.pushing import Pushing
 from comity.controlplane.receiving import Receiving
 from comity.controlplane.reconcile import Reconciliation
 from comity.controlplane.sharing import SharedKeys, keep_settings
+from comity.controlplane.stamping import Stamping
 from comity.controlplane.transfer_moves import Revoked
 from comity.dataplane import flows, push, tokens
 from comity.dataplane.pull import Pull
@@ -53,11 +59,13 @@ from comity.db.store import Store
 from comity.delivery.webhooks import Webhooks
 from comity.delivery.worker import Post, Worker
 from comity.dsp import terms
+from comity.evidence import stamp
 from comity.identity import did
 from comity.net import did as did_net
 from comity.net import dsp as dsp_net
 from comity.net.guard import Guard
 from comity.net.http import HttpClient
+from comity.net.stamp import Authority
 from comity.net.webhook import Receivers
 from comity.settings import Settings
 from comity.storage.file import Files
@@ -102,7 +110,9 @@ async def connector(
     Raises:
         SettingsError, DatabaseError: it cannot run.
     """
-    guard = Guard(settings.allow, insecure=settings.insecure)
+    operands.load()
+    authority = urlsplit(settings.evidence_stamp_url).hostname  # authorities are often reached by http only
+    guard = Guard(settings.allow, insecure=settings.insecure, plain=[authority] if authority else ())
     place = stores.place(settings.folder)
     async with stores.opened(
         settings.database, settings.database_url, insecure=settings.insecure, place=place
@@ -136,10 +146,13 @@ async def _running(
     telling = Webhooks(
         webhooks.Queue(made), _leased(store, Receivers(client).post), now_ms=now_ms, chance=random.random
     )
-    told = (worker.notice, pulling.notice, pushing.notice, made.news.notice, telling.notice)
+    deadlines = Deadlines(made)
+    told = (deadlines.notice, worker.notice, pulling.notice, pushing.notice, made.news.notice, telling.notice)
     for listener in (*told, *cuts):
         store.subscribe(listener)
-    running = [worker.run(), reconciliation.run(), _purge(made, settings)]
+    running = [deadlines.run(), worker.run(), reconciliation.run(), _purge(made, settings)]
+    running += [each.run() for each in _proving(settings, made, client)]
+    running.append(Contact(made).run())
     if made.shared_keys is not None:
         running.append(made.shared_keys.run())
     tasks = [asyncio.create_task(each) for each in running]
@@ -156,6 +169,29 @@ async def _running(
         await asyncio.gather(*tasks, return_exceptions=True)
         for part in (worker, pulling, pushing, telling):
             await part.close()
+
+
+def _proving(settings: Settings, made: Connector, client: HttpClient) -> list[Checkpoints | Stamping]:
+    """Return what makes checkpoints of the evidence, and has them stamped.
+
+    Raises:
+        SettingsError: the certificates of the authority cannot be read.
+    """
+    proving: list[Checkpoints | Stamping] = [Checkpoints(made, every_s=settings.evidence_checkpoint_every_s)]
+    if settings.evidence_stamp_url:
+        try:
+            trusted = stamp.certificates(made.stamp_roots)
+        except stamp.StampError as error:
+            raise errors.SettingsError(f"evidence.stamp_ca cannot be read: {error.message}") from None
+        stamping = Stamping(
+            made,
+            Authority(client, settings.evidence_stamp_url).ask,
+            trusted,
+            every_s=settings.evidence_stamp_every_s,
+            stop_after_s=settings.evidence_stop_after_s,
+        )
+        proving.append(stamping)
+    return proving
 
 
 async def _share(settings: Settings, made: Connector, keys: SharedKeys) -> None:
@@ -179,7 +215,7 @@ def _connector(
     settings: Settings, store: Store, guard: Guard, client: HttpClient, decisions: Decisions
 ) -> Connector:
     resolver = did_net.Resolver(client, clock_s=time.monotonic, insecure=settings.insecure)
-    keys, held = KeyFiles(settings.folder / "keys", settings.participant_id, now_ms=now_ms), Held()
+    keys, held = configuration.signing_keys(settings, now_ms=now_ms), Held()
     seal = Seal(configuration.seal_key(settings))
     return Connector(
         participant_id=settings.participant_id,
@@ -192,6 +228,7 @@ def _connector(
         resolver=resolver,
         egress=guard,
         signing_keys=keys,
+        places=settings.storage_spatial,
         files=Files(settings.roots, private=str(settings.folder)),
         back_end=HttpSource(client),
         decisions=decisions,
@@ -201,7 +238,20 @@ def _connector(
         limits=Limits(settings.limits_open_processes, settings.limits_refused_per_hour),
         held=held,
         shared_keys=SharedKeys(store, seal, keys) if settings.database_url else None,
+        framework_lease_ms=settings.frameworks_lease_hours * 3600 * 1000,
+        framework_roots=_certificates(settings.frameworks_trust_roots, "frameworks.trust_roots"),
+        stamp_roots=_certificates(settings.evidence_stamp_ca, "evidence.stamp_ca"),
     )
+
+
+def _certificates(path: str, name: str) -> bytes:
+    """Return the file with certificates that a setting names."""
+    if not path:
+        return b""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise errors.SettingsError(f"{name} cannot be read: {error.strerror}") from None
 
 
 def _identity(

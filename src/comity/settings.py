@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from comity import errors
@@ -25,9 +25,13 @@ from comity.identity import did, jose, keyring
 from comity.storage import descriptor
 from comity.storage import keys as key_files
 
+if TYPE_CHECKING:
+    from comity.storage import hsm
+
 FILE = "comity.toml"
 DATABASE = "comity.sqlite"
 DATABASE_URL = "COMITY_DATABASE_URL"
+HSM_PIN = "COMITY_HSM_PIN"
 RECEIVED = "received"
 SEAL_KEY, MANAGEMENT_KEY = "seal.key", "management.key"
 MAX_DAYS = 36_500
@@ -52,6 +56,9 @@ listen = {management}
 # Empty: SQLite in this folder. Else the URL of a PostgreSQL database: postgresql://user:password@host/name
 url = {database}
 
+[keys]
+# Empty: signing keys are files in keys/. Else the PKCS#11 module of an HSM, its token, and a file with the PIN.
+{token}
 [storage]
 # Folders that may be published from and received into.
 roots = [{roots}]
@@ -60,9 +67,15 @@ roots = [{roots}]
 # Private networks or hosts that may be connected to, such as "10.1.0.0/16"; all others are refused.
 allow = []
 
+[evidence]
+# How often checkpoints are made and stamped, and by which authority: docs/reference/settings.md.
+
 [events]
 # For how many days events are kept for those who read them later.
 keep_days = 30
+
+[frameworks]
+# How long a partner's word on a framework agreement counts, and whose signatories: docs/reference/settings.md.
 
 [limits]
 # How much one address or one partner may have at once: docs/reference/settings.md.
@@ -86,6 +99,7 @@ class Settings:
     listen: str
     management: str
     roots: tuple[str, ...]
+    storage_spatial: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     tls_certificate: str = ""
     tls_key: str = ""
@@ -93,12 +107,22 @@ class Settings:
     insecure: bool = False
     mock_identity: bool = False
     events_keep_days: int = 30
+    evidence_checkpoint_every_s: int = 60
+    evidence_stamp_url: str = ""
+    evidence_stamp_ca: str = ""
+    evidence_stamp_every_s: int = 60
+    evidence_stop_after_s: int = 0
+    frameworks_lease_hours: int = 24
+    frameworks_trust_roots: str = ""
     limits_connections: int = 4096
     limits_connections_per_address: int = 1024
     limits_open_processes: int = 100_000
     limits_refused_per_hour: int = 1000
     management_key: str = field(default="", repr=False)
     database_url: str = field(default="", repr=False)
+    keys_hsm_module: str = ""
+    keys_hsm_token: str = ""
+    keys_hsm_pin_file: str = ""
 
     @property
     def management_address(self) -> str:
@@ -126,9 +150,12 @@ def initialize(  # noqa: PLR0913  what an operator decides
     mock_identity: bool = False,
     participant_id: str = "",
     database: str = "",
+    token: Mapping[str, str] | None = None,
     before: Callable[[Settings], object] = lambda _: None,
 ) -> Settings:
     """Make a data folder with settings and new keys, and return the settings; `before` sees them ere they are written.
+
+    The signing key is made in the PKCS#11 token, where one is given by the settings of `[keys]`.
 
     Raises:
         SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
@@ -152,18 +179,56 @@ def initialize(  # noqa: PLR0913  what an operator decides
         },
         "management": {"listen": management},
         "database": {"url": database},
+        "keys": dict(token or {}),
         "storage": {"roots": list(roots) or _default_roots(folder)},
         "development": {"insecure": insecure, "mock_identity": mock_identity},
     }
     settings = read_values(folder, values)
     before(read_values(folder, _with_environment(values)))
     made = {
-        key_files.FIRST_FILE: jose.SigningKey.generate(keyring.FIRST).dump_pem(),
+        **_first_key(settings),
         SEAL_KEY: secrets.token_hex(KEY_BYTES).encode(),
         MANAGEMENT_KEY: secrets.token_urlsafe(32).encode(),
     }
     write_folder(folder, _format(settings).encode(), made, readable=not database)  # a URL has a password
     return load(folder)
+
+
+def _first_key(settings: Settings) -> dict[str, bytes]:
+    """Make the first signing key and return the file that says which it is."""
+    token = open_token(settings)
+    if token is None:
+        return {key_files.FIRST_FILE: jose.SigningKey.generate(keyring.FIRST).dump_pem()}
+    return {key_files.RING: key_files.first_ring(token.make(f"{settings.participant_id}#{keyring.FIRST}"))}
+
+
+def open_token(settings: Settings) -> hsm.Token | None:
+    """Return the token that holds our signing keys, None if they are files.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if not settings.keys_hsm_module:
+        return None
+    from comity.storage import hsm  # noqa: PLC0415  its driver is an extra
+
+    return hsm.Token(settings.keys_hsm_module, settings.keys_hsm_token, _pin(settings))
+
+
+def _pin(settings: Settings) -> str:
+    found = os.environ.get(HSM_PIN, "")
+    path = settings.keys_hsm_pin_file
+    if not found and path:
+        try:
+            found = (settings.folder / path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise errors.SettingsError(f"keys.hsm_pin_file {path} cannot be read: {error}") from None
+    if not found:
+        raise errors.SettingsError(
+            f"the PIN of the token {settings.keys_hsm_token} is missing",
+            hint=f"name a file with it in keys.hsm_pin_file, or put it into {HSM_PIN}",
+        )
+    return found
 
 
 def _participant_id(address: str) -> str:
@@ -242,6 +307,11 @@ def _format(settings: Settings) -> str:
         management=quote(settings.management),
         tls=tls,
         database=quote(settings.database_url),
+        token="".join(
+            f"{name} = {quote(getattr(settings, f'keys_{name}'))}\n"
+            for name in KEYS["keys"]
+            if name == "hsm_module" or getattr(settings, f"keys_{name}")
+        ),
         roots=", ".join(quote(root) for root in settings.roots),
         insecure=str(settings.insecure).lower(),
         mock_identity=str(settings.mock_identity).lower(),
@@ -301,9 +371,18 @@ KEYS: dict[str, dict[str, type]] = {
     "public": {"address": str, "listen": str, "tls_certificate": str, "tls_key": str},
     "management": {"listen": str},
     "database": {"url": str},
-    "storage": {"roots": list},
+    "keys": {"hsm_module": str, "hsm_token": str, "hsm_pin_file": str},
+    "storage": {"roots": list, "spatial": list},
     "outgoing": {"allow": list, "ca_file": str},
+    "evidence": {
+        "checkpoint_every_s": int,
+        "stamp_url": str,
+        "stamp_ca": str,
+        "stamp_every_s": int,
+        "stop_after_s": int,
+    },
     "events": {"keep_days": int},
+    "frameworks": {"lease_hours": int, "trust_roots": str},
     "limits": {
         "connections": int,
         "connections_per_address": int,
@@ -340,6 +419,7 @@ def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "
         listen=_require(place, values, "public", "listen"),
         management=_require(place, values, "management", "listen"),
         roots=tuple(values.get("storage", {}).get("roots", ())),
+        storage_spatial=tuple(values.get("storage", {}).get("spatial", ())),
         allow=tuple(values.get("outgoing", {}).get("allow", ())),
         ca_file=values.get("outgoing", {}).get("ca_file", ""),
         tls_certificate=values["public"].get("tls_certificate", ""),
@@ -347,6 +427,9 @@ def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "
         events_keep_days=values.get("events", {}).get("keep_days", 30),
         management_key=management_key,
         database_url=values.get("database", {}).get("url", ""),
+        **{f"evidence_{name}": value for name, value in values.get("evidence", {}).items()},
+        **{f"frameworks_{name}": value for name, value in values.get("frameworks", {}).items()},
+        **{f"keys_{name}": value for name, value in values.get("keys", {}).items()},
         **{f"limits_{name}": value for name, value in values.get("limits", {}).items()},
         **values.get("development", {}),
     )
@@ -387,11 +470,8 @@ def _check(place: Path, settings: Settings) -> None:
         split_listen(value, f"{place}: {name}")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise errors.SettingsError(f"{place}: public.tls_certificate and public.tls_key go together")
-    if not 1 <= settings.events_keep_days <= MAX_DAYS:
-        raise errors.SettingsError(f"{place}: events.keep_days must be 1 to {MAX_DAYS}")
-    for name in KEYS["limits"]:
-        if getattr(settings, f"limits_{name}") < 1:
-            raise errors.SettingsError(f"{place}: limits.{name} must be 1 or more")
+    _check_evidence(place, settings)
+    _check_numbers(place, settings)
     if settings.database_url and not _is_database(
         settings.database_url
     ):  # never shown: it may hold a password
@@ -401,6 +481,35 @@ def _check(place: Path, settings: Settings) -> None:
         )
     if not all(Path(root).is_absolute() for root in settings.roots):
         raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
+
+
+def _check_evidence(place: Path, settings: Settings) -> None:
+    url = settings.evidence_stamp_url
+    if url and (_split(url) is None or not settings.evidence_stamp_ca):
+        raise errors.SettingsError(
+            f"{place}: evidence.stamp_url must be an http or https address, and evidence.stamp_ca a file with the"
+            " certificates of its authority"
+        )
+    if settings.evidence_stop_after_s and not url:
+        raise errors.SettingsError(f"{place}: evidence.stop_after_s needs evidence.stamp_url")
+
+
+def _check_numbers(place: Path, settings: Settings) -> None:
+    ranges = {
+        "events.keep_days": (1, MAX_DAYS),
+        "frameworks.lease_hours": (1, MAX_DAYS * 24),
+        "evidence.checkpoint_every_s": (1, MAX_DAYS),
+        "evidence.stamp_every_s": (1, MAX_DAYS),
+        "evidence.stop_after_s": (0, MAX_DAYS * 86_400),
+    }
+    for name, (lowest, highest) in ranges.items():
+        if not lowest <= getattr(settings, name.replace(".", "_")) <= highest:
+            raise errors.SettingsError(f"{place}: {name} must be {lowest} to {highest}")
+    if bool(settings.keys_hsm_module) != bool(settings.keys_hsm_token):
+        raise errors.SettingsError(f"{place}: keys.hsm_module and keys.hsm_token go together")
+    for name in KEYS["limits"]:
+        if getattr(settings, f"limits_{name}") < 1:
+            raise errors.SettingsError(f"{place}: limits.{name} must be 1 or more")
 
 
 def _is_database(url: str) -> bool:
@@ -424,8 +533,23 @@ def split_listen(listen: str, name: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def signing_keys(settings: Settings, *, now_ms: Callable[[], int]) -> key_files.KeyFiles:
+    """Return the keys that sign for a connector.
+
+    Raises:
+        SettingsError: the key that signs now cannot be read, or its token cannot be used.
+    """
+    token = open_token(settings)
+    try:
+        return key_files.KeyFiles(
+            settings.folder / "keys", settings.participant_id, now_ms=now_ms, token=token
+        )
+    except errors.KeyAwayError as error:
+        raise errors.SettingsError(error.message, hint=error.hint) from None
+
+
 def signing_key(settings: Settings) -> jose.SigningKey:
-    """Return the key that `initialize` made; which one signs after rotations is `storage.keys`.
+    """Return the key that `initialize` made in a file; which one signs after rotations is `storage.keys`.
 
     Raises:
         SettingsError: it cannot be read.

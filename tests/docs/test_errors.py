@@ -11,7 +11,7 @@ import pytest
 
 import comity
 from comity import errors
-from comity.api import dsp, problems
+from comity.api import partner_requests, problems
 
 ROW = re.compile(r"^\| `([A-Z]\w+)` \| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 
@@ -51,7 +51,7 @@ def test_page_has_a_row_for_each_class_and_no_other(rows):
 @pytest.mark.parametrize("name", CLASSES)
 def test_row_names_code_and_both_statuses(name, rows):
     kind = CLASSES[name]
-    ours, theirs = status(kind, problems.STATUSES), status(kind, dsp.STATUSES)
+    ours, theirs = status(kind, problems.STATUSES), status(kind, partner_requests.STATUSES)
     if name in NO_STATUS:
         ours = theirs = "none"
     assert rows[name] == (kind.code, ours, theirs)

@@ -10,7 +10,7 @@ import pytest
 from comity.api import problems
 from comity.api.management import endpoints, openapi, partners, unversioned
 from comity.controlplane import catalogs
-from comity.management import edrs, offers, processes, query, retirements, versions
+from comity.management import approvals, deletions, edrs, offers, processes, query, retirements, versions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "management-api.md").read_text()
 
@@ -99,6 +99,7 @@ def test_the_fields_of_queries_are_those_that_are_taken() -> None:
     assert written == {
         "policydefinitions": list(offers.DEFINITION_FIELDS),
         "contractdefinitions": list(offers.CONTRACT_FIELDS),
+        "approvals": list(approvals.FIELDS),
         "contractnegotiations": [*processes.NEGOTIATION_FIELDS, *processes.NEGOTIATION_ALIASES],
         "contractagreements": list(processes.AGREEMENT_FIELDS),
         "transferprocesses": [*processes.TRANSFER_FIELDS, *processes.TRANSFER_ALIASES],
@@ -108,6 +109,8 @@ def test_the_fields_of_queries_are_those_that_are_taken() -> None:
         ],
         "edrs": [*edrs.FIELDS, *edrs.ALIASES],
         "catalogs": [*catalogs.FIELDS, *catalogs.ALIASES],
+        "deletions": list(deletions.DELETION_FIELDS),
+        "receipts": list(deletions.RECEIPT_FIELDS),
         "exchanges": list(partners.EXCHANGE_FIELDS),
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("threats.md", "what-survives.md")
+PAGES = ("threats.md", "what-binds.md", "what-survives.md")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(?:(\w+)::)?(\w+)`")
 ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 FOUND_IN = "test"

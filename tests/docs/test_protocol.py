@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.api import dsp
+from comity.api import dsp, notices
 from comity.dsp import machine, terms
 
 KINDS = [terms.NEGOTIATION, terms.TRANSFER]
@@ -58,6 +58,7 @@ def test_page_names_no_endpoint_that_is_not_there(page):
         *dsp.FIRST,
         *(f"/{collection}/{{pid}}{rest}" for collection, rest in dsp.NEXT),
         "/catalog/request",
+        "/comity" + notices.PATH,
     }
     assert set(re.findall(r"`POST (/[^`]*)`", page)) - known == set()
 

@@ -49,7 +49,8 @@ def test_row_tells_the_default_that_holds_when_the_key_is_missing(key, rows, tmp
     loaded = settings.load(tmp_path)
     fields = {field.name for field in dataclasses.fields(loaded)}
     value = getattr(loaded, name if name in fields else key.replace(".", "_"))
-    assert rows[key][1] == {(): "`[]`", "": '`""`', False: "`false`"}.get(value, f"`{value}`")
+    said = "false" if value is False else value  # a number 0 is not
+    assert rows[key][1] == {(): "`[]`", "": '`""`'}.get(value, f"`{said}`")
 
 
 def test_example_on_the_page_is_a_connector_that_can_be_read(root, tmp_path):

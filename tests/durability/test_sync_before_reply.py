@@ -26,6 +26,7 @@ UNCHANGED = {
     ("POST", "connectordiscovery", "dspversionparams"): "asks another connector",
     ("POST", "connectordiscovery", "connectors"): "asks another connector",
     ("POST", "protocol-versions", "request"): "asks another connector",
+    ("POST", "frameworks", "offered"): "asks another connector",
 }
 IN_FILES = {("DELETE", "identity", "{id}"): "keys/keyring.json.new"}
 """Kinds whose state is a file beside the store."""

@@ -17,14 +17,14 @@ from pathlib import Path
 from starlette.routing import Mount
 
 from comity import runtime
-from comity.api import app, dsp, inbox
+from comity.api import app, dsp, inbox, notices
 from comity.api.management import endpoints, unversioned
 from comity.management import versions
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "authorization.md"
 ROW = re.compile(r"^\| `([A-Z]+) ([^`]+)` \| ([^|]+) \|", re.MULTILINE)
 PUBLIC, OWN = "public", "management"
-DSP, DATA, INBOX = "/dsp/2025-1", "/data", "/inbox"
+DSP, COMITY, DATA, INBOX = "/dsp/2025-1", "/comity", "/data", "/inbox"
 
 CATALOG = (("POST", "/catalog/request"), ("GET", "/catalog/datasets/{id}"))
 """The two endpoints of the protocol that are in none of its tables; a test looks for more in the code."""
@@ -61,6 +61,7 @@ RULES: dict[str, dict[str, str]] = {
         f"POST {DSP}/transfers/{{id}}/suspension": PROCESS,
         f"POST {DSP}/transfers/{{id}}/completion": PROCESS,
         f"POST {DSP}/transfers/{{id}}/termination": PROCESS,
+        f"POST {COMITY}{notices.PATH}": PARTNER,
         "GET /data/{id}": TOKEN,
         "HEAD /data/{id}": TOKEN,
         "HEAD /inbox/{id}": TOKEN,
@@ -80,6 +81,7 @@ BUSY = {
         *(("POST", f"/{collection}/{{id}}{rest}") for collection, rest in dsp.NEXT),
         *(("GET", f"/{collection}/{{id}}") for collection in dsp.COLLECTIONS),
     },
+    COMITY: lambda: {("POST", notices.PATH)},
     DATA: lambda: {(method, "/{id}") for method in ("GET", "HEAD")},
     INBOX: lambda: {(method, "/{id}") for method in inbox.METHODS},
 }
@@ -149,9 +151,10 @@ TOLD = {
     AGREEMENT: ("in", "400, as one that does not exist", "401"),
     PROCESS: ("in", "404, as one that does not exist", "401"),
     TOKEN: ("in", "401, as one that does not exist", "401"),
-    "viewer": ("viewer, operator, admin", "", "401"),
-    "operator": ("operator, admin", "403 to a viewer", "401"),
-    "admin": ("admin, and the key of the data folder", "403 to a viewer or an operator", "401"),
+    "viewer": ("viewer, approver, operator, admin", "", "401"),
+    "approver": ("approver, operator, admin", "403 to a viewer", "401"),
+    "operator": ("operator, admin", "403 to a viewer or an approver", "401"),
+    "admin": ("admin, and the key of the data folder", "403 to a lower role", "401"),
 }
 
 

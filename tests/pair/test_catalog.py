@@ -161,6 +161,36 @@ async def test_a_contract_policy_that_does_not_hold_is_seen_but_not_agreed(site,
     await site.reaches(process.theirs, "AGREED")
 
 
+async def test_every_term_is_shown_with_who_sees_to_it_and_decides_as_it_is_shown(site, peer):
+    member = {"leftOperand": "cx-policy:Membership", "operator": "eq", "rightOperand": "active"}
+    liable = {"leftOperand": "Liability", "operator": "eq", "rightOperand": "cx.grossNegligence"}
+    policy = {
+        "permission": [{"action": "use", "constraint": [{"and": [member, liable]}]}],
+        "prohibition": [{"action": "distribute"}],
+        "obligation": [{"action": "delete"}],
+    }
+    await site.publish(policy=policy, access_policy=wire.USE)
+    documents, _ = await pages(site, peer)
+    [dataset] = documents[0]["dataset"]
+    [offer] = dataset["hasPolicy"]
+    assert {each["comity:offer"] for each in dataset["comity:enforcement"]} == {offer["@id"]}
+    assert [(each["comity:term"], each["comity:enforced"]) for each in dataset["comity:enforcement"]] == [
+        ("Membership eq active", "provider-enforced"),
+        ("Liability eq cx.grossNegligence:1", "contract-only"),
+        ("distribute", "node-enforced"),
+        ("delete", "attested"),
+    ]
+    process = Process(peer, site)
+    assert (await process.ask(offer_of(dataset))).status == 201
+    await site.reaches(process.theirs, "TERMINATED")
+    refusal = "the policy does not allow it: Membership eq active: not stated"
+    assert peer.of("/termination")[0].document["reason"] == [refusal]
+    await partners.add(site.connector, peer.did, attributes={"Membership": ["active"]})
+    process = Process(peer, site)
+    assert (await process.ask(offer_of(dataset))).status == 201
+    await site.reaches(process.theirs, "AGREED")
+
+
 async def test_an_empty_catalog_is_a_catalog(site, peer):
     documents, _ = await pages(site, peer)
     assert ids(documents) == []

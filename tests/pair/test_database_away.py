@@ -66,7 +66,7 @@ async def test_negotiations_that_were_open_go_on_when_the_server_is_back(both, s
         await both.consumer.reaches(process_id, terms.FINALIZED, 30)
     assert time.monotonic() - began < 40
     entries = await both.consumer.entries()
-    assert len({each["processId"] for each in entries if each["after"] == "FINALIZED"}) == 12
+    assert len({each["processId"] for each in entries if each.get("after") == "FINALIZED"}) == 12
 
 
 async def test_connections_that_are_ended_all_the_time_are_noticed_by_nobody(both, server):

@@ -27,6 +27,11 @@ async def test_a_package_goes_from_the_catalog_to_exact_files(pair, tmp_path):
     await pair.consumer.reaches(status["negotiationId"], terms.FINALIZED)
     theirs = (await pair.provider.rows("SELECT id, state FROM transfer"))[0]
     assert theirs[1] == terms.COMPLETED
+    for site in pair:
+        kept = await site.rows("SELECT record, body, sealed FROM evidence WHERE body IS NOT NULL")
+        assert [sealed for record, _, sealed in kept if b"TransferStartMessage" in record] == [1]
+        assert len(kept) > 6
+        assert not any(b"endpointProperties" in body for _, body, _ in kept)
 
 
 async def test_both_sides_hold_the_same_agreement_and_matching_evidence(pair):
@@ -50,16 +55,23 @@ async def test_both_sides_hold_the_same_agreement_and_matching_evidence(pair):
         ("REQUESTED", "AGREED"),
         ("VERIFIED", "FINALIZED"),
     ]
-    sent = {
-        e["sha256"]: e["token"] for e in await pair.consumer.entries(record.id) if e["direction"] == "out"
+    for sender, sent_id, receiver, got_id in (
+        (pair.consumer, record.id, pair.provider, record.counterparty_pid),
+        (pair.provider, record.counterparty_pid, pair.consumer, record.id),
+    ):
+        sent, came = await said(sender, sent_id, "out"), await said(receiver, got_id, "in")
+        assert sent == came
+        assert len(sent) == 2
+        assert all(side["signature"] for each in sent.values() for side in each[2:])
+
+
+async def said(site, process_id, direction):
+    """What a side holds of the messages of a direction: token and both signatures."""
+    return {
+        each["sha256"]: [each[name] for name in ("token", "tokenSha256", "request", "reply")]
+        for each in await site.entries(process_id)
+        if each["direction"] == direction
     }
-    came = {
-        e["sha256"]: e["token"]
-        for e in await pair.provider.entries(record.counterparty_pid)
-        if e["direction"] == "in"
-    }
-    assert sent == came
-    assert len(sent) == 2
 
 
 async def test_every_message_of_an_exchange_is_emitted_once(pair):

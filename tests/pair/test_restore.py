@@ -8,6 +8,7 @@ from comity.controlplane.decide import ByPolicy, Move
 from comity.db import restored
 from comity.dsp import terms
 from comity.management import processes as forms
+from support import heads
 from support import pair as pairs
 from support.pair import offer_of, wait_for
 from support.process import Process, access, finalized
@@ -320,3 +321,45 @@ async def test_a_store_that_was_put_back_by_other_means_does_not_know_that_it_is
     assert await findings(pair.provider) == {}
     assert len(await agreements_of(pair.provider)) == 1
     assert len(await agreements_of(pair.consumer)) == 2
+
+
+async def seen_by_both(pair):
+    """Let there be something new about both, a checkpoint of it at the provider, and the consumer's answer."""
+    await catalog.request(pair.consumer.connector, pair.provider.did)
+    made = (await heads.made_by(pair.provider))[-1]
+    await heads.told(pair.provider)
+    return made
+
+
+async def test_a_restored_connector_begins_a_new_log_that_its_partner_cosigns_and_people_hear_of(pair):
+    first = await seen_by_both(pair)
+    file = back_up(pair.provider)
+    lost = await seen_by_both(pair)
+    await put_back(pair.provider, file)
+    anew = await seen_by_both(pair)
+    assert anew.origin == f"{first.origin}/{pair.provider.connector.held.restored_at}"
+    assert (await heads.told(pair.provider))[0][:2] == (anew.origin, anew.size)
+    (finding,) = await heads.findings(pair.consumer)
+    assert finding.kind == "RESTARTED"
+    said = f"up to {lost.size} records of it were seen before, of which it contains {first.size}"
+    assert said in finding.said
+    assert await pair.provider.rows("SELECT size FROM cosignature ORDER BY size DESC LIMIT 1") == [
+        (anew.size,)
+    ]
+
+
+async def test_a_log_whose_store_was_put_back_by_hand_is_found_out_on_both_sides(pair):
+    await seen_by_both(pair)
+    await pair.provider.stop()
+    older = pair.provider.conf.database.read_bytes()
+    await pair.provider.start()
+    await seen_by_both(pair)
+    await pair.provider.stop()
+    pair.provider.conf.database.write_bytes(older)
+    await pair.provider.start()
+    await seen_by_both(pair)  # asked for a proof from what was seen last, it has none
+    await seen_by_both(pair)
+    assert [each.kind for each in await heads.findings(pair.consumer)] == ["FORKED"]
+    (denied,) = await heads.findings(pair.provider)
+    assert (denied.kind, denied.participant_id) == ("DENIED", pair.consumer.did)
+    assert "does not contain a checkpoint that we signed" in denied.said

@@ -117,6 +117,9 @@ async def test_what_either_side_signed_is_checked_offline_after_both_keys_are_go
         checked = await asyncio.to_thread(check_offline, place)
         assert checked.without_key == 0
         assert checked.held == checked.bound > 10
+        assert (checked.unsigned_requests, checked.unsigned_replies) == (0, 0)
+        assert checked.requests == checked.held
+        assert checked.replies > 10
         kids = {
             (each.participant_id, each.kid.rpartition("#")[2])
             for each in await asyncio.to_thread(public_keys.read_all, place)
@@ -126,9 +129,8 @@ async def test_what_either_side_signed_is_checked_offline_after_both_keys_are_go
 
 def check_offline(place):
     checked = tokens.Tokens((each.kid, each.jwk) for each in public_keys.read_all(place))
-    for _, rows in evidence.read_chains(place):
-        for seq, record, _ in rows:
-            checked.check(seq, json.loads(record))
+    for seq, record, text in evidence.read_tokens(place):
+        checked.check(seq, json.loads(record), text)
     return checked.counts
 
 

@@ -1,17 +1,18 @@
 """Of every policy: order and spelling change nothing, other changes are seen, nothing unknown allows."""
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from comity import errors
-from comity.odrl import compare, evaluate, model, vocabulary
+from comity.odrl import compare, enforcement, evaluate, explain, model, operands, vocabulary
 
-WORDS = st.sampled_from(["a", "b", "did:web:a", "urn:x", "é", "2027-12-31", "3"])
+WORDS = st.sampled_from(["active", "a", "b", "did:web:a", "urn:x", "é", "2027-12-31", "3"])
 OPERATORS = st.sampled_from(sorted(vocabulary.OPERATORS))
-OPERANDS = st.sampled_from([*vocabulary.OPERANDS, "x:membership"])
+OPERANDS = st.sampled_from([*operands.names(), "x:membership"])
 RIGHTS = st.one_of(
     WORDS,
     st.lists(WORDS, min_size=2, max_size=3, unique=True),
@@ -27,15 +28,19 @@ CONSTRAINTS = st.recursive(
     ),
     max_leaves=6,
 )
+DUTIES = st.fixed_dictionaries(
+    {"action": st.sampled_from(["delete", "inform", "use", "x:act"])},
+    optional={"constraint": st.lists(CONSTRAINTS, max_size=2)},
+)
 RULES = st.fixed_dictionaries(
-    {"action": st.sampled_from(["use", "read", "distribute", "x:act"])},
+    {"action": st.sampled_from(["use", "access", "read", "distribute", "x:act"])},
     optional={"constraint": st.lists(CONSTRAINTS, max_size=3)},
 )
 POLICIES = st.fixed_dictionaries(
     {"@id": st.just("urn:p"), "permission": st.lists(RULES, min_size=1, max_size=3)},
     optional={
         "prohibition": st.lists(RULES, max_size=2),
-        "obligation": st.lists(RULES, max_size=1),
+        "obligation": st.lists(DUTIES, max_size=1),
         "profile": st.lists(WORDS, max_size=2),
     },
 )
@@ -47,6 +52,9 @@ FACTS = st.fixed_dictionaries(
         "spatial": WORDS,
         "count": st.integers(0, 5),
         "dateTime": st.datetimes(timezones=st.just(UTC)),
+        "elapsedTime": st.timedeltas(min_value=timedelta(0)),
+        "comity:personNationality": st.one_of(WORDS, st.just(evaluate.ELSEWHERE)),
+        "Membership": st.just("active"),
     },
 )
 KEYS = ("@id", "@type", "@value", "@list", "odrl:action", "action", "permission", "x:y", "z", "")
@@ -224,7 +232,9 @@ def test_any_right_operand_is_decided_or_refused(right, operand, operator, facts
         decision = evaluate.evaluate(policy, facts)
     except errors.InvalidInputError:
         return
-    assert operand in facts or not decision.allowed
+    known = operands.find(operand)
+    stated = known is not None and (known.known_as in facts or known.elsewhere or not known.decides)
+    assert stated or not decision.allowed
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
@@ -239,3 +249,41 @@ def test_the_first_and_the_last_day_can_be_limits():
         constraint = {"leftOperand": "dateTime", "operator": "neq", "rightOperand": day}
         policy = {"permission": {"action": "use", "constraint": constraint}}
         assert evaluate.evaluate(policy, {"dateTime": datetime(2026, 1, 1, tzinfo=UTC)}).allowed
+
+
+UNKNOWN = st.sampled_from(["x:mood", "Mood", "odrl:industry", "comity:mood", "cx-policy:Mood"])
+
+
+@given(POLICIES, UNKNOWN, OPERATORS, RIGHTS, FACTS, st.booleans())
+def test_a_term_that_nothing_is_known_of_never_turns_into_a_yes(
+    policy, name, operator, right, facts, everywhere
+):
+    unknown = {"leftOperand": name, "operator": operator, "rightOperand": right}
+    limited = [
+        {**rule, "constraint": [*rule.get("constraint", []), unknown]} for rule in policy["permission"]
+    ]
+    assert not evaluate.evaluate({**policy, "permission": limited}, facts, everywhere=everywhere).allowed
+    with pytest.raises(errors.InvalidInputError):
+        model.check({"permission": limited})
+
+
+@given(POLICIES, DUTIES, FACTS)
+def test_a_duty_never_turns_no_into_yes_and_an_unknown_one_says_no(policy, duty, facts):
+    more = {**policy, "obligation": [*policy.get("obligation", []), duty]}
+    if not evaluate.evaluate(policy, facts).allowed or duty["action"] == "x:act":
+        assert not evaluate.evaluate(more, facts).allowed
+
+
+@given(POLICIES, FACTS, st.sampled_from(["use", "access", "distribute", "x:act"]), st.booleans())
+def test_what_is_explained_is_what_is_decided(policy, facts, action, everywhere):
+    said = explain.explain(policy, facts, action=action, everywhere=everywhere)
+    decided = evaluate.evaluate(policy, facts, action=action, everywhere=everywhere)
+    assert (said.allowed, said.reasons) == (decided.allowed, decided.reasons)
+    assert all(each["comity:enforced"] and each["comity:meaning"] for each in enforcement.document(policy))
+
+
+@given(POLICIES, FACTS)
+def test_to_decide_everywhere_is_never_more_than_to_leave_it_to_others(policy, facts):
+    if evaluate.evaluate(policy, facts, everywhere=True).allowed:
+        prohibited = {**policy, "prohibition": []}
+        assert evaluate.evaluate(prohibited, facts).allowed

@@ -14,6 +14,7 @@ from comity import errors
 from comity.controlplane import held, transfer_moves
 from comity.db import (
     apikeys,
+    approvals,
     events,
     outbox,
     partners,
@@ -34,6 +35,7 @@ from support.pair import wait_for
 
 SHARED = [
     apikeys.ApiKeysChanged(),
+    approvals.Asked("1"),
     partners.PartnersChanged(),
     transfer_moves.Revoked("urn:uuid:1"),
     pulls.PullReady("urn:uuid:2"),

@@ -14,6 +14,7 @@ from comity.controlplane import apikeys, catalog, events, keyring, partners, web
 from comity.dsp import terms
 from comity.management import apikeys as key_forms
 from comity.management import webhooks as webhook_forms
+from comity.management.approvals import Rule
 from comity.testing import collect, history, record
 from replicas import cluster
 from support import asgi, stores
@@ -94,6 +95,17 @@ async def test_a_rotation_at_one_is_one_at_both(three):
 def _get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=10) as answer:
         return answer.read()
+
+
+async def test_an_approval_that_is_late_is_ended_by_one_of_both(three):
+    a, b, partner = three
+    await apikeys.create(b.connector, key_forms.ApiKeyForm("anna", "approver", None))
+    await partners.add(a.connector, partner.did, approval=Rule(("anna",), within_seconds=1))
+    begun = await partner.request(a, await offered(a, partner))
+    await partner.reaches(begun.id, "TERMINATED")
+    assert (await partner.negotiation(begun.id)).error == "it was not approved in time"
+    said = [each["outcome"] for each in await a.entries() if each["kind"] == "approval"]
+    assert sorted(said) == ["asked", "expired"]
 
 
 async def test_two_rotations_at_once_are_one(three):

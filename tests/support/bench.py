@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import outcome
+from comity.controlplane import outcome, trust
 from comity.controlplane.connector import Connector
 from comity.controlplane.decide import ByPolicy
 from comity.db import outbox, partners
@@ -24,9 +24,11 @@ ADDRESS = "https://them.example/dsp/2025-1"
 NOW_MS = 1_790_000_000_000
 
 
-class Identity:
-    def authorization(self, audience, body):
-        return "Bearer token"
+class Identity(trust.Unproven):
+    """Proves nothing: nobody is there to check it."""
+
+    def __init__(self):
+        super().__init__(US)
 
 
 class Peers:
@@ -36,10 +38,10 @@ class Peers:
         self.answer: Any = {}
         self.asked: list[tuple[str, bytes]] = []
 
-    async def get(self, url, authorization):
+    async def get(self, url, proof):
         return self._reply(url, b"")
 
-    async def post_page(self, url, body, authorization):
+    async def post_page(self, url, body, proof):
         return self._reply(url, body), None
 
     async def version(self, root):
@@ -110,7 +112,7 @@ class Workbench:
         reply = json.dumps({"consumerPid": process_id, "providerPid": "urn:theirs"}).encode()
         if row.before is not None:
             reply = b"{}"
-        await outcome.Outcomes(self.connector).acknowledged(row, reply, "Bearer token")
+        await outcome.Outcomes(self.connector).acknowledged(row, reply, None)
 
     async def change(self, kind, process_id: str, **fields) -> Any:
         """Change fields of a stored negotiation or transfer (`kind` is the module of its rows)."""

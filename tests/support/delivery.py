@@ -83,7 +83,7 @@ class Outcomes:
             outcome_unknown=row.outcome_unknown or error.outcome_unknown,
         )
 
-    async def refused(self, row, reason, authorization, *, reachable):
+    async def refused(self, row, reason, authorization, *, reachable, status=0):
         self.told.append(("refused", row.id, reason, reachable))
         self._remove(row)
 

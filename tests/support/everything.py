@@ -17,8 +17,12 @@ import aiohttp
 from aiohttp import web
 
 from comity import errors
+from comity.client.connector import Connector
+from comity.controlplane import checkpoints
+from comity.evidence import checkpoint
+from comity.framework import document as documents
 from comity.techdata import manifest
-from support import tracing
+from support import agreeing, tracing, wire
 from support.pair import offer_of, wait_for
 from support.peer import Peer, status
 from support.process import Process, awaited
@@ -45,14 +49,21 @@ TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-strea
 
 
 class Offering(Peer):
-    """The counterparty, with one dataset in its catalog."""
+    """The counterparty, with one dataset in its catalog, and a framework agreement if it has one."""
+
+    framework: dict[str, Any] | None = None
 
     def polite(self, request: web.Request, seen: Any) -> web.Response:
         if request.method == "GET" and "/catalog/datasets/" in request.path:
+            name, said = "part", {}
+            if self.framework is not None and not request.path.endswith("/part"):
+                name = documents.urn(self.framework)
+                said = {"comity:framework": documents.canonical(self.framework).decode()}
             return web.json_response(
                 {
                     "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"],
-                    "@id": "part",
+                    "@id": name,
+                    **said,
                     "@type": "Dataset",
                     "hasPolicy": [{name: value for name, value in offer("6").items() if name != "target"}],
                     "distribution": [
@@ -71,13 +82,15 @@ class ByHand(tracing.Traced):
 
 
 class Person:
-    """Who works with the connector through its management API."""
+    """Who works with the connector through its management API, with the data folder's key or one of their own."""
 
-    def __init__(self, site: ByHand) -> None:
+    def __init__(self, site: ByHand, key: str = "") -> None:
         self._site = site
+        self._key = key or site.conf.management_key
 
     async def do(self, method: str, path: str, body: Any = None) -> Any:
-        return await asyncio.to_thread(self._site.api.request, method, path, body)
+        api = Connector(self._site.conf.management_address, self._key, timeout_s=20)
+        return await asyncio.to_thread(api.request, method, path, body)
 
     async def sees(self, path: str, state: str) -> None:
         """Wait until a process is in a state."""
@@ -115,12 +128,15 @@ async def everything(site: ByHand, peer: Peer, folder: Path) -> None:
     person = Person(site)
     await _offering(person, site, peer, folder)
     agreed = await _selling(person, site, peer)
+    await _approving(person, site, peer, folder)
     await _handing_out(person, site, peer, agreed)
     bought = await _buying(person, site, peer)
     await _getting(person, site, peer, bought)
     await _receiving(person, site, peer, bought, folder)
     await _edrs(person, site, peer)
     await _exchanging(person, site, peer, folder)
+    await _agreeing(person, site, peer, folder)
+    await _witnessing(person, site, peer)
     await _looking_after(person, agreed, peer)
 
 
@@ -174,6 +190,24 @@ async def _selling(person: Person, site: ByHand, peer: Peer) -> str:
     await person.move(at, "terminate", "TERMINATED", {"reason": "no"})
     await person.do("DELETE", at)
     return str(peer.of(f"/{asked.pid}/agreement")[-1].document["agreement"]["@id"])
+
+
+async def _approving(person: Person, site: ByHand, peer: Peer, folder: Path) -> None:
+    """A person is asked before we agree: once she approves it, once she refuses."""
+    made = await person.do("POST", "apikeys", {"name": "anna", "role": "approver"})
+    anna, rule = Person(site, made["key"]), {"approvers": ["anna"]}
+    await person.do(
+        "POST", "packages", {"folder": str(folder / "package"), "assetId": "asked", "approval": rule}
+    )
+    dataset = await peer.dataset(site, "asked")
+    for decision, state in (("approve", "AGREED"), ("refuse", "TERMINATED")):
+        asked = Process(peer, site)
+        ok(await asked.ask(offer_of(dataset)))
+        at = f"contractnegotiations/{asked.theirs}"
+        await person.do("POST", f"{at}/agree")
+        waiting = (await person.do("GET", at))["approval"]["@id"]
+        await anna.do("POST", f"approvals/{waiting}/{decision}", {"reason": "seen"})
+        await person.sees(at, state)
 
 
 async def _handing_out(person: Person, site: ByHand, peer: Peer, agreed: str) -> None:
@@ -262,6 +296,9 @@ async def _receiving(person: Person, site: ByHand, peer: Peer, bought: str, fold
         for begin, end in ((0, 70_000), (70_000, len(data))):
             told = {"Upload-Offset": str(begin), "Upload-Length": str(len(data))}
             ok(await pushing.send("PATCH", "/b/c/d.bin", data[begin:end], **TUS, **told))
+    await person.do("POST", f"received/{pushing.id}/open", {"purpose": "repair"})
+    await person.do("POST", f"received/{pushing.id}/attest", {"statement": "It stays in one room."})
+    await person.do("POST", "deletions", {"transferId": pushing.id})
 
 
 def manifest_of(files: dict[str, bytes]) -> bytes:
@@ -341,10 +378,63 @@ async def _exchanging(person: Person, site: ByHand, peer: Peer, folder: Path) ->
     )
 
 
+async def _agreeing(person: Person, site: ByHand, peer: Offering, folder: Path) -> None:
+    """A framework agreement that we propose, suspend and end, what is delivered of it; and one that we sign."""
+    texts = str(agreeing.write(folder / "texts"))
+    ours = agreeing.document((peer.did, site.did))
+    urn = (await person.do("POST", "frameworks", {"document": ours, "folder": texts}))["@id"]
+    at = f"frameworks/{quote(urn, safe='')}"
+    asked = Process(peer, site)
+    ok(await asked.ask(offer_of(await peer.dataset(site, quote(urn, safe="")))))
+    negotiation = f"contractnegotiations/{asked.theirs}"
+    await person.move(negotiation, "agree", "AGREED")
+    ok(await asked.verify())
+    await person.move(negotiation, "finalize", "FINALIZED")
+    made = {"commitment": "C1", "quantity": "40", "frameworkAgreement": urn}
+    await person.do("POST", "frameworks/deliveries", made)
+    said = {
+        "@type": "comity:FrameworkNotice",
+        "@id": "urn:n",
+        "frameworkAgreement": urn,
+        "event": "delivered",
+    }
+    body = wire.encode({**said, "delivery": "urn:d", "commitment": "C2", "quantity": "1", "evidence": ""})
+    ok(await peer.send(site, "/../../comity/notices", body))
+    await person.do("POST", f"{at}/confirm", {"delivery": "urn:d"})
+    await person.do("POST", f"{at}/signatures", {"content": "AAAA"})
+    await person.do("POST", f"{at}/suspend", {"reason": "wait"})
+    await person.do("POST", f"{at}/resume")
+    await person.do("POST", f"{at}/end", {"reason": "over"})
+    theirs = agreeing.document((peer.did, site.did), id=agreeing.ID.replace("1111", "2222"))
+    peer.framework = theirs
+    signing = {"counterPartyId": peer.did, "frameworkAgreement": documents.urn(theirs)}
+    await person.do("POST", "frameworks/sign", signing)
+
+
+async def _witnessing(person: Person, site: ByHand, peer: Peer) -> None:
+    """The counterparty's log has two faces, of which we saw one; then a checkpoint of ours."""
+    faces = [checkpoint.Checkpoint(checkpoint.origin(peer.did, 0), 3, bytes([each]) * 32) for each in (1, 2)]
+    seen, other = (checkpoint.sign(each, peer.key) for each in faces)
+    body = {
+        "@type": checkpoints.NOTICE,
+        "@id": "urn:c",
+        "checkpoint": seen,
+        "sinceOrigin": "",
+        "sinceSize": 0,
+    }
+    ok(await peer.send(site, "/../../comity/notices", wire.encode({**body, "consistency": []})))
+    await person.do("POST", "evidence/compare", {"checkpoint": other})
+    (finding,) = (await person.do("GET", "evidence/checkpoints"))["findings"]
+    await person.do("POST", f"evidence/{quote(finding['id'], safe='')}/acknowledge")
+    await person.do("POST", "evidence/checkpoints")
+
+
 async def _looking_after(person: Person, agreed: str, peer: Peer) -> None:
     """Retirements, secrets, webhooks, keys of the API and of our own, partners."""
     await person.do("POST", "contractagreements/retirements", {"agreementId": agreed, "reason": "superseded"})
     await person.do("DELETE", f"contractagreements/retirements/{agreed}")
+    await person.do("POST", f"contractagreements/{agreed}/evidence")
+    await person.do("POST", "licences", {"number": "L-1", "quantity": 1, "until": "2099-12-31"})
     for method in ("POST", "PUT"):
         await person.do(method, "secrets", {"@id": "secret", "value": method})
     await person.do("DELETE", "secrets/secret")

@@ -51,7 +51,7 @@ class Forger:
     def raw(self, header: bytes, claims: bytes, key: jose.SigningKey | None = None) -> str:
         """Sign any bytes as a compact JWS."""
         signed = f"{b64(header)}.{b64(claims)}"
-        return f"{signed}.{b64(jose._es256.sign(signed.encode(), (key or self.key)._key))}"
+        return f"{signed}.{b64((key or self.key).signature(signed.encode()))}"
 
     def _with(self, base: dict, changes: dict) -> bytes:
         return json.dumps({k: v for k, v in {**base, **changes}.items() if v is not GONE}).encode()

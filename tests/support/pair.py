@@ -263,14 +263,20 @@ class Site:
         await moves.make(self.connector, process_id, Move(kind=kind, **more))
 
     async def entries(self, process_id: str = "") -> list[dict[str, Any]]:
-        """The evidence, all of it or of one process, after its chains were verified."""
+        """The evidence, all of it or of one process, after its chains were verified; with the tokens beside it."""
         found: list[dict[str, Any]] = []
         for chain in await self.connector.database.read(evidence_rows.find_chains):
             rows = await self.connector.database.read(
                 functools.partial(evidence_rows.find_page, after=0, limit=1_000_000, chain=chain)
             )
             entry.verify(rows)
-            found += [json.loads(record) for _, record, _ in rows]
+            tokens = await self.connector.database.read(
+                functools.partial(evidence_rows.find_tokens, after=0, limit=1_000_000, chain=chain)
+            )
+            found += [
+                {**json.loads(record), **({"token": tokens[seq]} if seq in tokens else {})}
+                for seq, record, _ in rows
+            ]
         return [each for each in found if process_id in {"", each.get("processId")}]
 
     async def path_of(self, process_id: str) -> list[tuple[str, str]]:

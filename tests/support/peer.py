@@ -39,6 +39,7 @@ class Received:
     path: str
     body: bytes
     authorization: str
+    headers: Any = None
     at_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -128,7 +129,9 @@ class Peer:
         if request.path.endswith("/.well-known/dspace-version"):
             return self._tell_versions(request.path.removesuffix("/.well-known/dspace-version"))
         body = await request.read()
-        seen = Received(request.method, request.path, body, request.headers.get("Authorization", ""))
+        seen = Received(
+            request.method, request.path, body, request.headers.get("Authorization", ""), request.headers
+        )
         self.received.append(seen)
         for suffix, answers in self._scripts.items():
             if answers and request.path.endswith(suffix) and request.method == "POST":
@@ -188,13 +191,14 @@ class Peer:
         *,
         method: str = "POST",
         authorization: str | None = None,
+        fields: dict[str, str] | None = None,
         **more,
     ) -> Answer:
-        """Send a document (or raw bytes) to a path below the site's base address."""
+        """Send a document (or raw bytes) to a path below the site's base address, with more header `fields`."""
         body = b"" if document is None else wire.encode(document)
         if authorization is None:
             authorization = "Bearer " + self.token(more.pop("audience", site.did), body, **more)
-        headers = {"Content-Type": "application/json", "Authorization": authorization}
+        headers = {"Content-Type": "application/json", "Authorization": authorization, **(fields or {})}
         async with self._session.request(
             method, site.dsp + path, data=body or None, headers=headers
         ) as response:

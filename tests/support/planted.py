@@ -227,9 +227,9 @@ def key_forgotten(patch, world):
 def _evidence_without(patch, key):
     append = evidence.append
 
-    async def skip(tx, each):
+    async def skip(tx, each, *beside):
         if key not in {each.message, f"{each.direction} {each.message}"}:
-            await append(tx, each)
+            await append(tx, each, *beside)
 
     patch.setattr(evidence, "append", skip)
 
@@ -246,11 +246,11 @@ def evidence_in_another_transaction(patch, world):
     """Records are gathered and written three at a time; what waited when the process died is lost."""
     append, waiting = evidence.append, []
 
-    async def later(tx, each):
+    async def later(tx, *each):
         waiting.append(each)
         if len(waiting) == 3:
             for gathered in waiting:
-                await append(tx, gathered)
+                await append(tx, *gathered)
             waiting.clear()
 
     patch.setattr(evidence, "append", later)

@@ -148,7 +148,7 @@ class Served:
         """The states that the evidence says each process has reached, in order."""
         reached: dict[str, list[str]] = defaultdict(list)
         for each in self.entries():
-            if each.get("outcome", "") in TAKEN:
+            if each.get("outcome", "") in TAKEN and "after" in each:  # a notice leads to no state
                 reached[each.get("processId", "")].append(each["after"])
         return reached
 

@@ -115,8 +115,9 @@ class World:
         )
 
     async def _post(self, maker: pairs.Site, taker: pairs.Site, path: str, body: bytes) -> None:
-        authorization = maker.connector.identity.authorization(taker.did, body)
-        await maker.connector.peers.post(taker.conf.address + path, body, authorization)
+        url = taker.conf.address + path
+        attempt = maker.connector.identity.attempt(taker.did, "POST", url, body)
+        await maker.connector.peers.post(url, body, attempt)
 
     async def ask_as_stranger(self, process_id: str, collection: str = "negotiations") -> None:
         """Ask the provider for a process of others, and for one that is missing; try to end both."""

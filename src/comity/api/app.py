@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comity import __version__
-from comity.api import dsp, management
+from comity.api import dsp, management, notices
 from comity.controlplane import health
 from comity.controlplane.connector import Connector
 from comity.dsp import terms
@@ -51,6 +51,7 @@ def public(
     others = _application([Mount(path, routes=routes)] if path else routes)
     busy = {
         path + terms.VERSION_PATH: dsp.application(connector),
+        path + "/comity": notices.application(connector),
         path + "/data": data,
         path + "/inbox": inbox,
     }

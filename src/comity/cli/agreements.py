@@ -73,6 +73,7 @@ def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
         ("partner", people.called(processes.partner_names(here), _partner(found, us))),
         ("asset", found.get("assetId")),
         ("terms", words.terms(found.get("policy"), us=us)),
+        *words.enforced(found.get("policy")),
         ("signed", _signed(found)),
     ]
 

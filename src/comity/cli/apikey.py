@@ -23,6 +23,7 @@ class Role(enum.StrEnum):
     """What a key may do; each role may do what the ones before it may."""
 
     VIEWER = "viewer"
+    APPROVER = "approver"
     OPERATOR = "operator"
     ADMIN = "admin"
 
@@ -33,7 +34,8 @@ Wanted = Annotated[
     typer.Option(
         "--role",
         metavar="ROLE",
-        help="viewer reads; operator also offers, negotiates and transfers; admin also decides who may.",
+        help="viewer reads; approver also decides where it is named; operator also offers, negotiates and"
+        " transfers; admin also decides who may.",
         show_default=False,
     ),
 ]

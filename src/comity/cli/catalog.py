@@ -34,14 +34,15 @@ def catalog(
     fetched = here.connector.catalog(people.identity(found))
     datasets = words.datasets(fetched)
     called = output.clean(found.get("name") or people.identity(found))
+    names = {people.identity(found): called}
     if asset:
-        _show(here, choose(datasets, asset, here.command("catalog", called)))
+        _show(here, choose(datasets, asset, here.command("catalog", called)), names)
     elif here.as_json:
         output.document(fetched)
     elif not datasets:
         output.line(f"{called} offers you nothing now; what you may see is decided by its access policies")
     else:
-        _list(here, datasets)
+        _list(here, datasets, names)
 
 
 def choose(datasets: list[Document], text: str, see: str) -> Document:
@@ -76,23 +77,28 @@ def size(dataset: Document) -> str:
     return words.size(dataset.get("dcat:byteSize") or dataset.get("byteSize") or "")
 
 
-def _list(here: Invocation, datasets: list[Document]) -> None:
+def _list(here: Invocation, datasets: list[Document], names: dict[str, str]) -> None:
     short = ids.shorten([str(each.get("@id")) for each in datasets])
     output.table(
         ("Asset", "Title", "Size", "Terms"),
         [
-            (short[str(each.get("@id"))], words.title(each), size(each), " | ".join(_terms(here, each)))
+            (
+                short[str(each.get("@id"))],
+                words.title(each),
+                size(each),
+                " | ".join(_terms(here, each, names)),
+            )
             for each in datasets
         ],
     )
 
 
-def _terms(here: Invocation, dataset: Document) -> list[str]:
-    said = [words.terms(each, us=here.settings.participant_id) for each in words.offers(dataset)]
+def _terms(here: Invocation, dataset: Document, names: dict[str, str]) -> list[str]:
+    said = [words.terms(each, us=here.settings.participant_id, names=names) for each in words.offers(dataset)]
     return list(dict.fromkeys(said)) or ["no offer"]
 
 
-def _show(here: Invocation, dataset: Document) -> None:
+def _show(here: Invocation, dataset: Document, names: dict[str, str]) -> None:
     if here.as_json:
         output.document(dataset)
         return
@@ -105,6 +111,14 @@ def _show(here: Invocation, dataset: Document) -> None:
             ("files", dataset.get("comity:files")),
             ("size", size(dataset)),
             ("manifest", dataset.get("comity:manifestSha256")),
-            *((f"offer {at}", words.terms(each, us=us)) for at, each in enumerate(listed, start=1)),
+            *(
+                row
+                for at, each in enumerate(listed, start=1)
+                for row in _offer(f"offer {at}", each, us, names)
+            ),
         ]
     )
+
+
+def _offer(name: str, offer: Document, us: str, names: dict[str, str]) -> list[tuple[str, object]]:
+    return [(name, words.terms(offer, us=us, names=names)), *words.enforced(offer)]

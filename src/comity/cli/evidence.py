@@ -1,4 +1,4 @@
-"""`comity evidence`: `verify` reads the database, without a connector; `show` asks the connector.
+"""`comity evidence`: `verify` reads the database or a bundle, without a connector; `show` asks the connector.
 
 The check needs no connector, so that it can be made on a copy and by somebody else. The chain itself is in
 `comity.evidence.entry`.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from comity import errors
-from comity.cli import ids, output, processes, words
+from comity.cli import bundle, checkpoints, ids, output, processes, words
 from comity.cli.invocation import AsJson, Data, Invocation
 
 if TYPE_CHECKING:
@@ -30,9 +30,15 @@ _SUCCESS = frozenset({"accepted", "acknowledged", "overtaken"})
 app = typer.Typer(
     no_args_is_help=True, help="Evidence: every message in and out, chained so that a change shows."
 )
+checkpoints.add_to(app)
+app.command()(bundle.export)
 
 File = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="A database file; else that of the data folder.")
+]
+Checked = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="A bundle, or a database file; else that of the data folder."),
 ]
 KeptHead = Annotated[
     str,
@@ -53,17 +59,34 @@ Last = Annotated[int, typer.Option("--last", min=1, max=1000, metavar="N", help=
 def verify(
     ctx: typer.Context,
     *,
-    file: File = None,
+    file: Checked = None,
     head: KeptHead = "",
     signatures: Signatures = False,
+    key: bundle.Pinned = None,
+    authority: bundle.Authority = None,
+    signatories: bundle.Roots = None,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Check every chain, and name the first record that does not hold."""
-    from comity.db import evidence  # noqa: PLC0415  start-up time
-    from comity.evidence import entry  # noqa: PLC0415
-
+    """Check every chain, or an exported bundle, and name the first thing that does not hold."""
     here = Invocation(ctx)
+    if file is not None and bundle.is_bundle(file):
+        if head or signatures:
+            raise errors.InvalidInputError(
+                "--head and --signatures are about a database, and this is a bundle"
+            )
+        bundle.verify(here, file, keys=key or (), authority=authority, signatories=signatories)
+        return
+    if key or authority or signatories:
+        raise errors.InvalidInputError("--key, --authority and --signatories are about a bundle")
+    _verify_database(here, file, head, signatures=signatures)
+
+
+def _verify_database(here: Invocation, file: Path | None, head: str, *, signatures: bool) -> None:
+    from comity.db import checkpoints as made  # noqa: PLC0415  start-up time
+    from comity.db import evidence  # noqa: PLC0415
+    from comity.evidence import checkpoint, entry  # noqa: PLC0415
+
     if head and not _HASH.fullmatch(head):
         raise errors.InvalidInputError(
             f"--head {head} is no head",
@@ -71,7 +94,11 @@ def verify(
         )
     place = _database(here, file)
     seen = _Seen(head.lower())
-    heads = {chain: entry.verify(seen.watch(rows), chain) for chain, rows in evidence.read_chains(place)}
+    signed = made.read_notes(place)
+    heads = {
+        chain: entry.verify(checkpoint.watch(seen.watch(rows), signed.get(chain, {}), chain), chain)
+        for chain, rows in evidence.read_chains(place)
+    }
     size = sum(each.size for each in heads.values())
     if head and not seen.met:
         raise entry.BrokenChainError(size + 1, f"or later is missing: the head {head} is not in the chain")
@@ -118,22 +145,27 @@ def _check_tokens(place: Path | str) -> dict[str, int]:
     from comity.evidence import tokens  # noqa: PLC0415
 
     checked = tokens.Tokens((each.kid, each.jwk) for each in public_keys.read_all(place))
-    for _, rows in evidence.read_chains(place):
-        for seq, record, _ in rows:
-            checked.check(seq, json.loads(record))
+    for seq, record, token in evidence.read_tokens(place):
+        checked.check(seq, json.loads(record), token)
     counts = checked.counts
     return {
         "held": counts.held,
         "bound": counts.bound,
         "withoutKey": counts.without_key,
         "withoutToken": counts.without_token,
+        "requests": counts.requests,
+        "replies": counts.replies,
+        "unsignedRequests": counts.unsigned_requests,
+        "unsignedReplies": counts.unsigned_replies,
     }
 
 
 def _said(counts: dict[str, int]) -> str:
     return (
         f"signatures hold on {words.count(counts['held'], 'record')}, on {counts['bound']:,} with the body;"
-        f" {counts['withoutToken']:,} have none, the key of {counts['withoutKey']:,} was not kept"
+        f" {counts['withoutToken']:,} have none, the key of {counts['withoutKey']:,} was not kept\n"
+        f"{words.count(counts['requests'], 'request')} and {words.count(counts['replies'], 'answer')} are signed and"
+        f" hold, {counts['unsignedRequests']:,} and {counts['unsignedReplies']:,} are not signed"
     )
 
 
@@ -224,19 +256,11 @@ def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
         f"{entry['chain']}:{entry['seq']}" if entry.get("chain") else str(entry.get("seq")),
         words.moment(record.get("at")),
         "in" if incoming else "out",
-        _message(str(record.get("message", ""))),
+        words.message(str(record.get("message", ""))),
         names.get(partner, partner),
         ids.short(str(record.get("processId") or "")),
         str(record.get("after") or record.get("before") or _failure(record)),
     )
-
-
-def _message(name: str) -> str:
-    """Return a message's name without what says nothing more, so that it fits its column; the state says the event."""
-    name = name.partition(":")[0].removesuffix("Message")
-    for prefix in ("Contract", "Negotiation"):
-        name = name.removeprefix(prefix)
-    return "Verification" if name == "AgreementVerification" else name
 
 
 def _failure(record: Document) -> str:

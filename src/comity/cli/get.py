@@ -29,6 +29,12 @@ OfferChoice = Annotated[
     str,
     typer.Option("--offer", metavar="N", help="Which offer, as `comity catalog PARTNER ASSET` numbers them."),
 ]
+Purpose = Annotated[
+    str,
+    typer.Option(
+        metavar="WORD", help="What the data is for: the partner is told, and it is in both sides' evidence."
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Stop watching after so long; the connector goes on."),
@@ -43,6 +49,7 @@ def get(
     asset: Asset,
     into: Into,
     offer: OfferChoice = "",
+    purpose: Purpose = "",
     timeout: Timeout = None,
     no_wait: NoWait = False,
     _data: Data = None,
@@ -58,9 +65,10 @@ def get(
     party = people.find(here.connector, partner)
     begun = time.monotonic()
     started = _rejoin(here, party, asset, destination, story) or _begin(
-        here, party, (asset, offer), destination, story
+        here, party, (asset, offer, purpose), destination, story
     )
-    again = here.command("get", partner, asset, "-o", str(into))
+    stated = ("--purpose", purpose) if purpose else ()
+    again = here.command("get", partner, asset, "-o", str(into), *stated)
     if no_wait:
         _leave(here, started, again)
         return
@@ -93,9 +101,9 @@ def _rejoin(
 
 
 def _begin(
-    here: Invocation, party: Document, wanted: tuple[str, str], destination: str, story: progress.Story
+    here: Invocation, party: Document, wanted: tuple[str, str, str], destination: str, story: progress.Story
 ) -> Document:
-    asset, offer = wanted
+    asset, offer, purpose = wanted
     called = output.clean(party.get("name") or people.identity(party))
     dataset = _find(here, party, asset, called)
     offers = words.offers(dataset)
@@ -111,6 +119,7 @@ def _begin(
         destination,
         offer_id=str(chosen.get("@id") or ""),
         offer=chosen,
+        purpose=purpose,
     )
 
 

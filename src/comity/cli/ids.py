@@ -1,11 +1,13 @@
 """Identifiers: shown short where that is unambiguous, accepted as any beginning or end that names one thing only.
 
 Pure functions on texts. The ids of processes begin with the time, so those of one hour look alike and of one second
-are alike: their short form is how they end. A short form is found again only among the ids that it was made for.
+are alike: their short form is how they end. A framework agreement's is how its hash begins, which is what was signed.
+A short form is found again only among the ids that it was made for.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from comity import errors
@@ -14,6 +16,9 @@ SHORTEST = 8
 _TIMED = "urn:uuid:"
 _SHORTENED = (_TIMED, "urn:comity:package:")
 _SHOWN = 5
+_FRAMEWORK = re.compile(
+    r"(?P<id>urn:comity:framework:[0-9a-f-]{36})(?:#sha256:(?P<sha256>[0-9a-f]{64})|:(?P<texts>texts:[0-9a-f]{16}))"
+)
 
 
 def tail(name: str) -> str:
@@ -21,7 +26,13 @@ def tail(name: str) -> str:
     for prefix in _SHORTENED:
         if name.startswith(prefix):
             return name[len(prefix) :]
-    return name
+    found = _FRAMEWORK.fullmatch(name)
+    return (found["texts"] or f"framework:{found['sha256']}") if found else name
+
+
+def within(text: str) -> str:
+    """Return a sentence with the URNs of framework agreements in it in their short form."""
+    return _FRAMEWORK.sub(lambda found: short(found[0]), text)
 
 
 def shorten(names: Collection[str]) -> dict[str, str]:
@@ -35,7 +46,10 @@ def short(name: str, length: int = SHORTEST) -> str:
     text = tail(name)
     if text == name:
         return name
-    return text[-length:] if name.startswith(_TIMED) else text[:length]
+    if name.startswith(_TIMED):
+        return text[-length:]
+    word, colon, rest = text.partition(":")
+    return f"{word}{colon}{rest[:length]}" if colon and _FRAMEWORK.fullmatch(name) else text[:length]
 
 
 def _shortest(name: str, others: set[str]) -> str:
@@ -49,7 +63,13 @@ def _shortest(name: str, others: set[str]) -> str:
 
 def _means(text: str, name: str) -> bool:
     ends = name.startswith(_TIMED) and name.endswith(text)
-    return ends or name.startswith(text) or tail(name).startswith(text)
+    return ends or any(each.startswith(text) for each in (name, tail(name), *_parts(name)))
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the UUID and the hash of a framework agreement; nothing of other ids."""
+    found = _FRAMEWORK.fullmatch(name)
+    return (name.removeprefix("urn:comity:framework:"), found["sha256"] or "") if found else ()
 
 
 def find(text: str, names: Collection[str], what: str, *, hint: str = "") -> str:

@@ -48,6 +48,17 @@ Database = Annotated[
         help="PostgreSQL database: postgresql://user:password@host/name. Else SQLite in the data folder.",
     ),
 ]
+Module = Annotated[
+    Path | None,
+    typer.Option(
+        "--hsm", metavar="MODULE", help="The PKCS#11 module of an HSM; else signing keys are files."
+    ),
+]
+TokenName = Annotated[str, typer.Option("--hsm-token", metavar="LABEL", help="Which of its tokens.")]
+PinFile = Annotated[
+    Path | None,
+    typer.Option("--hsm-pin-file", metavar="FILE", help="Holds its PIN; else the variable COMITY_HSM_PIN."),
+]
 Insecure = Annotated[
     bool, typer.Option("--insecure", metavar="", help="Allow http and loopback: for trying on one machine.")
 ]
@@ -70,6 +81,9 @@ def init(
     tls_certificate: Certificate = None,
     tls_key: CertificateKey = None,
     database: Database = "",
+    hsm: Module = None,
+    hsm_token: TokenName = "",
+    hsm_pin_file: PinFile = None,
     participant: Participant = "",
     insecure: Insecure = False,
     mock_identity: Mock = False,
@@ -105,6 +119,7 @@ def init(
         mock_identity=mock_identity,
         participant_id=participant,
         database=database,
+        token=_token(hsm, hsm_token, hsm_pin_file),
         # a server that cannot be used is found out before anything is written; a file needs the folder first
         before=lambda planned: prepare(planned) if planned.database_url else None,
     )
@@ -143,7 +158,22 @@ def _thumbprint(made: Settings) -> str:
     from comity import settings as configuration  # noqa: PLC0415  start-up time
     from comity.identity import jose  # noqa: PLC0415
 
-    return jose.thumbprint(configuration.signing_key(made).public_jwk())
+    keys = configuration.signing_keys(made, now_ms=lambda: 0)
+    return jose.thumbprint(keys.signing_key().public_jwk())
+
+
+def _token(module: Path | None, label: str, pin_file: Path | None) -> dict[str, str]:
+    if module is None:
+        if label or pin_file:
+            raise errors.InvalidInputError(
+                "--hsm-token and --hsm-pin-file go with --hsm", hint="name the PKCS#11 module"
+            )
+        return {}
+    return {
+        "hsm_module": _path(module),
+        "hsm_token": label,
+        **({"hsm_pin_file": _path(pin_file)} if pin_file else {}),
+    }
 
 
 def _absolute(folders: Sequence[Path]) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from comity.settings import Settings
 
 DEFAULT_FOLDER = Path("comity-data")
+API_KEY = "COMITY_API_KEY"
+"""The variable of a person's own API key; else commands use the one of the data folder, which is nobody's by name."""
 _DATA_HELP = "Data folder of your connector; else the variable COMITY_DATA, else ./comity-data."
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help=_DATA_HELP, show_default=False)]
@@ -58,7 +60,7 @@ class Invocation:
 
         return connector.Connector(
             self.settings.management_address,
-            self.settings.management_key,
+            os.environ.get(API_KEY) or self.settings.management_key,
             start_with=self.command("serve"),
         )
 

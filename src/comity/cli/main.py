@@ -13,19 +13,26 @@ import typer
 from comity.cli import (
     agreements,
     apikey,
+    approvals,
     catalog,
     db,
+    deletions,
     events,
     evidence,
+    explaining,
+    framework,
     get,
     groups,
     identity,
     init,
     join,
+    licence,
+    markings,
     negotiations,
     output,
     partner,
     publish,
+    received,
     serve,
     transfers,
 )
@@ -44,15 +51,23 @@ app.command(rich_help_panel=START)(init.init)
 app.command(rich_help_panel=START)(join.join)
 app.command(rich_help_panel=START)(serve.serve)
 app.add_typer(partner.app, name="partner", rich_help_panel=START)
+app.add_typer(licence.app, name="licence", rich_help_panel=START)
 app.add_typer(apikey.app, name="apikey", rich_help_panel=START)
 app.add_typer(db.app, name="db", rich_help_panel=START)
+app.add_typer(framework.app, name="framework", rich_help_panel=EXCHANGE)
 app.command(rich_help_panel=EXCHANGE)(publish.publish)
+app.command(rich_help_panel=EXCHANGE)(markings.markings)
 app.command(rich_help_panel=EXCHANGE)(catalog.catalog)
 app.command(rich_help_panel=EXCHANGE)(get.get)
 app.add_typer(negotiations.app, name="negotiations", rich_help_panel=LOOK)
+app.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
 app.add_typer(agreements.app, name="agreements", rich_help_panel=LOOK)
+app.add_typer(received.app, name="received", rich_help_panel=LOOK)
 app.add_typer(transfers.app, name="transfers", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(deletions.deletions)
+app.command(rich_help_panel=LOOK)(deletions.delete)
 app.command(rich_help_panel=LOOK)(events.events)
+app.add_typer(explaining.app, name="policy", rich_help_panel=LOOK)
 app.add_typer(identity.app, name="identity", rich_help_panel=LOOK)
 app.add_typer(evidence.app, name="evidence", rich_help_panel=LOOK)
 

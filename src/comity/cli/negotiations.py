@@ -64,6 +64,7 @@ def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
     return [
         ("negotiation", found.get("@id")),
         ("state", found.get("state")),
+        ("waits", str((found.get("approval") or {}).get("waitsFor") or "").removeprefix("waits ")),
         ("error", found.get("errorDetail")),
         ("our role", str(found.get("type", "")).lower()),
         ("partner", people.called(processes.partner_names(here), found.get("counterPartyId"))),

@@ -11,12 +11,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from comity import errors
+from comity.cli import ids
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _NO_BREAK = frozenset(
-    {"ID", "State", "Role", "Size", "Row", "Way", "Files", "Signed", "Begun", "Time", "Message"}
+    {
+        "ID",
+        "State",
+        "Role",
+        "Size",
+        "Row",
+        "Way",
+        "Files",
+        "Signed",
+        "Begun",
+        "Time",
+        "Message",
+        "Version",
+        "Until",
+    }
 )
 _TO_THE_RIGHT = frozenset({"Size", "Files", "Row"})
 
@@ -47,11 +62,20 @@ def error(problem: errors.ComityError) -> None:
     """Print what went wrong and what to do."""
     sys.stdout.flush()
     place = problem.path if isinstance(problem, errors.InvalidInputError) and problem.path != "$" else ""
-    sys.stderr.write(f"error: {clean(problem.message)}{f' (at {clean(place)})' if place else ''}\n")
+    sys.stderr.write(
+        f"error: {ids.within(clean(problem.message))}{f' (at {clean(place)})' if place else ''}\n"
+    )
     for reason in problem.reasons if isinstance(problem, errors.PolicyError) else ():
-        sys.stderr.write(f"       {clean(reason)}\n")
+        sys.stderr.write(f"       {ids.within(clean(reason))}\n")
     if problem.hint:
         sys.stderr.write(f"hint: {clean(problem.hint)}\n")
+
+
+def raw(content: bytes) -> None:
+    """Print bytes as they are, with nothing after them."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:

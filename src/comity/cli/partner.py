@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from comity import errors
-from comity.cli import output, people, words
+from comity.cli import approvals, output, people, words
 from comity.cli.invocation import AsJson, Data, Invocation
 
 Document = dict[str, Any]
@@ -37,11 +37,32 @@ Purpose = Annotated[
 Spatial = Annotated[
     list[str] | None, typer.Option(metavar="PLACE", help="Where it is, such as DE; may be repeated.")
 ]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--distribution-class",
+        metavar="WORD",
+        help="A class of data that it may have, such as partners-only; may be repeated.",
+    ),
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        metavar="NAME=VALUE",
+        help="What else a policy asks for, such as Membership=active; may be repeated.",
+    ),
+]
 Pin = Annotated[
     bool,
     typer.Option(
         "--pin", metavar="", help="Accept only the keys it has now, whatever its DID document says."
     ),
+]
+
+Signed = Annotated[
+    bool,
+    typer.Option("--signed", metavar="", help="Take nothing of it that has no signature of its own."),
 ]
 
 
@@ -54,7 +75,13 @@ def add(
     address: Address = "",
     purpose: Purpose = None,
     spatial: Spatial = None,
+    distribution_class: Classes = None,
+    attribute: Attributes = None,
     pin: Pin = False,
+    signed: Signed = False,
+    approval: approvals.Approval = None,
+    four_eyes: approvals.FourEyes = False,
+    approve_within: approvals.Within = approvals.WITHIN_H,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
@@ -66,7 +93,16 @@ def add(
             hint="give did:web:connector.example or https://connector.example; another id needs --address",
         )
     reply = here.connector.add_partner(
-        participant, name=name, address=address, purpose=purpose, spatial=spatial, pin=pin
+        participant,
+        name=name,
+        address=address,
+        purpose=purpose,
+        spatial=spatial,
+        distributionClass=distribution_class,
+        attributes=words.named(attribute or []),
+        pin=pin,
+        signed=signed,
+        approval=approvals.rule(approval, four_eyes=four_eyes, within_h=approve_within),
     )
     added = next(
         each
@@ -134,7 +170,11 @@ def _rows(partner: Document) -> list[tuple[str, object]]:
         ("address", partner.get("address")),
         ("purpose", ", ".join(_said(partner, "purpose"))),
         ("spatial", ", ".join(_said(partner, "spatial"))),
+        ("may have", ", ".join(_said(partner, "distributionClass"))),
+        *((name, ", ".join(map(str, said))) for name, said in (partner.get("attributes") or {}).items()),
+        ("approval", approvals.sentence(partner.get("approval") or {})),
         ("keys", _keys(partner)),
+        *([("signatures", "nothing counts without one")] if partner.get("signed") else []),
         *(("public key", f"{each} (thumbprint)") for each in _thumbprints(partner)),
     ]
 

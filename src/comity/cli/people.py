@@ -59,6 +59,13 @@ def called(given: Mapping[str, str], participant_id: object) -> str:
     return f"{name} ({participant_id})" if name and name != participant_id else str(participant_id or "")
 
 
+def named(given: Mapping[str, str], text: str) -> str:
+    """Return a sentence with the names of partners in the place of their ids."""
+    for participant_id, name in sorted(given.items(), key=lambda each: -len(each[0])):
+        text = text.replace(participant_id, name)
+    return text
+
+
 def _is(partner: Document, text: str) -> bool:
     address = str(partner.get("address") or "")
     wanted = text.rstrip("/")

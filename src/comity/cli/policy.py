@@ -1,4 +1,4 @@
-"""From the options of `comity publish` to a policy: who, until when, for what, where, how often; or a file.
+"""From the options of `comity publish` to a policy: markings, who, until when, for what, where, how often; or a file.
 
 Dataspace Protocol 2025-1 takes ODRL as JSON; which words can be enforced is checked by `comity.odrl`.
 """
@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comity import errors
 
+if TYPE_CHECKING:
+    from comity.odrl import marking
+
+GROUP = "comity.markings"
 Document = dict[str, Any]
 
 
@@ -22,35 +26,62 @@ def build(
     purposes: Sequence[str],
     places: Sequence[str],
     count: int | None,
+    nationalities: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    licence: str = "",
+    delete_after: str = "",
+    marks: Sequence[str] = (),
 ) -> Document | None:
     """Return a policy that permits use where all of these hold, or None when nothing is asked for.
 
     Raises:
-        InvalidInputError: `until` is no date or time.
+        InvalidInputError: `until` is no date or time, or a marking is unknown or needs to be told more.
     """
+    from comity.odrl import marking, model  # noqa: PLC0415  start-up time
+
     if until is not None:
         _check_time(until)
-    constraints = [
-        *_any_of("recipient", recipients),
-        *([_atom("dateTime", "lteq", until)] if until is not None else []),
-        *_any_of("purpose", purposes),
-        *_any_of("spatial", places),
-        *([_atom("count", "lteq", str(count))] if count is not None else []),
-    ]
-    if not constraints:
-        return None
-    return {"@type": "Set", "permission": [{"action": "use", "constraint": constraints}]}
+    said = marking.Said(
+        recipients=recipients,
+        until=until or "",
+        purposes=purposes,
+        places=places,
+        count=count,
+        nationalities=nationalities,
+        classes=classes,
+        licence=licence,
+        delete_after=delete_after,
+    )
+    made = marking.policy(said, marking.choose(marks, markings()))
+    if made is not None:
+        model.check(model.parse(made))
+    return made
+
+
+def markings() -> list[marking.Marking]:
+    """Return the markings that there are: the standard ones, and those of packages that are installed beside Comity.
+
+    A package names one in its entry points, in the group `comity.markings`.
+    """
+    from importlib import metadata  # noqa: PLC0415  start-up time
+
+    from comity.odrl import marking  # noqa: PLC0415
+
+    return [*marking.STANDARD, *(each.load() for each in metadata.entry_points(group=GROUP))]
 
 
 def read(path: Path) -> Document:
     """Return the policy in a JSON file.
 
     Raises:
-        InvalidInputError: it cannot be read, is no JSON object, or says what cannot be enforced.
+        InvalidInputError: it cannot be read, is no JSON object, or says what is not known.
+        SettingsError: an operand that another package brings cannot be loaded.
     """
     from comity import strict_json  # noqa: PLC0415  start-up time
+    from comity.controlplane import operands  # noqa: PLC0415
     from comity.odrl import model  # noqa: PLC0415
 
+    operands.load()
     try:
         policy = strict_json.decode_object(path.read_bytes())
         model.check(model.parse(policy))
@@ -70,16 +101,6 @@ def is_past(until: str) -> bool:
 
     read = values.read_time(until)
     return read is not None and read[1] < values.microseconds(datetime.now(UTC))
-
-
-def _atom(operand: str, operator: str, right: str | list[str]) -> Document:
-    return {"leftOperand": operand, "operator": operator, "rightOperand": right}
-
-
-def _any_of(operand: str, values: Sequence[str]) -> list[Document]:
-    if not values:
-        return []
-    return [_atom(operand, "eq", values[0]) if len(values) == 1 else _atom(operand, "isAnyOf", list(values))]
 
 
 def _check_time(until: str) -> None:

@@ -80,6 +80,9 @@ class Story:
         if status.get("transferState") == _SUSPENDED:
             why = f"comity transfers {ids.short(str(status.get('transferId') or ''))}"
             trouble = f"the transfer is suspended ({why} says why); it goes on when it is resumed"
+        elif status.get("waitsFor"):
+            waits = str(status["waitsFor"]).removeprefix("waits ")
+            trouble = f"{waits}; they see it with: comity approvals list"
         elif status.get("error"):
             trouble = f"{status['error']}; it is tried again"
         kind = _FIGURES.sub(

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from comity import errors
-from comity.cli import output, people, policy, words
+from comity.cli import approvals, framework_words, ids, output, people, policy, processes, words
+from comity.cli import framework as frameworks
 from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client.connector import AGREEMENTS
 
 if TYPE_CHECKING:
     from comity.client.connector import Connector
@@ -38,9 +40,51 @@ Purpose = Annotated[
 ]
 Spatial = Annotated[list[str] | None, typer.Option(metavar="PLACE", help="Only there; may be repeated.")]
 Count = Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many transfers.")]
+Nationality = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--person-nationality", metavar="CODE", help="Only for persons of this nationality; may be repeated."
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--distribution-class", metavar="WORD", help="Only for partners with this class; may be repeated."
+    ),
+]
+Licence = Annotated[
+    str, typer.Option(metavar="NUMBER", help="Only under this licence, which counts.", show_default=False)
+]
+DeleteAfter = Annotated[
+    str,
+    typer.Option(
+        metavar="DURATION", help="To be deleted so long after it is received: P30D.", show_default=False
+    ),
+]
+Marking = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--marking", metavar="NAME", help="A release marking, see `comity markings`; may be repeated."
+    ),
+]
+DerivedFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="AGREEMENT",
+        help="It is made from what was received under this; its terms follow. May be repeated.",
+    ),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
+]
+Framework = Annotated[
+    str,
+    typer.Option(
+        metavar="URN",
+        help="Under this framework agreement: with its release rules, while it is in force.",
+        show_default=False,
+    ),
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", metavar="", help="Replace what is published under the same id.")
@@ -58,17 +102,28 @@ def publish(
     purpose: Purpose = None,
     spatial: Spatial = None,
     count: Count = None,
+    person_nationality: Nationality = None,
+    distribution_class: Classes = None,
+    licence: Licence = "",
+    delete_after: DeleteAfter = "",
+    marking: Marking = None,
+    derived_from: DerivedFrom = None,
+    framework: Framework = "",
     policy_file: PolicyFile = None,
+    approval: approvals.Approval = None,
+    four_eyes: approvals.FourEyes = False,
+    approve_within: approvals.Within = approvals.WITHIN_H,
     replace: Replace = False,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
     """Offer a folder to partners: hashed, described by a manifest, under terms."""
     here = Invocation(ctx)
-    if policy_file and any((to, until is not None, purpose, spatial, count is not None)):
+    options = (to, purpose, spatial, person_nationality, distribution_class, licence, delete_after, marking)
+    if policy_file and (any(options) or until is not None or count is not None):
         raise errors.InvalidInputError(
             "--policy stands alone",
-            hint="write what --to, --until, --purpose, --spatial and --count say into the file",
+            hint="write what --to, --until, --marking and the others say of terms into the file",
         )
     if not folder.is_dir():
         is_file = folder.exists()
@@ -83,12 +138,51 @@ def publish(
         purposes=purpose or [],
         places=spatial or [],
         count=count,
+        nationalities=person_nationality or [],
+        classes=distribution_class or [],
+        licence=licence,
+        delete_after=delete_after,
+        marks=marking or [],
     )
+    origins = [processes.find(here, AGREEMENTS, each) for each in derived_from or []]
+    rule = approvals.rule(approval, four_eyes=four_eyes, within_h=approve_within)
     with _waiting("hashing the files", quiet=here.as_json):
-        done = _publish(here.connector, folder, assetId=asset_id, title=title, policy=terms, replace=replace)
-    _show(here, done, terms)
+        done = _publish(
+            here.connector,
+            folder,
+            assetId=asset_id,
+            title=title,
+            policy=terms,
+            framework=frameworks.find(here, framework) if framework else "",
+            derivedFrom=origins,
+            approval=rule,
+            replace=replace,
+        )
+    _show(here, done, done.get("policy") or terms, rule)
     if until and policy.is_past(until):
         output.note(f"nobody may see or use it: {until} is past")
+    if framework and (why := _not_in_force(here, framework)):
+        output.note(f"nobody may see or use it now: the framework agreement is not in force: {why}")
+    if licence and not _is_known(here, licence):
+        output.note(
+            f"nobody may see or use it until you write the licence down: comity licence add {licence}"
+        )
+
+
+def _not_in_force(here: Invocation, named: str) -> str:
+    """Return why a framework agreement is in force with nobody now, empty if it is."""
+    said = framework_words.in_force(here.connector.framework(frameworks.find(here, named)))
+    return (
+        (said.removeprefix("no").removeprefix(": ") or "not signed by both sides") if said[:2] == "no" else ""
+    )
+
+
+def _is_known(here: Invocation, licence: str) -> bool:
+    try:
+        here.connector.load("licences", licence)
+    except errors.NotFoundError:
+        return False
+    return True
 
 
 def _recipients(here: Invocation, named: list[str]) -> list[str]:
@@ -110,7 +204,7 @@ def _waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[obj
     return console.status(what) if console.is_terminal else contextlib.nullcontext()
 
 
-def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None) -> None:
+def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, rule: dict[str, Any]) -> None:
     if here.as_json:
         output.document(done)
         return
@@ -125,7 +219,11 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None) 
                 f"{words.count(int(done.get('files') or 0), 'file')}, {words.size(done.get('sizeBytes'))}",
             ),
             ("manifest", done.get("manifestSha256")),
+            ("marking", (terms or {}).get("rdfs:label")),
             ("terms", whom + (words.terms(terms) if terms else "use, no conditions")),
+            *words.enforced(terms),
+            ("made from", ", ".join(ids.tail(each) for each in done.get("derivedFrom") or [])),
+            ("approval", approvals.sentence(rule)),
             ("left out", f"{len(skipped)}: {_listed(skipped)}" if skipped else ""),
         ]
     )
@@ -133,7 +231,7 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None) 
 
 
 def _names_recipients(terms: dict[str, Any]) -> bool:
-    return "recipient" in str(terms)
+    return "recipient" in str(terms.get("permission"))
 
 
 def _listed(names: list[str]) -> str:

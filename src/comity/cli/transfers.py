@@ -56,8 +56,14 @@ def _table(_: Invocation, found: list[Document]) -> None:
 
 @app.command()
 def show(ctx: typer.Context, *, transfer: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
-    """Show one transfer (the word show may be left out)."""
-    processes.show_one(ctx, TRANSFERS, transfer, _pairs)
+    """Show one transfer with its receipts (the word show may be left out)."""
+    here = Invocation(ctx)
+    name = processes.find(here, TRANSFERS, transfer)
+    found = {**here.connector.load(TRANSFERS, name), "receipts": here.connector.receipts(name)}
+    if here.as_json:
+        output.document(found)
+    else:
+        output.pairs(_pairs(here, found))
 
 
 def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
@@ -70,10 +76,18 @@ def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
         ("asset", found.get("assetId")),
         ("agreement", found.get("contractId")),
         ("kind", found.get("transferType")),
+        ("purpose", found.get("purpose")),
         ("partner's id", found.get("correlationId")),
         ("begun", words.moment(found.get("createdAt"))),
         ("in this state", words.moment(found.get("stateTimestamp"))),
+        *((f"{each.get('kind')} receipt", _said(each)) for each in found["receipts"]),
     ]
+
+
+def _said(receipt: Document) -> str:
+    what = f"{receipt.get('files')} files, {words.size(receipt.get('sizeBytes'))}"
+    became = " ".join(filter(None, (receipt.get("state"), receipt.get("said"))))
+    return f"{what}, {words.moment(receipt.get('at'))}: {became}"
 
 
 processes.add_move(

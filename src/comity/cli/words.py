@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from comity import errors
+from comity.cli import ids
 
 if TYPE_CHECKING:
     from comity.odrl import model
@@ -52,6 +53,29 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def named(said: list[str]) -> dict[str, list[str]]:
+    """Return what NAME=VALUE says of a partner, several values of a name in one list.
+
+    Raises:
+        InvalidInputError: one of them has no name.
+    """
+    found: dict[str, list[str]] = {}
+    for each in said:
+        name, equals, value = each.partition("=")
+        if not (name and equals):
+            raise errors.InvalidInputError(f"{each} has no name and value", hint="write NAME=VALUE")
+        found.setdefault(name, []).extend([value] if value else [])
+    return found
+
+
+def message(name: str) -> str:
+    """Return a message's name without what says nothing more, so that it fits its column; the state says the event."""
+    name = name.removeprefix("comity:").partition(":")[0].removesuffix("Message").removesuffix("Notice")
+    for prefix in ("Contract", "Negotiation"):
+        name = name.removeprefix(prefix)
+    return "Verification" if name == "AgreementVerification" else name
+
+
 def terms(policy: Any, *, us: str = "", names: Mapping[str, str] | None = None) -> str:
     """Return a policy as a sentence such as `use by you until 2027-12-31`.
 
@@ -69,7 +93,27 @@ def terms(policy: Any, *, us: str = "", names: Mapping[str, str] | None = None) 
     said = [_rule(rule, called) for rule in parsed.permission] or ["nothing is permitted"]
     sentence = " or ".join(said)
     sentence += "".join(f"; never {_rule(rule, called)}" for rule in parsed.prohibition)
-    return sentence + "".join(f"; must {_rule(rule, called)}" for rule in parsed.obligation)
+    return ids.within(sentence + "".join(f"; must {_rule(rule, called)}" for rule in parsed.obligation))
+
+
+def enforced(policy: Any) -> list[tuple[str, str]]:
+    """Return for each class of enforcement that occurs in a policy the terms that are of it, as rows below these."""
+    from comity.controlplane import operands  # noqa: PLC0415  start-up time
+    from comity.odrl import enforcement  # noqa: PLC0415
+
+    try:
+        operands.load()
+        found = enforcement.terms(policy) if isinstance(policy, Mapping) else ()
+    except (errors.InvalidInputError, errors.SettingsError):
+        return []
+    by_class: dict[str, list[str]] = {}
+    for each in found:
+        kind = {"permission": "", "prohibition": "never ", "obligation": "must "}[each.kind]
+        said = each.words if not kind or each.words == each.action else f"{each.action}: {each.words}"
+        by_class.setdefault(each.enforced, []).append(kind + said)
+    names = {**{name: name for name in enforcement.CLASSES}, "": "unknown, so always a no"}
+    rows = [f"{said}: {'; '.join(by_class[name])}" for name, said in names.items() if name in by_class]
+    return [("", ids.within(each)) for each in rows]
 
 
 def offers(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -95,19 +139,23 @@ def title(described: Mapping[str, Any]) -> str:
 
 
 def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:
+    action = _ACTIONS.get(rule.action, rule.action)
     if not rule.constraints:
-        return f"{rule.action}, no conditions" if rule.path.startswith("$.permission") else rule.action
-    return f"{rule.action} {', '.join(_constraint(each, called) for each in rule.constraints)}"
+        return f"{action}, no conditions" if rule.path.startswith("$.permission") else action
+    phrases = _PHRASES if rule.action == "use" else {**_PHRASES, **_PASSING_ON}
+    return f"{action} {', '.join(_constraint(each, called, phrases) for each in rule.constraints)}"
 
 
-def _constraint(constraint: model.Constraint, called: Mapping[str, str]) -> str:
+def _constraint(
+    constraint: model.Constraint, called: Mapping[str, str], phrases: Mapping[tuple[str, str], str]
+) -> str:
     from comity.odrl import model, policy  # noqa: PLC0415  start-up time
 
     if isinstance(constraint, model.Logical):
-        members = [_constraint(each, called) for each in constraint.members]
+        members = [_constraint(each, called, phrases) for each in constraint.members]
         word = {"and": " and ", "andSequence": " and then ", "or": " or "}.get(constraint.operator)
         return f"({word.join(members)})" if word else f"exactly one of ({', '.join(members)})"
-    said = _PHRASES.get((constraint.operand, constraint.operator))
+    said = phrases.get((constraint.operand, constraint.operator))
     if said is None or constraint.flaw:
         return f"if {policy.describe(constraint)}"
     values = " or ".join(_values(constraint.right, called))
@@ -116,6 +164,17 @@ def _constraint(constraint: model.Constraint, called: Mapping[str, str]) -> str:
     return f"{said} {values}"
 
 
+_ACTIONS = {
+    "comity:keepMarking": "keep the marking",
+    "obtainConsent": "obtain consent",
+    "inform": "report the use",
+}
+_PASSING_ON = {
+    ("recipient", "eq"): "to",
+    ("recipient", "isAnyOf"): "to",
+    ("recipient", "neq"): "to anybody but",
+    ("recipient", "isNoneOf"): "to anybody but",
+}
 _PHRASES = {
     ("recipient", "eq"): "by",
     ("recipient", "isAnyOf"): "by",
@@ -132,8 +191,16 @@ _PHRASES = {
     ("spatial", "eq"): "in",
     ("spatial", "isAnyOf"): "in",
     ("spatial", "isNoneOf"): "not in",
+    ("comity:distributionClass", "eq"): "of class",
+    ("comity:distributionClass", "isAnyOf"): "of class",
+    ("comity:personNationality", "eq"): "for persons of",
+    ("comity:personNationality", "isAnyOf"): "for persons of",
+    ("comity:licence", "eq"): "under licence",
     ("count", "lteq"): "at most",
+    ("elapsedTime", "lteq"): "within",
     ("count", "lt"): "fewer than",
+    ("comity:frameworkAgreement", "eq"): "under",
+    ("comity:frameworkAgreement", "isAnyOf"): "under",
 }
 
 

@@ -134,7 +134,7 @@ class Connector:
         return listed
 
     def add_partner(self, participant: str, **said: Any) -> Document:
-        """Put a participant (DID or public address) on the list: name, address, purpose, spatial, keys, pin."""
+        """Put a participant (DID or public address) on the list: see the form NewPartner."""
         body = {"participant": participant, **{name: value for name, value in said.items() if value}}
         added: Document = self.request("POST", "partners", body, timeout_s=PARTNER_TIMEOUT_S)
         return added
@@ -183,7 +183,7 @@ class Connector:
 
     # Getting
 
-    def start_exchange(
+    def start_exchange(  # noqa: PLR0913  what is wanted may be said in many words
         self,
         counterparty_id: str,
         asset_id: str,
@@ -191,10 +191,12 @@ class Connector:
         *,
         offer_id: str = "",
         offer: Document | None = None,
+        purpose: str = "",
     ) -> Document:
         """Have the connector get an asset into a folder, an absolute path; one that does so already is returned.
 
         `offer` is the one that was shown: it is taken by its terms where the partner has given it another id.
+        `purpose` is what the data is for, which the partner is told.
         """
         body: Document = {
             "counterPartyId": counterparty_id,
@@ -203,6 +205,7 @@ class Connector:
         }
         body |= {"offerId": offer_id} if offer_id else {}
         body |= {"policy": offer} if offer else {}
+        body |= {"purpose": purpose} if purpose else {}
         started: Document = self.request("POST", "exchanges", body, timeout_s=PARTNER_TIMEOUT_S)
         return started
 
@@ -214,6 +217,51 @@ class Connector:
     def exchanges(self) -> list[Document]:
         """Return how far the exchanges have come, the newest first."""
         return self.find("exchanges", limit=PAGE)
+
+    # Framework agreements
+
+    def frameworks(self) -> list[Document]:
+        """Return all framework agreements."""
+        listed: list[Document] = self.request("GET", "frameworks")
+        return listed
+
+    def framework(self, urn: str) -> Document:
+        """Return a framework agreement."""
+        found: Document = self.request("GET", f"frameworks/{_segment(urn)}")
+        return found
+
+    def propose_framework(self, document: Document, folder: str, *, timeout_s: float) -> Document:
+        """Propose a framework agreement, whose texts are in a folder, to its parties."""
+        body = {"document": document, "folder": folder}
+        made: Document = self.request("POST", "frameworks", body, timeout_s=timeout_s)
+        return made
+
+    def offered_framework(self, counterparty_id: str, urn: str) -> Document:
+        """Return a framework agreement that a partner offers."""
+        body = {"counterPartyId": counterparty_id, "frameworkAgreement": urn}
+        found: Document = self.request("POST", "frameworks/offered", body, timeout_s=PARTNER_TIMEOUT_S)
+        return found
+
+    def sign_framework(self, counterparty_id: str, urn: str, *, accede: bool) -> Document:
+        """Ask a partner for the agreement that signs its framework agreement, and return the negotiation's id."""
+        body = {"counterPartyId": counterparty_id, "frameworkAgreement": urn, "accede": accede}
+        begun: Document = self.request("POST", "frameworks/sign", body, timeout_s=PARTNER_TIMEOUT_S)
+        return begun
+
+    def deliver(self, urn: str, commitment: str, quantity: str, evidence: str) -> Document:
+        """Report what was delivered of a commitment of ours, and return the delivery's id."""
+        body = {
+            "frameworkAgreement": urn,
+            "commitment": commitment,
+            "quantity": quantity,
+            "evidence": evidence,
+        }
+        made: Document = self.request("POST", "frameworks/deliveries", body)
+        return made
+
+    def change_framework(self, urn: str, change: str, **said: str) -> Any:
+        """Do something to a framework agreement: suspend, resume, end, confirm, signatures."""
+        return self.request("POST", f"frameworks/{_segment(urn)}/{change}", said)
 
     # Processes: `noun` is NEGOTIATIONS, AGREEMENTS or TRANSFERS
 
@@ -250,6 +298,53 @@ class Connector:
         """Make a person's move: accept, agree, verify, finalize, terminate; suspend, resume, complete."""
         self.request("POST", f"{noun}/{_segment(process_id)}/{move}", {"reason": reason} if reason else {})
 
+    # Approvals
+
+    def approvals(self, *, limit: int, waiting: bool) -> list[Document]:
+        """Return what people are asked to approve, the newest first; or also what is over."""
+        wanted = [{"operandLeft": "state", "operator": "=", "operandRight": "WAITING"}] if waiting else []
+        return self.find("approvals", limit=limit, criteria=wanted)
+
+    def settle_approval(self, approval_id: str, verb: str, *, reason: str = "") -> Document:
+        """Approve or refuse, as the person whose API key this is, and return how it stands."""
+        body = {"reason": reason} if reason else {}
+        found: Document = self.request("POST", f"approvals/{_segment(approval_id)}/{verb}", body)
+        return found
+
+    # Receipts and deletions
+
+    def deletions(self, *, limit: int, overdue: bool = False) -> list[Document]:
+        """Return what is to be deleted, or was, the newest first; or only what is overdue."""
+        wanted = [{"operandLeft": "state", "operator": "=", "operandRight": "OVERDUE"}] if overdue else []
+        return self.find("deletions", limit=limit, criteria=wanted)
+
+    def delete_received(self, kind: str, name: str, *, by_hand: bool = False) -> list[Document]:
+        """Delete what was received; `kind` is transferId or agreementId, what `name` is the id of."""
+        body = {kind: name, "byHand": by_hand}
+        done: list[Document] = self.request("POST", "deletions", body, timeout_s=PARTNER_TIMEOUT_S)
+        return done
+
+    def receipts(self, transfer_id: str) -> list[Document]:
+        """Return the receipts about a transfer, ours and its partner's."""
+        wanted = [{"operandLeft": "transferId", "operator": "=", "operandRight": transfer_id}]
+        return self.find("receipts", limit=PAGE, criteria=wanted)
+
+    # Checkpoints
+
+    def checkpoints(self, *, make: bool = False) -> Document:
+        """Return our checkpoints, those of partners, and what was found out; `make` one of what is new before."""
+        found: Document = self.request("POST" if make else "GET", "evidence/checkpoints")
+        return found
+
+    def compare_checkpoint(self, note: str) -> Document:
+        """Compare a partner's checkpoint that somebody else was shown with those that we saw."""
+        found: Document = self.request("POST", "evidence/compare", {"checkpoint": note})
+        return found
+
+    def acknowledge_finding(self, name: str) -> None:
+        """Note that somebody has looked at a finding about a log."""
+        self.request("POST", f"evidence/{quote(name, safe='')}/acknowledge")
+
     # Events
 
     def events(self, *, after: int, limit: int, process_id: str = "", types: Sequence[str] = ()) -> Document:
@@ -283,6 +378,14 @@ class Connector:
         wanted = {"after": after, "limit": limit, **({"chain": chain} if chain else {})}
         found: Document = self.request("GET", f"evidence?{urlencode(wanted)}")
         return found
+
+    def export_evidence(self, agreement_id: str) -> bytes:
+        """Return what is held of an agreement as a bundle for a third party, byte for byte."""
+        path = f"{AGREEMENTS}/{_segment(agreement_id)}/evidence"
+        status, bundle = self._exchange("POST", path, None, PARTNER_TIMEOUT_S)
+        if status >= _REDIRECT:
+            raise problems.read(status, bundle, address=self.address)
+        return bundle
 
 
 def _party(counterparty_id: str) -> Document:

@@ -76,7 +76,8 @@ def _unauthorized(message: str, problem: Document) -> errors.ComityError:
     return UnauthorizedError(
         message,
         step="key",
-        hint="is it the connector of another data folder that listens there? --data names yours",
+        hint="is COMITY_API_KEY the right key? does the connector of another data folder listen there? "
+        "--data names yours",
     )
 
 

@@ -11,15 +11,17 @@ from hashlib import sha256
 from msgspec import Struct
 
 from comity import errors
+from comity.controlplane.signing import Arrival
 from comity.db import partners, public_keys, token_uses
 from comity.db.store import Transaction
+from comity.identity import http_signature
 
 
 class Caller(Struct, frozen=True, kw_only=True):
     """An authenticated participant and the request that its token was used for.
 
     `request` is the digest of method, path and body; `jti` is empty for an identity without tokens (test mode); `key`
-    is the key that proved it, where the store does not have it yet.
+    is the key that proved it, where the store does not have it yet; `arrival` is the request, whose answer it signs.
     """
 
     participant_id: str
@@ -27,6 +29,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     jti: str
     expires_at_s: int
     request: bytes
+    arrival: Arrival
     key: public_keys.PublicKey | None = None
 
 
@@ -50,6 +53,8 @@ async def use(tx: Transaction, caller: Caller) -> partners.Partner:
     partner = await partners.find(tx, caller.participant_id)
     if partner is None:
         raise unknown_partner(caller.participant_id)
+    if partner.signed and not caller.arrival.signed:
+        raise http_signature.refusal("there is none, and this connector takes nothing unsigned from you")
     if caller.key is not None:
         await public_keys.keep(tx, caller.key)
     tx.announce(partners.Heard(partner.id))

@@ -16,21 +16,24 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors, strict_json
-from comity.controlplane import authenticate, offering
+from comity.controlplane import authenticate, facts, offering
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
-from comity.controlplane.process import sha256_hex
-from comity.db import evidence, offers, partners
+from comity.controlplane.process import digest_of, sha256_hex
+from comity.controlplane.signing import Attempt
+from comity.db import agreements, evidence, offers, partners, public_keys
 from comity.db.offers import Asset
 from comity.db.store import Transaction
 from comity.dsp import binding, catalog, codec, messages, terms
 from comity.evidence.entry import Entry
 from comity.management import query
+from comity.odrl import enforcement
 
 Document = dict[str, Any]
 PAGE_DATASETS = 100
 MOST_ASSETS = 500
 MAX_PAGES = 1000
+NOT_FOUND = 404
 MAX_CATALOG_BYTES = 64 * 1024 * 1024
 Place = tuple[int, str]
 BEGINNING = (-1, "")
@@ -73,7 +76,10 @@ async def _record_request(
     body: bytes,
 ) -> None:
     entry = _entry(connector, message, body, sender=caller.participant_id, receiver=connector.participant_id)
-    await evidence.append(tx, msgspec.structs.replace(entry, direction="in", token=caller.token))
+    entry = msgspec.structs.replace(
+        entry, direction="in", token_sha256=digest_of(caller.token), request=caller.arrival.request
+    )
+    await evidence.append(tx, entry, evidence.Beside(token=caller.token, body=body))
 
 
 def _entry(
@@ -174,9 +180,10 @@ class Sight:
             wanted = [
                 each for each in assets if query.matches_all(self._spec.criteria, offering.describe(each))
             ]
-            offerings = await offering.load(self._tx, self._partner, wanted)
+            now_ms = self._connector.now_ms()
+            offerings = await offering.load(self._tx, self._partner, wanted, now_ms)
             for asset in wanted:
-                if found := offerings.of(asset, self._connector.now_ms()):
+                if found := offerings.of(asset, now_ms):
                     yield found
             at, limit = _place(assets[-1]), min(limit * 2, MOST_ASSETS)
 
@@ -192,7 +199,11 @@ def _catalog(connector: Connector, datasets: list[Document]) -> Document:
 
 def _dataset(connector: Connector, found: list[offering.Offering]) -> Document:
     asset, listed = found[0].asset, [catalog.offer(each.policy, each.offer_id) for each in found]
-    return catalog.dataset(asset.id, asset.properties, listed, connector.dsp_address)
+    document = catalog.dataset(asset.id, asset.properties, listed, connector.dsp_address)
+    said = [
+        {"comity:offer": each.offer_id, **term} for each in found for term in offering.enforced(each.policy)
+    ]
+    return {**document, enforcement.MEMBER: said} if said else document
 
 
 def _write_token(after: Place) -> str:
@@ -298,19 +309,24 @@ async def _ask_page(
     url: str,
 ) -> tuple[bytes, str | None]:
     """Ask for a page, and keep in the evidence that and with what outcome it was asked for."""
-    authorization = connector.identity.authorization(partner.id, body)
+    attempt = connector.identity.attempt(partner.id, "POST", url, body)
     entry = _entry(connector, message, body, sender=connector.participant_id, receiver=partner.id)
-    entry = msgspec.structs.replace(
-        entry, token=authorization.removeprefix("Bearer "), outcome="acknowledged"
-    )
+    entry = msgspec.structs.replace(entry, token_sha256=digest_of(attempt.token), outcome="acknowledged")
     try:
-        return await connector.peers.post_page(url, body, authorization)
+        return await connector.peers.post_page(url, body, attempt)
     except errors.DeliveryError as error:
         entry = msgspec.structs.replace(entry, outcome="failed", detail=error.message[:500])
         raise
     finally:
-        kept = entry
-        await connector.database.write(lambda tx: evidence.append(tx, kept))
+        kept = msgspec.structs.replace(entry, request=attempt.request, reply=attempt.reply)
+        await connector.database.write(lambda tx: _keep(tx, kept, attempt, body))
+
+
+async def _keep(tx: Transaction, entry: Entry, attempt: Attempt, body: bytes) -> None:
+    """Keep what was asked for and the digest of what came: of a catalog that is enough."""
+    if attempt.key is not None:
+        await public_keys.keep(tx, attempt.key)
+    await evidence.append(tx, entry, evidence.Beside(token=attempt.token, body=body))
 
 
 def _read_catalog(partner: partners.Partner, answer: bytes) -> Document:
@@ -340,15 +356,35 @@ async def request_dataset(
 
     Raises:
         NotFoundError: it is no partner.
+        PolicyError: it does not have it now; we hold an agreement about it, under a framework agreement out of force.
         DeliveryError: it cannot be reached, refuses, or does not have it.
     """
     partner = await find_partner(connector, counterparty_id)
     path = f"/catalog/datasets/{binding.segment(dataset_id)}"
-    authorization = connector.identity.authorization(partner.id, b"")
-    answer = await connector.peers.get(binding.join(address or partner.address, path), authorization)
+    url = binding.join(address or partner.address, path)
+    try:
+        answer = await connector.peers.get(url, connector.identity.attempt(partner.id, "GET", url, b""))
+    except errors.PermanentDeliveryError as error:
+        if error.status != NOT_FOUND:
+            raise
+        lapsed = await connector.database.read(lambda tx: _lapsed(connector, tx, partner.id, dataset_id))
+        if not lapsed:
+            raise
+        raise errors.PolicyError(
+            f"{dataset_id[:200]} is not offered now: {lapsed}", hint="comity framework shows where it stands"
+        ) from error
     try:
         return strict_json.decode_object(answer)
     except errors.InvalidInputError as error:
         raise errors.PermanentDeliveryError(
             f"{partner.id} answered with something else than a dataset: {error.message}"
         ) from None
+
+
+async def _lapsed(connector: Connector, tx: Transaction, counterparty_id: str, asset_id: str) -> str:
+    """Return why the framework agreement above what we have agreed about an asset is not in force; empty if it is."""
+    for each in await agreements.find_by_asset(tx, counterparty_id, asset_id):
+        policy = offering.parse(each.document)
+        for reason in (await facts.lapsed(tx, counterparty_id, [policy], connector.now_ms())).values():
+            return reason
+    return ""

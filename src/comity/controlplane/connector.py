@@ -11,13 +11,16 @@ from typing import Any, Protocol
 
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.decide import Decisions
+from comity.controlplane.halt import Halt
 from comity.controlplane.held import Held
 from comity.controlplane.limits import Limits
 from comity.controlplane.news import News
 from comity.controlplane.sharing import SharedKeys
+from comity.controlplane.signing import Attempt
 from comity.db.seal import Seal
 from comity.db.store import Store
 from comity.dsp.version import Entry
+from comity.identity.http_signature import Fields
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
 from comity.storage.keys import KeyFiles
@@ -32,20 +35,25 @@ class Identity(Protocol):
         `token` is another one that it is to speak for: the data token that is to be replaced.
         """
 
+    def attempt(self, audience: str, method: str, url: str, body: bytes) -> Attempt:
+        """Return a request of the protocol to the participant `audience`, with what proves that it is ours."""
+
     async def admit(self, authorization: str | None) -> None:
         """Raise IdentityError unless the header is a partner's, before the body that it may be bound to is read."""
 
-    async def caller(self, authorization: str | None, method: str, path: str, body: bytes) -> Caller:
-        """Return who sent a request, or raise IdentityError."""
+    async def caller(
+        self, authorization: str | None, method: str, path: str, body: bytes, target: str, found: Fields
+    ) -> Caller:
+        """Return who sent a request, or raise IdentityError; `target` is its address as `found` may sign it."""
 
 
 class Peers(Protocol):
     """Requests to a partner that are answered at once (catalog, state); messages go through the outbox."""
 
-    async def get(self, url: str, authorization: str) -> bytes:
+    async def get(self, url: str, proof: Attempt) -> bytes:
         """Return the body of a 2xx answer."""
 
-    async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
+    async def post_page(self, url: str, body: bytes, proof: Attempt) -> tuple[bytes, str | None]:
         """Return the body of a 2xx answer and the address of the next page, if any."""
 
     async def post_form(self, url: str, body: bytes, authorization: str) -> bytes:
@@ -79,7 +87,9 @@ class Egress(Protocol):
 class Connector:
     """The parts that use cases work with; `runtime` puts them together, tests replace them.
 
-    `dsp_address` is our base and callback address, `data_address` the address below which data is served.
+    `dsp_address` is our base and callback address, `data_address` the address below which data is served. `deaf` says
+    since when (ms) a partner is known to take no notices; what one says of a framework agreement counts for
+    `framework_lease_ms`, and signatories' certificates lead to `framework_roots` (PEM).
     """
 
     participant_id: str
@@ -101,7 +111,15 @@ class Connector:
     news: News = field(default_factory=News)
     limits: Limits = field(default_factory=Limits)
     held: Held = field(default_factory=Held)
+    halt: Halt = field(default_factory=Halt)
     shared_keys: SharedKeys | None = None
+    places: tuple[str, ...] = ()
+    """Where what is received lies, by the operator's word."""
+    deaf: dict[str, int] = field(default_factory=dict)
+    framework_lease_ms: int = 24 * 3600 * 1000
+    framework_roots: bytes = b""
+    stamp_roots: bytes = b""
+    """Certificates (PEM) of the authority that stamps our checkpoints; empty if none does."""
 
     @property
     def inbox_address(self) -> str:

@@ -57,7 +57,9 @@ class Contents:
             IdentityError: there is no such transfer, or it is another token: the same answer.
             PolicyError: the agreement does not allow it now.
             NotFoundError: the asset is gone.
+            UnstampedError: nothing new may proceed.
         """
+        self._connector.halt.check()
 
         async def unit(tx: Transaction) -> tuple[Transfer, Asset]:
             record = await self._check(tx, transfer_id, token_digest)

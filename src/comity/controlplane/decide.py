@@ -14,6 +14,7 @@ from msgspec import Struct
 from comity.dsp import terms
 from comity.dsp.negotiation import Negotiation
 from comity.dsp.transfer import Transfer
+from comity.management import approvals
 
 WAIT, AGREE, OFFER, REQUEST, ACCEPT, VERIFY, FINALIZE, TERMINATE = (
     "wait",
@@ -39,19 +40,27 @@ class Move(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True):
-    """What the provider offers for the asset now: its rules, where the request differs, and what policy says."""
+    """What the provider offers for the asset now: its rules, where the request differs, and what policy says.
+
+    `wanted` is who has to approve it.
+    """
 
     policy: dict[str, Any]
     differences: tuple[str, ...]
     allowed: bool
     reasons: tuple[str, ...]
+    wanted: tuple[approvals.Wanted, ...] = ()
 
 
 class NegotiationCase(Struct, frozen=True):
-    """A negotiation after a step; `standing` is set for a provider in REQUESTED or ACCEPTED while the offer stands."""
+    """A negotiation after a step; `standing` is set for a provider in REQUESTED or ACCEPTED while the offer stands.
+
+    `people` says that people have to approve a move that says yes: it is made when they have.
+    """
 
     negotiation: Negotiation
     standing: Standing | None
+    people: bool = False
 
 
 class TransferCase(Struct, frozen=True):
@@ -75,14 +84,14 @@ class Decisions(Protocol):
 class ByPolicy:
     """Provider: agree to our own terms where policy allows, offer them where the request differs, finalize, start.
 
-    Consumer: verify. An offer that a provider makes to us waits for a person.
+    Consumer: verify. An offer that a provider makes to us waits for a person; it is accepted where people approve it.
     """
 
     def negotiation(self, case: NegotiationCase) -> Move:
         """Return the next move in a negotiation."""
         negotiation = case.negotiation
         if negotiation.role == terms.CONSUMER:
-            return Move(kind=VERIFY) if negotiation.state == terms.AGREED else Move()
+            return _consume(case)
         if negotiation.state == terms.VERIFIED:
             return Move(kind=FINALIZE)
         if negotiation.state in {terms.REQUESTED, terms.ACCEPTED}:
@@ -97,6 +106,13 @@ class ByPolicy:
         if case.allowed:
             return Move(kind=START)
         return Move(kind=TERMINATE, reason=refusal(case.reasons), code="policy")
+
+
+def _consume(case: NegotiationCase) -> Move:
+    if case.negotiation.state == terms.AGREED:
+        return Move(kind=VERIFY)
+    offered = case.negotiation.state == terms.OFFERED
+    return Move(kind=ACCEPT) if offered and case.people else Move()
 
 
 def _answer(case: NegotiationCase) -> Move:

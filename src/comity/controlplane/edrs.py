@@ -24,14 +24,18 @@ from comity.management import query
 Document = dict[str, Any]
 
 
-async def negotiate(connector: Connector, form: process_forms.ContractRequest) -> tuple[str, int]:
+async def negotiate(
+    connector: Connector, form: process_forms.ContractRequest, *, by: str = ""
+) -> tuple[str, int]:
     """Begin a negotiation whose transfer begins by itself; return the negotiation's id and time of creation (ms).
+
+    `by` is the API key of who wants it.
 
     Raises:
         NotFoundError: no such partner.
         InvalidInputError: the offer or the address cannot be used.
     """
-    return await processes.request_contract(connector, form, then=get.follow)
+    return await processes.request_contract(connector, form, then=get.follow, by=by)
 
 
 async def find(connector: Connector, spec: query.Spec) -> list[Document]:

@@ -20,18 +20,21 @@ async def find_page(
 ) -> dict[str, Any]:
     """Return at most `limit` records of a chain after row number `after` with their hashes, and all chains' heads.
 
-    Without their `tokens`, of which a young one still speaks in our name, records do not have these hashes.
+    A young token still speaks in our name: without `tokens` none is there, and records of before, which have theirs
+    inside, do not have these hashes.
     """
 
-    async def unit(tx: Transaction) -> tuple[list[tuple[int, bytes, bytes]], dict[int, Head]]:
+    async def unit(tx: Transaction) -> tuple[list[tuple[int, bytes, bytes]], dict[int, str], dict[int, Head]]:
         heads = {each: await evidence.find_head(tx, each) for each in await evidence.find_chains(tx)}
-        return await evidence.find_page(tx, after=after, limit=limit, chain=chain), heads
+        beside = await evidence.find_tokens(tx, after=after, limit=limit, chain=chain) if tokens else {}
+        return await evidence.find_page(tx, after=after, limit=limit, chain=chain), beside, heads
 
-    rows, heads = await connector.database.read(unit)
+    rows, beside, heads = await connector.database.read(unit)
     head = heads.get(chain) or Head(0, GENESIS.hex())
     return {
         "entries": [
             {"chain": chain, "seq": seq, "hash": hash_.hex(), "record": _shown(record, tokens=tokens)}
+            | ({"token": beside[seq]} if seq in beside else {})
             for seq, record, hash_ in rows
         ],
         "head": {"size": head.size, "hash": head.hash},

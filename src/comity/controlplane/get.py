@@ -11,9 +11,19 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import catalog, negotiation_moves, transfer_moves
+from comity.controlplane import asked, catalog, facts, negotiation_moves, offering, transfer_moves
 from comity.controlplane.connector import Connector
-from comity.db import agreements, exchanges, negotiations, outbox, partners, pulls, retirements, transfers
+from comity.db import (
+    agreements,
+    approvals,
+    exchanges,
+    negotiations,
+    outbox,
+    partners,
+    pulls,
+    retirements,
+    transfers,
+)
 from comity.db.exchanges import Exchange
 from comity.db.store import Transaction
 from comity.dsp import catalog as catalog_forms
@@ -40,16 +50,22 @@ async def start(
     *,
     offer_id: str = "",
     shown: Document | None = None,
+    purpose: str = "",
+    by: str = "",
 ) -> Exchange:
     """Begin to get a partner's asset into the folder `destination`, or return the exchange that does so already.
 
     `shown` is the offer as a person saw it: EDC gives an offer another id each time, then its terms tell which it is.
+    `purpose` is what the data is for: the partner is told, and both sides have it in the evidence. `by` is the API key
+    of who wants it.
 
     Raises:
         NotFoundError: no such partner, dataset or offer.
         StorageError: the folder is not one that may be written.
         InvalidInputError: the partner offers the data by push only, and there is no folder.
         DeliveryError: the partner cannot be reached or refuses.
+        ConflictError: the exchange that does so already is for another purpose.
+        PolicyError: the offer is for other purposes.
     """
     if destination:
         destination = connector.files.check_destination(destination)
@@ -57,9 +73,10 @@ async def start(
         lambda tx: _find_open(tx, counterparty_id, asset_id, destination)
     )
     if going_on is not None:
-        return going_on
+        return _same_purpose(going_on, purpose)
     dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
     offer = _choose(dataset, asset_id, offer_id, shown)
+    _check_purpose(offer, purpose)
     data_format = _choose_format(dataset, asset_id, destination)
     manifest_sha256 = dataset.get("comity:manifestSha256")
     return await connector.database.write(
@@ -67,11 +84,31 @@ async def start(
             connector,
             tx,
             (counterparty_id, asset_id, destination),
+            purpose,
             offer,
             manifest_sha256 if isinstance(manifest_sha256, str) else "",
             data_format,
+            by=by,
         )
     )
+
+
+def _same_purpose(going_on: Exchange, purpose: str) -> Exchange:
+    if purpose not in {"", going_on.purpose}:
+        raise errors.ConflictError(
+            f"it is being received already, {f'for {going_on.purpose}' if going_on.purpose else 'without a purpose'}",
+            hint="wait until it has ended, or name another folder",
+        )
+    return going_on
+
+
+def _check_purpose(offer: Document, purpose: str) -> None:
+    """Refuse to ask for data for a purpose for which it is not offered: the provider would refuse it too."""
+    allowed = facts.named(offering.parse(offer), facts.PURPOSE, rules="permission", operators=facts.NAMING)
+    if purpose and allowed and purpose not in allowed:
+        raise errors.PolicyError(
+            f"it is not offered for {purpose}", hint=f"it is offered for: {', '.join(sorted(allowed))}"
+        )
 
 
 def _choose_format(dataset: Document, asset_id: str, destination: str) -> str:
@@ -125,14 +162,17 @@ async def _begin(
     connector: Connector,
     tx: Transaction,
     wanted: tuple[str, str, str],
+    purpose: str,
     offer: Document,
     manifest_sha256: str,
     data_format: str,
+    *,
+    by: str,
 ) -> Exchange:
     counterparty_id, asset_id, destination = wanted
     going_on = await _find_open(tx, *wanted)  # another request may have begun it while the catalog was asked
     if going_on is not None:
-        return going_on
+        return _same_purpose(going_on, purpose)
     partner = await partners.load(tx, counterparty_id)
     exchange = Exchange(
         id=connector.new_id(),
@@ -141,13 +181,14 @@ async def _begin(
         destination=destination,
         manifest_sha256=manifest_sha256,
         format=data_format,
+        purpose=purpose,
         created_at=connector.now_ms(),
     )
     agreement = await _find_agreement(tx, counterparty_id, asset_id, offer)
     if agreement is not None:
         await transfer_moves.begin(connector, tx, exchange, agreement, partner.address)
         return await exchanges.load(tx, exchange.id)
-    record = await negotiation_moves.request(connector, tx, partner, offer, partner.address)
+    record = await negotiation_moves.request(connector, tx, partner, offer, partner.address, by=by)
     exchange = msgspec.structs.replace(exchange, negotiation_id=record.id)
     await exchanges.save(tx, exchange)
     return exchange
@@ -225,6 +266,8 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "transferId": exchange.transfer_id,
         "transferState": handed.state if handed else None,
         "manifestSha256": exchange.manifest_sha256,
+        "purpose": exchange.purpose,
+        "waitsFor": await _people(tx, agreed),
         "error": _error(exchange, pull) or await _waits_for(tx, exchange),
         "errorType": pull.error_code if pull else "",
         "createdAt": exchange.created_at,
@@ -243,6 +286,13 @@ def _error(exchange: Exchange, pull: pulls.Pull | None) -> str:
     """Return what went wrong: why our own pull failed says more than the end that followed from it."""
     told = pull.error if pull is not None else ""
     return told if pull is not None and pull.state == pulls.FAILED and told else exchange.error or told
+
+
+async def _people(tx: Transaction, agreed: negotiation.Negotiation | None) -> str:
+    """Return which people here have to approve it before it goes on, in a sentence; empty if none."""
+    if agreed is None or agreed.approval_id is None:
+        return ""
+    return str(asked.shown(await approvals.load(tx, agreed.approval_id)).get("waitsFor") or "")
 
 
 async def _waits_for(tx: Transaction, exchange: Exchange) -> str:

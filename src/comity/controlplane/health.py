@@ -1,6 +1,7 @@
 """How the connector is: what it needs to do its work, and whether it has that now.
 
-Only the store can fail on its own; whether a partner is away is no matter of this connector's health.
+Only the store can fail on its own, and the time stamps where the operator cannot do without; whether a partner is away
+is no matter of this connector's health.
 """
 
 from __future__ import annotations
@@ -25,4 +26,4 @@ async def check(connector: Connector) -> list[Component]:
         await connector.database.read(probe.answers)
     except errors.DatabaseError as error:
         return [Component("store", error.message)]
-    return [Component("store")]
+    return [Component("store"), Component("time stamps", connector.halt.reason)]

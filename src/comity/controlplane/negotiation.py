@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import authenticate, negotiation_moves, offering, process, reconcile
+from comity.controlplane import (
+    authenticate,
+    framework_signing,
+    negotiation_moves,
+    offering,
+    process,
+    reconcile,
+)
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import Incoming
@@ -107,6 +114,7 @@ async def _receive_first(
     record = process.stepped(record, step.after, now_ms=record.created_at, digest=digest)
     record = await negotiations.insert(tx, record)
     await process.record_received(connector, tx, incoming, record, step, digest=digest)
+    await framework_signing.note(tx, incoming, record)
     await negotiation_moves.advance(connector, tx, record, partner, named, idle=True)
     return negotiation.answer(record, step.after)
 
@@ -154,6 +162,7 @@ async def _receive_next(
     )
     record = await negotiations.save(tx, record)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
+    await framework_signing.note(tx, incoming, record)
     await negotiation_moves.go_on(connector, tx, record, partner, idle=taken.idle)
     return negotiation.answer(record, taken.step.after)
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, offering, process, transfer_moves
+from comity.controlplane import asked, decide, framework_signing, offering, origins, process, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.controlplane.held import Released
 from comity.db import agreements, exchanges, negotiations, outbox
@@ -21,6 +21,7 @@ from comity.db.store import Transaction
 from comity.dsp import machine, messages, negotiation, terms
 from comity.dsp.negotiation import Agreement, Negotiation
 from comity.management import policy as policies
+from comity.management.approvals import Wanted
 
 Document = dict[str, Any]
 EVENTS = {decide.FINALIZE: terms.FINALIZED, decide.ACCEPT: terms.ACCEPTED}
@@ -83,8 +84,11 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
         return
     asked_here = record.role == terms.CONSUMER
     exchange = await exchanges.find_by_negotiation(tx, record.id) if asked_here else None
+    if record.state == terms.TERMINATED:
+        await asked.withdraw(connector, tx, record)
     if record.state == terms.FINALIZED:
         await agreements.finalize(tx, record.id)
+        await framework_signing.finalized(connector, tx, record)
         if exchange is not None:
             agreement = await agreements.find_by_negotiation(tx, record.id)
             await transfer_moves.begin(connector, tx, exchange, agreement, record.counterparty_address)
@@ -120,12 +124,41 @@ async def advance(
     """
     if record.state in machine.TERMINAL:
         return
-    case = decide.NegotiationCase(record, await _standing(connector, tx, record, partner, named))
+    standing = await _standing(connector, tx, record, partner, named)
+    wanted = standing.wanted if standing else await _wanted_of_offer(tx, record, partner)
+    case = decide.NegotiationCase(record, standing, bool(wanted))
     move = connector.decisions.negotiation(case)
     if move.kind == decide.WAIT:
         return
-    if idle or await process.intent(tx, record.id) is None:  # else our termination goes out
-        await carry_out(connector, tx, record, move, case.standing, idle=True)
+    if not idle and await process.intent(tx, record.id) is not None:  # our termination goes out
+        return
+    if wanted and move.kind in asked.BINDING:
+        await asked.ask(connector, tx, record, move, wanted)
+    else:
+        await carry_out(connector, tx, record, move, standing, idle=True)
+
+
+async def _wanted_of_offer(
+    tx: Transaction, record: Negotiation, partner: partner_rows.Partner | None
+) -> tuple[Wanted, ...]:
+    """Return who has to approve an offer that a provider makes to us."""
+    if record.role != terms.CONSUMER or record.state != terms.OFFERED:
+        return ()
+    return asked.wanted_by(partner or await partner_rows.find(tx, record.counterparty_id))
+
+
+async def make_approved(
+    connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move
+) -> None:
+    """Make a move that people have approved, unless we would end the negotiation now: policy may have said no since.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
+    standing = await _standing(connector, tx, record, None, None)
+    now = connector.decisions.negotiation(decide.NegotiationCase(record, standing, True))
+    chosen = now if now.kind == decide.TERMINATE else move
+    await carry_out(connector, tx, record, chosen, standing)
 
 
 async def _standing(
@@ -141,9 +174,11 @@ async def _standing(
     if partner is None:
         return None
     now_ms = connector.now_ms()
+    whose = asked.wanted_by(partner)
     if record.state == terms.ACCEPTED:  # our own offer binds us, also one that is in no catalog
         known = await offering.facts_of_use(tx, partner, record.asset_id, record.offer, now_ms)
-        return offering.standing(record.offer, record.offer, known)
+        wanted = await _wanted_of_asset(tx, partner, record, now_ms)
+        return offering.standing(record.offer, record.offer, known, (*wanted, *whose))
     named = named or await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
     if named is not None and named.asset.id != record.asset_id:
         named = None  # a later request may carry the id of an offer for something else
@@ -153,10 +188,23 @@ async def _standing(
             each.policy,
             record.offer,
             await offering.facts_of_use(tx, partner, record.asset_id, each.policy, now_ms),
+            (*each.wanted, *whose),
         )
         for each in found
     ]
     return min(standing, key=lambda each: len(each.differences), default=None)
+
+
+async def _wanted_of_asset(
+    tx: Transaction, partner: partner_rows.Partner, record: Negotiation, now_ms: int
+) -> tuple[Wanted, ...]:
+    """Return who has to approve what is offered for an asset; if it is no offer of it as it stands: whoever for any."""
+    named = await offering.find_by_offer(tx, partner, record.offer["@id"], now_ms)
+    stands = named is not None and named.asset.id == record.asset_id and named.is_said_by(record.offer)
+    found = (
+        [named] if named and stands else await offering.find_by_asset(tx, partner, record.asset_id, now_ms)
+    )
+    return tuple(wanted for each in found for wanted in each.wanted)
 
 
 async def carry_out(
@@ -173,6 +221,7 @@ async def carry_out(
     Raises:
         LocalProtocolError: the protocol does not allow it now.
     """
+    await asked.withdraw(connector, tx, record)
     if move.kind == decide.TERMINATE and record.counterparty_pid is None:
         return await end_here(connector, tx, record, move.reason)
     if move.kind in {decide.OFFER, decide.REQUEST}:
@@ -209,6 +258,8 @@ async def _put_on_table(
         policy, offer_id=policy.get("@id") or connector.new_id(), target=record.asset_id
     )
     negotiation.check_offer(offer, path="$.policy")
+    if record.role == terms.PROVIDER:
+        offer = await origins.complete(tx, offer)
     changed = msgspec.structs.replace(
         record, offer=offer, offered_by=record.role, updated_at=connector.now_ms()
     )
@@ -279,10 +330,27 @@ def _timestamp(now_ms: int) -> str:
 
 
 async def request(
-    connector: Connector, tx: Transaction, partner: partner_rows.Partner, offer: Document, address: str
+    connector: Connector,
+    tx: Transaction,
+    partner: partner_rows.Partner,
+    offer: Document,
+    address: str,
+    *,
+    by: str = "",
 ) -> Negotiation:
-    """Begin a negotiation as consumer: ask for `offer` at the partner's DSP `address`."""
+    """Begin a negotiation as consumer: ask for `offer` at the partner's DSP `address`.
+
+    Where people have to approve what is negotiated with the partner, the request goes out when they have; `by` is the
+    API key of who wants it.
+
+    Raises:
+        PolicyError: nobody could approve it.
+    """
     record = new_record(connector, partner, terms.CONSUMER, offer, None, address)
+    if wanted := asked.wanted_by(partner):
+        move = decide.Move(kind=decide.REQUEST, policy=record.offer)
+        record = await negotiations.insert(tx, record)
+        return await asked.ask(connector, tx, record, move, wanted, by=by)
     return await _open(connector, tx, record, decide.REQUEST)
 
 
@@ -291,6 +359,7 @@ async def offer(
 ) -> Negotiation:
     """Begin a negotiation as provider: offer something to a consumer at its DSP `address`."""
     record = new_record(connector, partner, terms.PROVIDER, offered, None, address)
+    record = msgspec.structs.replace(record, offer=await origins.complete(tx, record.offer))
     return await _open(connector, tx, record, decide.OFFER)
 
 
@@ -301,22 +370,53 @@ async def _open(connector: Connector, tx: Transaction, record: Negotiation, kind
     return record
 
 
-async def make(connector: Connector, negotiation_id: str, move: decide.Move) -> None:
-    """Make a move that a person or a program asked for.
+async def make(connector: Connector, negotiation_id: str, move: decide.Move, *, by: str = "") -> None:
+    """Make a move that a person or a program asked for, with the API key `by`; people may have to approve it first.
 
     Raises:
         NotFoundError: there is no such negotiation.
-        LocalProtocolError: the protocol does not allow it now.
+        LocalProtocolError: the protocol does not allow it now, or it waits for people already.
+        PolicyError: nobody could approve it.
     """
 
     async def unit(tx: Transaction) -> None:
         record = await negotiations.load(tx, negotiation_id)
-        if not connector.held.check(record.id, move.kind):
-            await carry_out(connector, tx, record, move)
+        if move.kind == decide.AGREE:
+            await origins.check_complete(tx, record.offer)
+        wanted = await _wanted(connector, tx, record, move)
+        if not wanted:
+            await end(connector, tx, record, move)
             return
-        record = await end_here(connector, tx, record, move.reason)
-        if record.counterparty_pid is not None:
-            await process.send_ended(connector, tx, record, message_of(connector, record, move))
-        tx.announce(Released(record.id))
+        connector.held.check(record.id, move.kind)
+        await process.check_move(tx, record, asked.BINDING[move.kind])
+        await asked.ask(connector, tx, record, move, wanted, by=by)
 
     await connector.database.write(unit)
+
+
+async def _wanted(
+    connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move
+) -> tuple[Wanted, ...]:
+    """Return who has to approve a person's move."""
+    if move.kind not in asked.BINDING:
+        return ()
+    partner = await partner_rows.find(tx, record.counterparty_id)
+    whose = asked.wanted_by(partner)
+    if partner is None or record.role != terms.PROVIDER:
+        return whose
+    return (*await _wanted_of_asset(tx, partner, record, connector.now_ms()), *whose)
+
+
+async def end(connector: Connector, tx: Transaction, record: Negotiation, move: decide.Move) -> None:
+    """Make a move, such as the end, also where the process is held after a restore: then there is only the end.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
+    if not connector.held.check(record.id, move.kind):
+        await carry_out(connector, tx, record, move)
+        return
+    record = await end_here(connector, tx, record, move.reason)
+    if record.counterparty_pid is not None:
+        await process.send_ended(connector, tx, record, message_of(connector, record, move))
+    tx.announce(Released(record.id))

@@ -6,23 +6,26 @@ may be agreed is the contract policy. An unknown term anywhere means no.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from comity import strict_json
+from comity import errors, strict_json
+from comity.controlplane import facts, origins
 from comity.controlplane.decide import Standing
-from comity.db import agreements, offers
+from comity.db import offers
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp import catalog
-from comity.management import query
-from comity.odrl import compare, evaluate, model
+from comity.dsp.negotiation import Agreement
+from comity.management import approvals, query
+from comity.odrl import compare, enforcement, evaluate, model
+from comity.odrl.catenax import ACCESS
 
 Document = dict[str, Any]
 DIGEST_CHARACTERS = 16
@@ -30,11 +33,16 @@ CACHED_BYTES = 8192
 
 
 class Offering(Struct, frozen=True):
-    """An asset offered to a partner under one contract definition."""
+    """An asset offered to a partner under one contract definition; `wanted` is who has to approve it."""
 
     offer_id: str
     asset: Asset
     policy: Document
+    wanted: tuple[approvals.Wanted, ...] = ()
+
+    def is_said_by(self, offer: Document) -> bool:
+        """Return whether an offer has these terms and no others."""
+        return not compare.differences(self.policy, offer)
 
 
 @lru_cache(maxsize=4096)
@@ -53,35 +61,48 @@ def _terms_digest(policy: bytes) -> str:
     return strict_json.digest(compare.canonical(_parse(policy)).decode()).hex()[:DIGEST_CHARACTERS]
 
 
-def facts(partner: Partner, now_ms: int, *, count: int = 1) -> dict[str, object]:
-    """Return what policies may ask about a use number `count` by a partner now."""
-    stated: dict[str, object] = {
-        "recipient": partner.id,
-        "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
-        "count": count,
-    }
-    for name, values in partner.attributes.items():
-        if values:
-            stated[name] = tuple(values)
-    return stated
-
-
 async def facts_of_use(
-    tx: Transaction, partner: Partner, asset_id: str, policy: Document, now_ms: int, *, begun: bool = False
+    tx: Transaction,
+    partner: Partner,
+    asset_id: str,
+    policy: Document,
+    now_ms: int,
+    *,
+    begun: bool = False,
+    purpose: str = "",
+    since_ms: int | None = None,
+    lock: bool = False,
 ) -> dict[str, object]:
-    """Return the facts about the partner's next use of an asset, or about one that has `begun` and is counted.
-
-    Uses are counted over all its agreements about the asset: a new agreement does not begin a new count.
-    """
-    count = 0 if begun else 1
-    if b"count" in strict_json.canonical(policy):
-        count += await agreements.count_uses(tx, partner.id, asset_id)
-    return facts(partner, now_ms, count=count)
+    """Return the facts about a use of an asset that a policy asks about; see `facts.of_use`."""
+    parsed = parse(policy)
+    return await facts.of_use(
+        tx,
+        partner,
+        asset_id,
+        parsed,
+        now_ms,
+        begun=begun,
+        purpose=purpose,
+        since_ms=since_ms,
+        lock=lock,
+    )
 
 
 def judge(policy: Document, known: Mapping[str, object]) -> evaluate.Decision:
     """Evaluate the use of something under a policy."""
     return evaluate.evaluate(parse(policy), known)
+
+
+def enforced(policy: Document) -> list[Document]:
+    """Return how each term of a policy is enforced, for the documents that show it."""
+    canonical = strict_json.canonical(policy)
+    read = _enforced if len(canonical) <= CACHED_BYTES else _enforced.__wrapped__
+    return [dict(each) for each in read(canonical)]
+
+
+@lru_cache(maxsize=4096)
+def _enforced(policy: bytes) -> tuple[Document, ...]:
+    return tuple(enforcement.document(_parse(policy)))
 
 
 def describe(asset: Asset) -> Document:
@@ -96,6 +117,12 @@ class Offerings:
         self, definitions: list[ContractDefinition], policies: dict[str, Document], partner: Partner
     ) -> None:
         self._definitions = definitions
+        self.access = {
+            name: parse(policies[name]) for name in {each.access_policy_id for each in definitions}
+        }
+        self.looked_up: Mapping[str, object] = {}
+        self.origins: dict[str, list[Agreement]] = {}
+        """Id of an asset -> the agreements under which it was received."""
         self._policies = policies
         self._partner = partner
         self._places: dict[str, list[int]] = {}
@@ -105,24 +132,37 @@ class Offerings:
 
     def of(self, asset: Asset, now_ms: int) -> list[Offering]:
         """Return the offers of an asset that the partner may see."""
-        known = facts(self._partner, now_ms)
+        known = {**facts.of(self._partner, now_ms, asset_id=asset.id), **self.looked_up}
         described = describe(asset)
         places = sorted(self._places.get("", []) + self._places.get(asset.id, []))
         return [
-            self._offering(each, asset)
+            made
             for each in map(self._definitions.__getitem__, places)
             if query.matches_all(each.assets_selector, described)
-            and judge(self._policies[each.access_policy_id], known).allowed
+            and evaluate.evaluate(self.access[each.access_policy_id], known, action=ACCESS).allowed
+            and (made := self._offering(each, asset)) is not None
         ]
 
-    def _offering(self, definition: ContractDefinition, asset: Asset) -> Offering:
+    def _offering(self, definition: ContractDefinition, asset: Asset) -> Offering | None:
+        """Return what is offered under a definition; None if it was received, and may not be passed on so."""
         policy = self._policies[definition.contract_policy_id]
+        if origins.DERIVED_FROM in asset.private_properties:
+            try:
+                policy = origins.derive(policy, self.origins[asset.id])
+            except (errors.PolicyError, KeyError):
+                return None
         digest = _terms_digest(strict_json.canonical(policy))
         return Offering(
             catalog.format_offer_id(catalog.OfferId(definition.id, asset.id, digest)),
             asset,
             _said(policy),
+            _wanted(definition),
         )
+
+
+def _wanted(definition: ContractDefinition) -> tuple[approvals.Wanted, ...]:
+    rule = approvals.stored(definition.approval)
+    return (approvals.Wanted(rule, definition.written_by),) if rule else ()
 
 
 def _said(policy: Document) -> Document:
@@ -131,12 +171,29 @@ def _said(policy: Document) -> Document:
     return {**model.terms(parsed), **parsed.extra}
 
 
-async def load(tx: Transaction, partner: Partner, assets: Sequence[Asset]) -> Offerings:
+async def load(tx: Transaction, partner: Partner, assets: Sequence[Asset], now_ms: int) -> Offerings:
     """Return the contract definitions that may select one of some assets, ready to be asked about these."""
     definitions = await offers.find_selecting(tx, [each.id for each in assets])
     used = {name for each in definitions for name in (each.access_policy_id, each.contract_policy_id)}
     policies = {each.id: each.policy for each in await offers.find_some(tx, PolicyDefinition, used)}
-    return Offerings(definitions, policies, partner)
+    return await _ready(tx, partner, assets, definitions, policies, now_ms)
+
+
+async def _ready(
+    tx: Transaction,
+    partner: Partner,
+    assets: Sequence[Asset],
+    definitions: list[ContractDefinition],
+    policies: dict[str, Document],
+    now_ms: int,
+) -> Offerings:
+    made = Offerings(definitions, policies, partner)
+    for each in assets:
+        if origins.DERIVED_FROM in each.private_properties:
+            with contextlib.suppress(errors.PolicyError):  # it is offered to nobody then
+                made.origins[each.id] = await origins.load(tx, each.private_properties)
+    made.looked_up = await facts.looked_up(tx, partner, list(made.access.values()), now_ms)
+    return made
 
 
 async def find_by_offer(tx: Transaction, partner: Partner, offer_id: str, now_ms: int) -> Offering | None:
@@ -152,20 +209,23 @@ async def find_by_offer(tx: Transaction, partner: Partner, offer_id: str, now_ms
         name: (await offers.load(tx, PolicyDefinition, name)).policy
         for name in {definition.access_policy_id, definition.contract_policy_id}
     }
-    found = Offerings([definition], policies, partner).of(asset, now_ms)
+    found = (await _ready(tx, partner, [asset], [definition], policies, now_ms)).of(asset, now_ms)
     return found[0] if found and found[0].offer_id == offer_id else None
 
 
 async def find_by_asset(tx: Transaction, partner: Partner, asset_id: str, now_ms: int) -> list[Offering]:
     """Return every offering of an asset that stands for this partner."""
     asset = await offers.find(tx, Asset, asset_id)
-    return [] if asset is None else (await load(tx, partner, [asset])).of(asset, now_ms)
+    return [] if asset is None else (await load(tx, partner, [asset], now_ms)).of(asset, now_ms)
 
 
-def standing(policy: Document, requested: Document, known: Mapping[str, object]) -> Standing:
+def standing(
+    policy: Document,
+    requested: Document,
+    known: Mapping[str, object],
+    wanted: tuple[approvals.Wanted, ...] = (),
+) -> Standing:
     """Compare what is requested with what stands, and ask the policy."""
     decision = judge(policy, known)
-    differing = tuple(
-        f"{each.path} differs from the offer" for each in compare.differences(policy, requested)
-    )
-    return Standing(policy, differing, decision.allowed, decision.reasons)
+    differing = compare.sentences(policy, requested, a_says="offered is", b_says="you ask for")
+    return Standing(policy, differing, decision.allowed, decision.reasons, wanted)

@@ -6,18 +6,21 @@ out later. Data addresses are sealed in the store.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import content, offered, offering
+from comity.controlplane import approvals, content, offered, offering, passing_on
 from comity.controlplane.connector import Connector
+from comity.controlplane.origins import DERIVED_FROM
 from comity.db import offers
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.store import Transaction
 from comity.management import offers as forms
 from comity.management import query
+from comity.management.approvals import stored as stored_rule
 
 Document = dict[str, Any]
 ASSET_WORDS = {"id": "@id", "@id": "@id", "createdAt": "createdAt"}
@@ -74,32 +77,46 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
 
 async def _describe_anew(connector: Connector, tx: Transaction, form: forms.AssetForm) -> None:
     stored = await offers.load(tx, Asset, form.id)
-    changed = msgspec.structs.replace(
-        stored, properties=form.properties, private_properties=form.private_properties
-    )
+    private = _with_origins(form.private_properties, stored.private_properties.get(DERIVED_FROM) or [])
+    changed = msgspec.structs.replace(stored, properties=form.properties, private_properties=private)
     await offered.save(connector, tx, changed)
 
 
 async def _made(connector: Connector, name: str, form: forms.AssetForm) -> Asset:
     address = form.data_address or {}
+    sealed, digest = await _content(connector, name, address)
+    received = await passing_on.known(connector, [digest]) if digest else []
     return Asset(
         id=name,
         properties=form.properties,
-        private_properties=form.private_properties,
+        private_properties=_with_origins(form.private_properties, received),
         data_address_sealed=connector.seal.close(msgspec.json.encode(address), content.ADDRESS + name),
-        content_sealed=await _content(connector, name, address),
+        content_sealed=sealed,
         created_at=connector.now_ms(),
     )
 
 
-async def _content(connector: Connector, name: str, address: Document) -> bytes | None:
-    """Return what is behind a file, sealed; a back end is asked when its data is, since it may be away now."""
+def _with_origins(private: Document, received: Sequence[str]) -> Document:
+    """Return private properties with the agreements under which what is offered was received."""
+    named = private.get(DERIVED_FROM) or []
+    listed = (
+        named if isinstance(named, list) and all(isinstance(each, str) for each in named) else [str(named)]
+    )
+    found = list(dict.fromkeys([*listed, *received]))
+    return {**private, DERIVED_FROM: found} if found else private
+
+
+async def _content(connector: Connector, name: str, address: Document) -> tuple[bytes | None, str]:
+    """Return what is behind a file, sealed, and its SHA-256 (hex).
+
+    A back end is asked when its data is, since it may be away now.
+    """
     content.check_address(address)
     if address["type"] != "File":
         _check_back_end(connector, address["baseUrl"])
-        return None
+        return None, ""
     source = await content.publish_address(connector, address)
-    return content.close(connector, name, content.Sealed("", {"": source}))
+    return content.close(connector, name, content.Sealed("", {"": source})), source.sha256
 
 
 def _check_back_end(connector: Connector, url: str) -> None:
@@ -146,30 +163,45 @@ def _policy(connector: Connector, form: forms.PolicyForm) -> PolicyDefinition:
     )
 
 
-async def create_contract(connector: Connector, form: forms.ContractForm) -> ContractDefinition:
-    """Store a new contract definition.
+async def create_contract(
+    connector: Connector, form: forms.ContractForm, *, by: str = ""
+) -> ContractDefinition:
+    """Store a new contract definition; `by` is the API key of who writes it.
 
     Raises:
         ConflictError: the id is taken.
-        InvalidInputError: a policy that it names does not exist.
+        InvalidInputError: a policy that it names does not exist, or nobody could approve it.
     """
-    new = _contract(connector, form)
-    await connector.database.write(lambda tx: offered.insert(connector, tx, new))
+    new = _contract(connector, form, by)
+
+    async def unit(tx: Transaction) -> object:
+        await approvals.check_rule(tx, stored_rule(new.approval), by)
+        return await offered.insert(connector, tx, new)
+
+    await connector.database.write(unit)
     return new
 
 
-async def change_contract(connector: Connector, form: forms.ContractForm) -> None:
-    """Replace a contract definition.
+async def change_contract(connector: Connector, form: forms.ContractForm, *, by: str = "") -> None:
+    """Replace a contract definition; who has to approve it stays as it is where nothing is said of that.
 
     Raises:
         NotFoundError: there is none with this id.
-        InvalidInputError: a policy that it names does not exist.
+        InvalidInputError: a policy that it names does not exist, or nobody could approve it.
     """
-    changed = _contract(connector, form)
-    await connector.database.write(lambda tx: offered.save(connector, tx, changed))
+    changed = _contract(connector, form, by)
+
+    async def unit(tx: Transaction) -> None:
+        approval = changed.approval
+        if form.approval is None:
+            approval = (await offers.load(tx, ContractDefinition, changed.id)).approval
+        await approvals.check_rule(tx, stored_rule(approval), by)
+        await offered.save(connector, tx, msgspec.structs.replace(changed, approval=approval))
+
+    await connector.database.write(unit)
 
 
-def _contract(connector: Connector, form: forms.ContractForm) -> ContractDefinition:
+def _contract(connector: Connector, form: forms.ContractForm, by: str) -> ContractDefinition:
     return ContractDefinition(
         id=form.id or connector.new_id(),
         access_policy_id=form.access_policy_id,
@@ -177,6 +209,8 @@ def _contract(connector: Connector, form: forms.ContractForm) -> ContractDefinit
         assets_selector=form.assets_selector,
         private_properties=form.private_properties,
         created_at=connector.now_ms(),
+        approval=form.approval or {},
+        written_by=by,
     )
 
 
@@ -249,6 +283,7 @@ def _shown(connector: Connector, stored: Asset | PolicyDefinition | ContractDefi
             stored.contract_policy_id,
             stored.assets_selector,
             stored.private_properties,
+            stored.approval,
         )
         return forms.encode_contract(form, stored.created_at)
     address = _address(connector, stored)

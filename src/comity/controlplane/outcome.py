@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 
 from comity import errors, strict_json
-from comity.controlplane import decide, negotiation_moves, process, transfer_moves
+from comity.controlplane import decide, negotiation_moves, notices, notify, process, transfer_moves
 from comity.controlplane.connector import Connector
+from comity.controlplane.signing import Attempt
 from comity.db import negotiations, outbox, transfers
 from comity.db.outbox import Outgoing
 from comity.db.store import OfProcess, Transaction
 from comity.delivery import retry
-from comity.dsp import binding, machine, spelling, terms
+from comity.dsp import binding, machine, notice, spelling, terms
 
 ROWS = {terms.NEGOTIATION: negotiations, terms.TRANSFER: transfers}
 MOVES = {terms.NEGOTIATION: negotiation_moves, terms.TRANSFER: transfer_moves}
 MAX_PID = 1024
+OK = 200
 BEYOND = {
     terms.REQUESTED: {terms.AGREED, terms.VERIFIED, terms.FINALIZED},
     terms.OFFERED: {terms.ACCEPTED, terms.AGREED, terms.VERIFIED, terms.FINALIZED},
@@ -37,18 +39,29 @@ class Outcomes:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
 
-    def prepare(self, row: Outgoing) -> tuple[bytes, str]:
-        """Return the bytes to send, the same at every attempt, and a new Authorization header."""
-        body = process.plain_body(self._connector, row)
-        return body, self._connector.identity.authorization(row.counterparty_id, body)
+    def prepare(self, row: Outgoing) -> tuple[bytes, Attempt]:
+        """Return the bytes to send, the same at every attempt, and what proves this one.
 
-    async def acknowledged(self, row: Outgoing, reply: bytes, authorization: str) -> None:
+        Raises:
+            PermanentDeliveryError: it is a notice, and the partner takes none.
+            UnstampedError: nothing is sent now.
+        """
+        self._connector.halt.check()
+        if row.kind == notice.KIND:
+            notify.check_taken(self._connector, row)
+        body = process.plain_body(self._connector, row)
+        return body, self._connector.identity.attempt(row.counterparty_id, "POST", row.url, body)
+
+    async def acknowledged(self, row: Outgoing, reply: bytes, attempt: Attempt | None) -> None:
         """The partner took it.
 
         Raises:
             TransientDeliveryError: the answer to a first message does not name the partner's process, or it is one that
                 no connector gives, and the partner has not taken the message.
         """
+        if row.kind == notice.KIND:
+            await self._notice_answered(row, reply, attempt)
+            return
         answer = _read(reply)
 
         async def unit(tx: Transaction) -> None:
@@ -58,7 +71,7 @@ class Outcomes:
                 self._connector,
                 tx,
                 row,
-                authorization=authorization,
+                attempt=attempt,
                 outcome="acknowledged" if fresh else "overtaken",
             )
             await _acknowledged(self._connector, tx, row, fresh, record, answer)
@@ -74,6 +87,26 @@ class Outcomes:
             )
         alone = row.kind == terms.NEGOTIATION  # transfers have agreements in common
         await self._connector.database.write(OfProcess(row.process_id, unit) if alone else unit)
+
+    async def _notice_answered(self, row: Outgoing, reply: bytes, attempt: Attempt | None) -> None:
+        answer = _read(reply)
+        if answer.get("@id") != row.message_id:
+            raise errors.TransientDeliveryError(
+                "the answer is not one to this notice: it came from something between us, or from no Comity",
+                outcome_unknown=True,
+            )
+
+        async def unit(tx: Transaction) -> None:
+            fresh = await outbox.remove(tx, row)
+            if fresh is not None:
+                await process.record_sent(self._connector, tx, row, attempt=attempt, outcome="acknowledged")
+                await notices.answered(self._connector, tx, row, answer)
+
+        try:
+            await self._connector.database.write(unit)
+        except errors.InvalidInputError as error:
+            raise errors.PermanentDeliveryError(f"the answer to the notice is bad: {error.message}") from None
+        notify.note_answer(self._connector, row, OK)
 
     async def _came_from_elsewhere(self, row: Outgoing) -> bool:
         """Return whether a 2xx that cannot be read came from something between us, such as a network's own page.
@@ -102,23 +135,31 @@ class Outcomes:
 
         await self._connector.database.write(unit)
 
-    async def refused(self, row: Outgoing, reason: str, authorization: str, *, reachable: bool) -> None:
+    async def refused(
+        self, row: Outgoing, reason: str, attempt: Attempt | None, *, reachable: bool, status: int = 0
+    ) -> None:
         """The partner does not take it, or (not `reachable`) could not be reached within the horizon."""
 
         async def unit(tx: Transaction) -> None:
-            record = await ROWS[row.kind].find(tx, row.process_id)
+            record = await ROWS[row.kind].find(tx, row.process_id) if row.kind in ROWS else None
             fresh = await outbox.remove(tx, row)
             await process.record_sent(
                 self._connector,
                 tx,
                 row,
-                authorization=authorization,
+                attempt=attempt,
                 outcome="refused" if reachable else "given up",
                 detail=reason,
             )
+            if row.kind == notice.KIND and fresh is not None:
+                await notices.refused(self._connector, tx, row, reason)
             if record is not None and fresh is not None and not fresh.implied:
                 await _refused(self._connector, tx, row, record, reason, reachable=reachable)
 
+        if row.kind == notice.KIND:
+            notify.note_answer(
+                self._connector, row, status
+            )  # first: the kind may ask whether notices are taken
         await self._connector.database.write(unit)
 
     async def peer_state(self, row: Outgoing) -> str | None:
@@ -129,13 +170,15 @@ class Outcomes:
         Raises:
             TransientDeliveryError: it cannot be asked now.
         """
+        if row.kind == notice.KIND:
+            return None
         record = await self._connector.database.read(lambda tx: ROWS[row.kind].load(tx, row.process_id))
         if record.counterparty_pid is None:
             return None
         url = binding.join(record.counterparty_address, record.path())
         try:
-            authorization = self._connector.identity.authorization(row.counterparty_id, b"")
-            answer = _read(await self._connector.peers.get(url, authorization))
+            attempt = self._connector.identity.attempt(row.counterparty_id, "GET", url, b"")
+            answer = _read(await self._connector.peers.get(url, attempt))
         except errors.PermanentDeliveryError:
             return None
         state = spelling.bare(answer.get("state"))

@@ -7,18 +7,20 @@ they were seen; pinned, they are the only ones that count, whatever the DID docu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from comity import errors
-from comity.controlplane import negotiation_moves, transfer_moves
+from comity.controlplane import approvals, facts, negotiation_moves, notify, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import negotiations, partners, transfers
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp import binding
 from comity.identity import did
+from comity.management import approvals as approval_forms
 
 REMOVED = "the partner was taken off the list"
 WELL_KNOWN = "/.well-known/dspace-version"
@@ -33,13 +35,17 @@ async def add(
     address: str = "",
     purpose: Sequence[str] = (),
     spatial: Sequence[str] = (),
+    classes: Sequence[str] = (),
     keys: list[dict[str, Any]] | None = None,
     pin: bool = False,
+    signed: bool = False,
+    approval: approval_forms.Rule | None = None,
+    attributes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Partner:
-    """Put a participant on the list, or change what is said of it.
+    """Put a participant on the list, or change what is said of it; `approval` is who approves what is negotiated.
 
     `did_or_url` is its DID or public address, or any id together with `address`: its DSP base address, or the root
-    that has its version endpoint.
+    that has its version endpoint. Of one that is `signed` nothing is taken that has no signature of its own.
 
     Raises:
         InvalidInputError: it is neither, or it is ourselves.
@@ -59,11 +65,19 @@ async def add(
         address=address.rstrip("/"),
         keys=keys if keys is not None else [{**jwk, "kid": kid} for kid, jwk in found.items()],
         pinned=pin or keys is not None,
-        attributes={"purpose": list(purpose), "spatial": list(spatial)},
+        attributes={
+            "purpose": list(purpose),
+            "spatial": list(spatial),
+            facts.DISTRIBUTION_CLASS: list(classes),
+            **{name: list(said) for name, said in attributes.items()},
+        },
         created_at=connector.now_ms(),
+        approval=approval_forms.document(approval),
+        signed=signed,
     )
 
     async def unit(tx: Transaction) -> Partner:
+        await approvals.check_rule(tx, approval)
         await partners.save(tx, partner)
         return await partners.load(tx, partner.id)  # one that was changed keeps its time of creation
 
@@ -160,5 +174,6 @@ async def remove(connector: Connector, partner_id: str) -> None:
             await transfer_moves.end_here(connector, tx, handed, REMOVED)
         for talk in await negotiations.find_open_with(tx, partner_id):
             await negotiation_moves.end_here(connector, tx, talk, REMOVED)
+        await notify.withdraw(connector, tx, partner_id, REMOVED)
 
     await connector.database.write(unit)

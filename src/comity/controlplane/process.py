@@ -7,6 +7,7 @@ message equal to the last one applied is a repeat. For a process's first message
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -16,28 +17,44 @@ from msgspec import Struct
 from comity import errors, strict_json
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
-from comity.db import evidence, inbox, outbox, partners
+from comity.controlplane.signing import Attempt
+from comity.db import evidence, inbox, outbox, partners, public_keys
 from comity.db.outbox import Outgoing
 from comity.db.store import Transaction
-from comity.dsp import binding, machine, messages, process, terms
+from comity.dsp import binding, codec, machine, messages, negotiation, notice, process, terms, transfer
 from comity.dsp.negotiation import Negotiation
 from comity.dsp.transfer import Transfer
-from comity.evidence.entry import Entry
+from comity.evidence.entry import Entry, Request
 
 Record = TypeVar("Record", Negotiation, Transfer)
+Refusal = Callable[[errors.ComityError], tuple[int, bytes]]
 FIRST = ""  # no message has this @id
+ANSWERS: dict[str, Callable[[Any, str], messages.Message]] = {
+    terms.NEGOTIATION: negotiation.answer,
+    terms.TRANSFER: transfer.answer,
+}
+FORGOTTEN = "not known: it was sent before, and what proved it then is not known here any more"
+MOST_KEPT = 64 * 1024
+"""A longer answer, or refused message, does not lie beside its record, only its digest stands in it."""
+REFUSED = "refused"
+FOUND, CREATED = 200, 201
 SHOWN = "the partner's end of the process shows that it has it"
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
-    """A message as it came: from whom, for which of our processes (empty: a first message), and its exact bytes."""
+    """A message as it came: from whom, for which of our processes (empty: a first message), and its exact bytes.
+
+    `refusal` gives status and content of the answer to it if it is refused.
+    """
 
     kind: str
     caller: Caller
     message: messages.Message
     document: dict[str, Any]
+    content: bytes
     sha256: str
     process_id: str = ""
+    refusal: Refusal
 
     @property
     def key(self) -> str:
@@ -74,7 +91,7 @@ async def take(
         ConflictError: it met a message of ours; it is to be sent again.
     """
     digest = incoming.digest()
-    seen = await _seen(tx, incoming, record.id, digest)
+    seen = await find_answer(tx, incoming, record.id, digest)
     if seen is not None:
         return Taken(seen, None, digest)
     intents = [row for row in await outbox.find_of_process(tx, record.id) if not row.implied]
@@ -96,7 +113,12 @@ async def take(
     return Taken(None, step, digest, idle=not intents or step.implied or step.withdrawn)
 
 
-async def _seen(tx: Transaction, incoming: Incoming, process_id: str, digest: bytes) -> str | None:
+async def find_answer(tx: Transaction, incoming: Incoming, process_id: str, digest: bytes) -> str | None:
+    """Return what a message with this `@id` was answered, None if there was none.
+
+    Raises:
+        RemoteProtocolError: it was another message.
+    """
     if incoming.message.id is None:
         return None
     stored = await inbox.find(tx, process_id, incoming.caller.participant_id, incoming.message.id)
@@ -117,7 +139,7 @@ async def _settle(connector: Connector, tx: Transaction, step: process.Step, int
         elif step.implied or step.withdrawn:
             await outbox.remove(tx, row)
             if shown:  # an answer to it may never come: this is the last that is heard of it
-                await record_sent(connector, tx, row, authorization="", outcome="acknowledged", detail=SHOWN)
+                await record_sent(connector, tx, row, attempt=None, outcome="acknowledged", detail=SHOWN)
 
 
 async def take_first(tx: Transaction, incoming: Incoming, known: Negotiation | Transfer | None) -> str | None:
@@ -154,24 +176,38 @@ async def record_received(
     elif incoming.message.id is not None:
         await inbox.add(tx, record.id, party, incoming.message.id, digest=digest, answer_state=step.after)
     entry = msgspec.structs.replace(
-        _received(connector, incoming),
+        received(connector, incoming),
         process_id=record.id,
         counterparty_pid=record.counterparty_pid or "",
         before=step.before or "",
         after=step.after,
     )
-    await evidence.append(tx, entry)
+    answer = messages.encode(ANSWERS[record.kind](record, step.after))
+    await keep_answered(connector, tx, incoming, entry, FOUND if incoming.process_id else CREATED, answer)
+
+
+async def keep_answered(
+    connector: Connector, tx: Transaction, incoming: Incoming, entry: Entry, status: int, answer: bytes
+) -> None:
+    """Keep a message that was taken with the answer that its sender gets, which is signed here."""
+    entry = msgspec.structs.replace(entry, reply=incoming.caller.arrival.reply(status, answer))
+    kept = msgspec.structs.replace(beside(connector, incoming), answer=answer)
+    if entry.outcome == REFUSED and len(kept.body) > MOST_KEPT:
+        kept = msgspec.structs.replace(kept, body=b"", sealed=False)
+    await evidence.append(tx, entry, kept)
 
 
 async def record_refused(
     connector: Connector, tx: Transaction, incoming: Incoming, error: errors.ComityError
 ) -> None:
     """Keep that a partner's message was refused, and why."""
-    entry = _received(connector, incoming)
-    await evidence.append(tx, msgspec.structs.replace(entry, outcome="refused", detail=error.message[:500]))
+    entry = received(connector, incoming)
+    entry = msgspec.structs.replace(entry, outcome=REFUSED, detail=error.message[:500])
+    await keep_answered(connector, tx, incoming, entry, *incoming.refusal(error))
 
 
-def _received(connector: Connector, incoming: Incoming) -> Entry:
+def received(connector: Connector, incoming: Incoming) -> Entry:
+    """Return the record of what was received, as far as it is the same for all."""
     return Entry(
         at=connector.now_ms(),
         direction="in",
@@ -182,7 +218,9 @@ def _received(connector: Connector, incoming: Incoming) -> Entry:
         receiver=connector.participant_id,
         kind=incoming.kind,
         process_id=incoming.process_id,
-        token=incoming.caller.token,
+        purpose=getattr(incoming.message, "purpose", None) or "",
+        token_sha256=digest_of(incoming.caller.token),
+        request=incoming.caller.arrival.request,
     )
 
 
@@ -236,6 +274,7 @@ async def _queue(
     after_s: float = 0.0,
     secret: bool = False,
 ) -> Outgoing:
+    connector.halt.check()
     body, now_ms, key = messages.encode(message), connector.now_ms(), messages.event_key(message)
     return await outbox.add(
         tx,
@@ -262,11 +301,15 @@ async def record_sent(
     tx: Transaction,
     row: Outgoing,
     *,
-    authorization: str,
+    attempt: Attempt | None,
     outcome: str,
     detail: str = "",
 ) -> None:
-    """Keep what became of a message of ours: with the token of its last attempt and the partner's words."""
+    """Keep what became of a message of ours: its last attempt, the partner's words, and its signature on both."""
+    body = plain_body(connector, row)
+    token, answer, reply = (attempt.token, attempt.content, attempt.reply) if attempt else ("", b"", None)
+    if attempt is not None and attempt.key is not None:
+        await public_keys.keep(tx, attempt.key)
     await evidence.append(
         tx,
         Entry(
@@ -274,19 +317,46 @@ async def record_sent(
             direction="out",
             message=row.message,
             message_id=row.message_id,
-            sha256=sha256_hex(plain_body(connector, row)),
+            sha256=sha256_hex(body),
             sender=connector.participant_id,
             receiver=row.counterparty_id,
             kind=row.kind,
-            process_id=row.process_id,
+            process_id=row.subject if row.kind == notice.KIND else row.process_id,
             before=row.before or "",
             after=row.leads_to,
-            token=authorization.removeprefix("Bearer "),
+            token_sha256=digest_of(token),
             attempts=row.attempts + 1,
             outcome=outcome,
             detail=detail[:500],
+            purpose=_purpose(connector, row),
+            request=attempt.request if attempt else Request(method="POST", target=row.url, note=FORGOTTEN),
+            reply=reply,
+        ),
+        evidence.Beside(
+            token=token,
+            body=_kept(connector, body, secret=row.sealed),
+            sealed=row.sealed,
+            answer=answer if len(answer) <= MOST_KEPT else b"",
         ),
     )
+
+
+def _purpose(connector: Connector, row: Outgoing) -> str:
+    """Return what a request of ours said that the data is wanted for, if it said it."""
+    if row.message != machine.TRANSFER_REQUEST:
+        return ""
+    message, _ = codec.decode(plain_body(connector, row), messages.TransferRequestMessage)
+    return message.purpose or ""
+
+
+async def check_move(tx: Transaction, record: Negotiation | Transfer, key: str) -> None:
+    """Refuse a message of ours that could not be sent now.
+
+    Raises:
+        LocalProtocolError: the protocol does not allow it now.
+    """
+    open_row = await intent(tx, record.id)
+    process.move(record.kind, record.state, open_row.leads_to if open_row else None, key, record.role)
 
 
 def check_open(record: Negotiation | Transfer) -> None:
@@ -326,6 +396,23 @@ async def record_end(
 def sha256_hex(body: bytes) -> str:
     """Return the hex digest of the exact bytes of a body."""
     return sha256(body).hexdigest()
+
+
+def digest_of(token: str) -> str:
+    """Return the hex digest of a token as a record has it, empty for none."""
+    return sha256_hex(token.encode()) if token else ""
+
+
+def _kept(connector: Connector, body: bytes, *, secret: bool) -> bytes:
+    """Return a body as it lies beside its record: closed, where it holds a credential."""
+    return connector.seal.close(body, sha256_hex(body)) if secret else body
+
+
+def beside(connector: Connector, incoming: Incoming) -> evidence.Beside:
+    """Return what is kept beside the record of a message that was received."""
+    secret = getattr(incoming.message, "data_address", None) is not None
+    body = _kept(connector, incoming.content, secret=secret)
+    return evidence.Beside(token=incoming.caller.token, body=body, sealed=secret)
 
 
 def plain_body(connector: Connector, row: Outgoing) -> bytes:

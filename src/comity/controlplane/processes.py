@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from comity import errors
-from comity.controlplane import decide, negotiation_moves, transfer_moves, webhooks
+from comity.controlplane import asked, decide, negotiation_moves, transfer_moves, webhooks
 from comity.controlplane.connector import Connector
 from comity.db import (
     agreements,
+    approvals,
     negotiations,
     offers,
     outbox,
@@ -47,11 +48,14 @@ def check_address(connector: Connector, address: str, *, path: str = "$.counterP
 
 
 async def request_contract(
-    connector: Connector, form: forms.ContractRequest, *, then: Then | None = None
+    connector: Connector, form: forms.ContractRequest, *, then: Then | None = None, by: str = ""
 ) -> tuple[str, int]:
     """Begin a negotiation as consumer and return its id and time of creation (ms); `then` is done in the same step.
 
+    `by` is the API key of who wants it.
+
     Raises:
+        PolicyError: people have to approve it, and nobody beside this one could.
         NotFoundError: no such partner.
         InvalidInputError: the offer or the address cannot be used.
     """
@@ -62,7 +66,7 @@ async def request_contract(
         partner = await partners.load(tx, form.counterparty_id)
         offer = _message_offer(form.offer, form.offer.id)
         record = await negotiation_moves.request(
-            connector, tx, partner, offer, form.address or partner.address
+            connector, tx, partner, offer, form.address or partner.address, by=by
         )
         await webhooks.add_callbacks(connector, tx, record.id, form.callbacks)
         if then is not None:
@@ -113,7 +117,7 @@ async def request_transfer(connector: Connector, form: forms.TransferRequest) ->
     check_address(connector, form.address)
     folder = connector.files.check_destination(form.destination) if form.destination else ""
     webhooks.check_callbacks(connector, form.callbacks)
-    wanted = transfer_moves.Wanted(form.transfer_type, folder, _pushed_to(form, folder))
+    wanted = transfer_moves.Wanted(form.transfer_type, folder, _pushed_to(form, folder), form.purpose)
 
     async def unit(tx: Transaction) -> Transfer:
         agreement = await agreements.load(tx, form.agreement_id)
@@ -187,7 +191,10 @@ async def load_negotiation(connector: Connector, name: str) -> Document:
     """
 
     async def unit(tx: Transaction) -> Document:
-        document = _negotiation(await negotiations.load(tx, name), *await _intent_of(tx, name))
+        record = await negotiations.load(tx, name)
+        document = _negotiation(record, *await _intent_of(tx, name))
+        if record.approval_id is not None:
+            document["approval"] = asked.shown(await approvals.load(tx, record.approval_id))
         return await _with_callbacks(tx, document)
 
     return await connector.database.read(unit)
@@ -299,7 +306,9 @@ def _negotiation(record: Negotiation, leads_to: str, error: str) -> Document:
 
 def _transfer(record: Transfer, leads_to: str, error: str) -> Document:
     shown = _shown(record, leads_to, error)
-    return forms.encode_transfer(shown, agreement_id=record.agreement_id, transfer_type=record.format)
+    return forms.encode_transfer(
+        shown, agreement_id=record.agreement_id, transfer_type=record.format, purpose=record.purpose
+    )
 
 
 def _shown(record: Negotiation | Transfer, leads_to: str, error: str) -> forms.Shown:
@@ -344,16 +353,24 @@ def _agreement(agreement: Agreement) -> Document:
 
 
 async def move_negotiation(
-    connector: Connector, name: str, kind: str, *, reason: str = "", offer: policy.Offer | None = None
+    connector: Connector,
+    name: str,
+    kind: str,
+    *,
+    reason: str = "",
+    offer: policy.Offer | None = None,
+    by: str = "",
 ) -> None:
-    """Make a person's move in a negotiation; an offer or a request has its terms in `offer`.
+    """Make a person's move in a negotiation; an offer or a request has its terms in `offer`, `by` is the API key.
 
     Raises:
         NotFoundError: there is none with this id.
         LocalProtocolError: the protocol does not allow it now.
     """
     proposed = {**offer.terms, **({"@id": offer.id} if offer.id else {})} if offer else None
-    await negotiation_moves.make(connector, name, decide.Move(kind=kind, reason=reason, policy=proposed))
+    await negotiation_moves.make(
+        connector, name, decide.Move(kind=kind, reason=reason, policy=proposed), by=by
+    )
 
 
 async def move_transfer(connector: Connector, name: str, kind: str, *, reason: str = "") -> None:

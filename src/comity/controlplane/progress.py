@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, transfer_moves
+from comity.controlplane import decide, receipts, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db.pulls import RUNNING, Pull
 from comity.db.pushes import Push
@@ -93,16 +93,30 @@ class Progress(Generic[Row]):
         await self._connector.database.write(lambda tx: self._save(tx, row))
 
 
-async def finish(connector: Connector, ended: Row, save: Save[Row], move: decide.Move) -> None:
-    """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell."""
+async def finish(
+    connector: Connector,
+    ended: Row,
+    save: Save[Row],
+    move: decide.Move,
+    what: receipts.What | None = None,
+) -> None:
+    """Write down how it ended and tell the partner, both or neither; only the first if there is nothing to tell.
+
+    `what` is what was received whole, if it ended so.
+    """
     ended = msgspec.structs.replace(ended, updated_at=connector.now_ms())
 
-    async def unit(tx: Transaction) -> None:
+    async def note(tx: Transaction) -> None:
         await save(tx, ended)
+        if what is not None:
+            await receipts.delivered(connector, tx, ended.transfer_id, what)
+
+    async def unit(tx: Transaction) -> None:
+        await note(tx)
         await transfer_moves.step(connector, tx, ended.transfer_id, move)
 
     try:
         await connector.database.write(unit)
     except errors.LocalProtocolError as error:
         log.info("transfer %s: the partner is not told of the end: %s", ended.transfer_id, error)
-        await connector.database.write(lambda tx: save(tx, ended))
+        await connector.database.write(note)

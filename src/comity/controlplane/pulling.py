@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, token_refresh
+from comity.controlplane import decide, frameworks, receipts, token_refresh
 from comity.controlplane.connector import Connector
 from comity.controlplane.progress import NOT_TAKEN, Progress, finish
+from comity.controlplane.transfer_moves import Revoked
 from comity.dataplane import target
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
@@ -47,6 +48,8 @@ class Pulling:
         for event in announced:
             if isinstance(event, Deposed):
                 self._tasks.cancel_all()
+            elif isinstance(event, Revoked):
+                self._tasks.cancel(event.transfer_id)
             elif isinstance(event, pulls.PullReady):
                 self._tasks.begin(event.transfer_id)
 
@@ -107,6 +110,8 @@ class Pulling:
                 return None
             if record.state != terms.STARTED:
                 return None
+            if await frameworks.why_not(tx, record, self._connector.now_ms()):
+                return None  # what brings it in force again begins this again
             return record, pull, exchange.manifest_sha256 if exchange else ""
 
         return await self._connector.database.read(unit)
@@ -125,7 +130,14 @@ class Pulling:
         done = msgspec.structs.replace(
             progress.row, state=pulls.DONE, files_total=progress.row.files_done, error=""
         )
-        await finish(self._connector, done, pulls.save_own, decide.Move(kind=decide.COMPLETE))
+        what = receipts.What(
+            received.sha256,
+            len(received.files),
+            received.size_bytes,
+            "" if received.manifest is not None else received.files[0].path,
+            tuple(each.sha256 for each in received.files),
+        )
+        await finish(self._connector, done, pulls.save_own, decide.Move(kind=decide.COMPLETE), what)
 
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
         pull = await self._connector.database.read(lambda tx: pulls.find_own(tx, transfer_id))

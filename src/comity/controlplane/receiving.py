@@ -19,12 +19,12 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import process, transfer_moves
+from comity.controlplane import frameworks, process, receipts, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.controlplane.progress import NOT_TAKEN, SAVE_S, Progress, finish
 from comity.dataplane import attempt as attempts
 from comity.dataplane import fetch, flows, inbox, packages, target
-from comity.dataplane.attempt import Attempt, Free, Tally
+from comity.dataplane.attempt import Attempt, Free, Received, Tally
 from comity.dataplane.pull import RESERVE_BYTES, free_bytes
 from comity.db import exchanges, pulls, received, transfers
 from comity.db.pulls import Pull
@@ -89,6 +89,8 @@ class Receiving:
             raise errors.PolicyError("the transfer has ended; nothing more is taken")
         if terms.SUSPENDED in states:
             raise errors.ConflictError("the transfer is suspended; it goes on with its next start")
+        if reason := await frameworks.why_not(tx, record, self._connector.now_ms()):
+            raise errors.ConflictError(reason)
         exchange = await exchanges.find_by_transfer(tx, transfer_id)
         return Admitted(pull, exchange.manifest_sha256 if exchange else "")
 
@@ -136,7 +138,7 @@ class Receiving:
         if kind == "resource":
             stand, whole = await inbox.stand_of_resource(attempt, admitted.expected_sha256)
             if whole is not None:
-                await self._done(pull, files=1, size_bytes=whole.size_bytes)
+                await self._done(pull, _resource(whole))
             return stand
         package = await self._package(attempt, pull)
         file = package.find(path)
@@ -171,7 +173,7 @@ class Receiving:
         pull, kind = admitted.pull, inbox.kind_of(path)
         if kind == "resource":
             whole = await inbox.take_resource(attempt, sent, admitted.expected_sha256)
-            await self._done(pull, files=1, size_bytes=whole.size_bytes)
+            await self._done(pull, _resource(whole))
             return whole.sha256
         if kind == "manifest":
             package = await inbox.take_manifest(attempt, sent, admitted.expected_sha256)
@@ -269,17 +271,20 @@ class Receiving:
 
     async def _package_done(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
         await attempt.where.run(lambda: packages.end(attempt.where, package.data))
-        await self._done(pull, files=len(package.files), size_bytes=package.whole_bytes)
+        sha256 = manifest.digest(package.data)
+        digests = tuple(each.sha256 for each in package.files.values())
+        size = package.whole_bytes
+        await self._done(pull, receipts.What(sha256, len(package.files), size, digests=digests))
 
-    async def _done(self, pull: Pull, *, files: int, size_bytes: int) -> None:
-        """Write down that all is here; the provider is to complete, and if it does not, we do."""
+    async def _done(self, pull: Pull, what: receipts.What) -> None:
+        """Write down that all is here, with a receipt; the provider is to complete, and if it does not, we do."""
         done = msgspec.structs.replace(
             pull,
             state=pulls.DONE,
-            files_done=files,
-            files_total=files,
-            bytes_done=size_bytes,
-            bytes_total=size_bytes,
+            files_done=what.files,
+            files_total=what.files,
+            bytes_done=what.size_bytes,
+            bytes_total=what.size_bytes,
             error="",
             updated_at=self._connector.now_ms(),
         )
@@ -287,6 +292,7 @@ class Receiving:
         async def unit(tx: Transaction) -> None:
             await pulls.save(tx, done)
             await received.clear(tx, pull.transfer_id)
+            await receipts.delivered(self._connector, tx, pull.transfer_id, what)
             record = await transfers.load(tx, pull.transfer_id)
             await transfer_moves.complete_received(self._connector, tx, record)
 
@@ -317,6 +323,12 @@ class Receiving:
         turn = self._turns.get(pull.transfer_id)
         if turn is not None and turn.flow is not None:
             turn.flow.settle()
+
+
+def _resource(whole: Received) -> receipts.What:
+    return receipts.What(
+        whole.sha256, 1, whole.size_bytes, whole.files[0].path, tuple(each.sha256 for each in whole.files)
+    )
 
 
 class _Turn:

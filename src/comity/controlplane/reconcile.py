@@ -346,7 +346,7 @@ async def check_first(connector: Connector, incoming: Incoming) -> None:
 async def _state(connector: Connector, party: str, url: str) -> tuple[str | None, bytes]:
     """Return a partner's state at an address: None if it knows no such process, empty if it does not tell."""
     try:
-        body = await connector.peers.get(url, connector.identity.authorization(party, b""))
+        body = await connector.peers.get(url, connector.identity.attempt(party, "GET", url, b""))
         answer = spelling.plain(strict_json.decode_object(body))
     except errors.PermanentDeliveryError as error:
         return (None, b"") if error.status == NOT_FOUND else ("", b"")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comity import errors
 from comity.controlplane.connector import Connector
-from comity.db import agreements, negotiations, outbox, transfers
+from comity.db import agreements, approvals, negotiations, outbox, transfers
 from comity.db.store import Transaction
 from comity.dsp import machine, terms
 
@@ -33,6 +33,7 @@ async def remove_negotiation(connector: Connector, name: str) -> None:
             raise errors.ConflictError(
                 f"a message of negotiation {name} is still on its way", hint="try again later"
             )
+        await approvals.remove_of(tx, name)
         await negotiations.remove(tx, record)
 
     await connector.database.write(unit)

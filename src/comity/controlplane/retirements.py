@@ -10,7 +10,7 @@ import contextlib
 from typing import Any
 
 from comity import errors
-from comity.controlplane import decide, transfer_moves
+from comity.controlplane import decide, receipts, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.db import agreements, retirements, transfers
 from comity.db.store import Transaction
@@ -39,6 +39,7 @@ async def retire(connector: Connector, form: forms.Retirement) -> None:
             created_at=connector.now_ms(),
         )
         await retirements.insert(tx, new)
+        await receipts.agreement_ended(tx, agreement, new.created_at)
         move = decide.Move(kind=decide.TERMINATE, reason=new.words, code=RETIRED)
         for each in await transfers.find_by_agreement(tx, agreement.id):
             same = (each.counterparty_id, each.role) == (agreement.counterparty_id, agreement.role)

@@ -161,6 +161,7 @@ def _new(
         agreement_id=agreement.id,
         asset_id=agreement.asset_id,
         format=message.format,
+        purpose=message.purpose or "",
         created_at=now_ms,
         updated_at=now_ms,
     )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import decide, offering, process, webhooks
+from comity.controlplane import decide, facts, offering, origins, process, receipts, webhooks
 from comity.controlplane.connector import Connector
 from comity.controlplane.held import Released
 from comity.dataplane import tokens
@@ -40,12 +40,15 @@ class Revoked(Shared, frozen=True):
 class Wanted(Struct, frozen=True):
     """How the consumer wants the data: into `folder` (empty: it takes care itself), or pushed to a data address.
 
+    `purpose` is what for, if anybody said.
+
     A push without an address comes into the folder through our inbox.
     """
 
     format: str = transfer.PULL
     folder: str = ""
     address: Document | None = None
+    purpose: str = ""
 
 
 async def request(
@@ -68,6 +71,7 @@ async def request(
         agreement_id=agreement.id,
         asset_id=agreement.asset_id,
         format=wanted.format,
+        purpose=wanted.purpose,
         created_at=now_ms,
         updated_at=now_ms,
     )
@@ -100,7 +104,7 @@ async def begin(
     """Go on with an exchange whose agreement is in force: ask for its data, into its folder."""
     if agreement is None or exchange.transfer_id is not None:
         return
-    wanted = Wanted(exchange.format, exchange.destination)
+    wanted = Wanted(exchange.format, exchange.destination, purpose=exchange.purpose)
     record = await request(connector, tx, agreement, address, wanted)
     if exchange.negotiation_id is not None:
         await webhooks.inherit(connector, tx, exchange.negotiation_id, record.id)
@@ -118,6 +122,8 @@ async def after_change(tx: Transaction, record: Transfer) -> None:
         if record.state == terms.STARTED and pushed:
             await pushes.begin_anew(tx, record.id, at=record.updated_at)
             tx.announce(pushes.PushReady(record.id))
+        elif record.state == terms.COMPLETED:
+            await receipts.handed_over(tx, record)
         return
     if pushed and record.state in machine.TERMINAL:
         await received.clear(tx, record.id)
@@ -195,10 +201,19 @@ async def may_use(
         return False, (retired.words,)
     begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
     known = await offering.facts_of_use(
-        tx, partner, agreement.asset_id, agreement.document, connector.now_ms(), begun=begun
+        tx,
+        partner,
+        agreement.asset_id,
+        agreement.document,
+        connector.now_ms(),
+        begun=begun,
+        purpose=record.purpose,
+        since_ms=agreement.created_at,
+        lock=not begun,
     )
     decision = offering.judge(agreement.document, known)
-    return decision.allowed, decision.reasons
+    kept = await origins.obstacle(tx, agreement.asset_id, partner.id) if decision.allowed else ""
+    return (False, (kept,)) if kept else (decision.allowed, decision.reasons)
 
 
 async def resume(
@@ -296,10 +311,24 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
     message = transfer.start_message(record, address, message_id=connector.new_id())
     await process.send(connector, tx, record, message, after_s=move.after_s, secret=address is not None)
     if record.state == terms.REQUESTED:
-        await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
+        agreement = await _count_use(connector, tx, record)
+        await receipts.began(connector, tx, record, agreement)
     digest = tokens.digest(token) if token else None
     changed = msgspec.structs.replace(record, token_sha256=digest, suspended_by="")
     await transfers.save(tx, changed)
+
+
+async def _count_use(connector: Connector, tx: Transaction, record: Transfer) -> Agreement | None:
+    """Count the transfer, under its agreement, which is returned, and under the licences that this names.
+
+    Raises:
+        PolicyError: a licence has ended, or less of it is left.
+    """
+    await agreements.count_use(tx, record.agreement_id, record.counterparty_id)
+    agreement = await agreements.find_of_party(tx, record.agreement_id, record.counterparty_id, record.role)
+    if agreement is not None:
+        await facts.count_licences(tx, offering.parse(agreement.document), record, connector.now_ms())
+    return agreement
 
 
 async def end_here(connector: Connector, tx: Transaction, record: Transfer, reason: str) -> Transfer:

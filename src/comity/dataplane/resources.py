@@ -192,6 +192,15 @@ def _load(place: target.Place, url: str) -> State | None:
     return state if state.url == url else None
 
 
+def told_of(written: bytes) -> str:
+    """Return the digest of the resource that a state, as it was written, says is here whole; empty for none."""
+    try:
+        state = msgspec.json.decode(written, type=State)
+    except msgspec.MsgspecError:
+        return ""
+    return state.sha256 if state.done else ""
+
+
 def _whole(place: target.Place, state: State) -> Received | None:
     """Find the resource received whole by an earlier attempt, hashed again."""
     if state.size_bytes is None or place.digest_of_whole(state.size_bytes, state.name) != state.sha256:

@@ -120,6 +120,14 @@ class Place:
         finally:
             os.close(number)
 
+    def exists(self) -> bool:
+        """Say whether anything has its final name."""
+        try:
+            os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def check_free(self, known: Collection[str], name: str | None = None) -> None:
         """Refuse to replace a file that we did not put there: its SHA-256 (hex) must be a known one.
 

@@ -5,7 +5,8 @@ The document is the provider's, verbatim; a second agreement of one negotiation 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import aclosing
 from typing import Any
 
 from comity import errors
@@ -18,8 +19,7 @@ from comity.management import query
 _TABLE = Table("agreement", Agreement, documents=("document",), flags=("finalized",))
 _OF_PARTY = "WHERE id = ?1 AND counterparty_id = ?2 AND role = ?3"
 _BY_ASSET = (
-    "WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = 'consumer' AND finalized = 1"
-    " ORDER BY created_at DESC"
+    "WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = ?3 AND finalized = 1 ORDER BY created_at DESC"
 )
 _LISTING = listing.Listing(
     "agreement",
@@ -53,6 +53,18 @@ async def find_all(tx: Transaction) -> list[Agreement]:
     return await _TABLE.all(tx, "ORDER BY created_at, id")
 
 
+async def find_naming(tx: Transaction, texts: Collection[str], counterparty_id: str = "") -> list[Agreement]:
+    """Return the agreements, with one partner or all, whose documents hold one of some texts."""
+    wanted = [each.encode() for each in texts]
+    async with aclosing(tx.each(f"{_TABLE.select} ORDER BY created_at, id")) as rows:
+        found = [_TABLE.value(row) async for row in rows if _holds(row, wanted)]
+    return [each for each in found if counterparty_id in {"", each.counterparty_id}]
+
+
+def _holds(row: Row, wanted: list[bytes]) -> bool:
+    return any(isinstance(column, bytes) and each in column for column in row for each in wanted)
+
+
 async def exists(tx: Transaction, agreement_id: str, counterparty_id: str) -> bool:
     """Return whether this partner has used `agreement_id` already."""
     return await tx.one(_EXISTS, agreement_id, counterparty_id) is not None
@@ -73,14 +85,21 @@ async def load(tx: Transaction, agreement_id: str) -> Agreement:
     return found[0]
 
 
+async def find_by_id(tx: Transaction, agreement_id: str) -> list[Agreement]:
+    """Return the agreements with an id: partners that use the same one have one each."""
+    return await _TABLE.all(tx, "WHERE id = ?1", agreement_id)
+
+
 async def find_by_negotiation(tx: Transaction, negotiation_id: str) -> Agreement | None:
     """Return the agreement of a negotiation, or None."""
     return await _TABLE.one(tx, f"WHERE negotiation_id = ?1{tx.lock}", negotiation_id)
 
 
-async def find_by_asset(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Agreement]:
-    """Return our finalized agreements about a partner's asset, newest first."""
-    return await _TABLE.all(tx, _BY_ASSET, counterparty_id, asset_id)
+async def find_by_asset(
+    tx: Transaction, counterparty_id: str, asset_id: str, role: str = "consumer"
+) -> list[Agreement]:
+    """Return our finalized agreements with a partner about an asset of the one of us that provides, newest first."""
+    return await _TABLE.all(tx, _BY_ASSET, counterparty_id, asset_id, role)
 
 
 async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> int:

@@ -23,7 +23,8 @@ from comity.db.postgres_connection import FAILURES, Connection
 _SCHEMA_ONLY = {"alembic_version", backup.ABOUT, backup.FILES, backup.DIGESTS}
 _BY_CHAIN = (
     "CREATE TABLE evidence (seq INTEGER NOT NULL, record BLOB NOT NULL, hash BLOB NOT NULL,"
-    " chain INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (chain, seq))"
+    " chain INTEGER NOT NULL DEFAULT 0, token TEXT, body BLOB, sealed INTEGER NOT NULL DEFAULT 0, answer BLOB,"
+    " PRIMARY KEY (chain, seq))"
 )
 _KNOWN = "SELECT to_regclass('replica') IS NOT NULL"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"

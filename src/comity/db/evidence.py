@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from msgspec import Struct
+
 from comity import errors
 from comity.db.store import Row, Transaction
 from comity.evidence import entry as entries
@@ -20,12 +22,33 @@ from comity.evidence import entry as entries
 HEAD = "evidence-head"
 READ_AT_ONCE = 1000
 _LAST = "SELECT seq, hash FROM evidence WHERE chain = ?1 ORDER BY seq DESC LIMIT 1"
-_ADD = "INSERT INTO evidence (chain, seq, record, hash) VALUES (?1, ?2, ?3, ?4)"
+_ADD = (
+    "INSERT INTO evidence (chain, seq, record, hash, token, body, sealed, answer)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+)
 _PAGE = "SELECT seq, record, hash FROM evidence WHERE chain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+_TOKENS = "SELECT seq, record, token FROM evidence WHERE chain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+_BESIDE = "SELECT token, body, sealed, answer FROM evidence WHERE chain = ?1 AND seq = ?2"
 _CHAINS = "SELECT number FROM evidence_chain ORDER BY number"
 
 
-async def append(tx: Transaction, entry: entries.Entry) -> None:
+class Beside(Struct, frozen=True, kw_only=True):
+    """What lies beside a record, which has only the digests of it; empty where there is none.
+
+    `body` are the exact bytes of the message, or those closed by the connector's seal if it is `sealed` (for the
+    purpose that is their digest in hex); `answer` those of its reply.
+    """
+
+    token: str = ""
+    body: bytes = b""
+    sealed: bool = False
+    answer: bytes = b""
+
+
+NOTHING = Beside()
+
+
+async def append(tx: Transaction, entry: entries.Entry, beside: Beside = NOTHING) -> None:
     """Chain a record to the last one of this writer's chain."""
     record = entries.encode(entry)
     if HEAD not in tx.memo:
@@ -33,7 +56,17 @@ async def append(tx: Transaction, entry: entries.Entry) -> None:
         tx.memo.setdefault(HEAD, found)  # a unit beside this one may have appended meanwhile
     seq, last = tx.memo[HEAD]
     following = entries.link(last, record)
-    await tx.append(_ADD, tx.chain, seq + 1, record, following)
+    await tx.append(
+        _ADD,
+        tx.chain,
+        seq + 1,
+        record,
+        following,
+        beside.token or None,
+        beside.body or None,
+        int(beside.sealed),
+        beside.answer or None,
+    )
     tx.memo[HEAD] = (seq + 1, following)
 
 
@@ -44,9 +77,50 @@ async def find_page(
     return [(row[0], row[1], row[2]) for row in await tx.all(_PAGE, chain, after, limit)]
 
 
+async def find_beside(tx: Transaction, chain: int, seq: int) -> Beside:
+    """Return what lies beside a record."""
+    row = await tx.one(_BESIDE, chain, seq) or (None, None, 0, None)
+    return Beside(token=row[0] or "", body=row[1] or b"", sealed=bool(row[2]), answer=row[3] or b"")
+
+
+async def find_tokens(tx: Transaction, *, after: int, limit: int, chain: int = 0) -> dict[int, str]:
+    """Return the tokens that lie beside the rows of a page, by their row numbers."""
+    return {row[0]: row[2] for row in await tx.all(_TOKENS, chain, after, limit) if row[2]}
+
+
 async def find_chains(tx: Transaction) -> list[int]:
     """Return the numbers of all chains."""
     return [row[0] for row in await tx.all(_CHAINS)]
+
+
+def read_tokens(place: Path | str) -> Generator[tuple[int, bytes, str], None, None]:
+    """Yield (seq, record, token) of all chains; the token is empty where none lies beside the record.
+
+    Raises:
+        SettingsError, DatabaseError: it cannot be read.
+    """
+    if isinstance(place, Path):
+        yield from _tokens_of(place)
+        return
+    from comity.db import postgres  # noqa: PLC0415  the driver is an extra
+
+    with postgres.reading(place) as read:
+        for (chain,) in read(_CHAINS):
+            last = -1
+            while rows := read(_TOKENS, chain, last, READ_AT_ONCE):
+                yield from ((row[0], row[1], row[2] or "") for row in rows)
+                last = rows[-1][0]
+
+
+def _tokens_of(path: Path) -> Iterator[tuple[int, bytes, str]]:
+    try:
+        with closing(_opened(path)) as connection:
+            token = "token" if "token" in _columns(connection) else "NULL"
+            order = "chain, seq" if "chain" in _columns(connection) else "seq"
+            rows = connection.execute(f"SELECT seq, record, {token} FROM evidence ORDER BY {order}")
+            yield from ((row[0], row[1], row[2] or "") for row in rows)
+    except sqlite3.DatabaseError as error:
+        raise errors.DatabaseError(f"{path} cannot be read: {error}") from None
 
 
 def read_chains(place: Path | str) -> Generator[tuple[int, Iterator[tuple[int, bytes, bytes]]], None, None]:
@@ -86,9 +160,12 @@ def _chains_of(path: Path) -> list[int]:
 
 
 def _has_chains(connection: sqlite3.Connection) -> bool:
-    return any(
-        column[1] in {"chain", b"chain"} for column in connection.execute("PRAGMA table_info(evidence)")
-    )
+    return "chain" in _columns(connection)
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    names = (column[1] for column in connection.execute("PRAGMA table_info(evidence)"))
+    return {name.decode() if isinstance(name, bytes) else name for name in names}
 
 
 def _opened(path: Path) -> sqlite3.Connection:

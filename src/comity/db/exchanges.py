@@ -2,7 +2,8 @@
 
 An exchange names its negotiation, agreement and transfer once they exist; its stage is read from them. `destination`
 is a folder, or empty when only the data address is wanted; `manifest_sha256` is the digest that the catalog named,
-`format` how the data comes: by pull, or by push where the provider offers nothing else.
+`format` how the data comes: by pull, or by push where the provider offers nothing else; `purpose` what it is wanted
+for, if somebody said.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
     error: str = ""
     created_at: int
     format: str = "HttpData-PULL"
+    purpose: str = ""
 
 
 _TABLE = Table("exchange", Exchange)
@@ -52,7 +54,7 @@ _LISTING = listing.Listing(
     },
 )
 _SAVE = _TABLE.upsert(
-    "id", "counterparty_id", "asset_id", "destination", "manifest_sha256", "created_at", "format"
+    "id", "counterparty_id", "asset_id", "destination", "manifest_sha256", "created_at", "format", "purpose"
 )
 
 

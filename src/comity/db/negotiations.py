@@ -37,7 +37,7 @@ def _data(record: Negotiation) -> forms.NegotiationData:
 
 _ROWS = Processes(
     Table("negotiation", Negotiation, documents=("offer",), copies={"told": "state"}),
-    changing=("offer", "offered_by", "agreement_id"),
+    changing=("offer", "offered_by", "agreement_id", "approval_id"),
     columns={"contractAgreementId": listing.Column("agreement_id")},
     family=forms.NEGOTIATION,
     data=_data,

@@ -43,7 +43,8 @@ class PolicyDefinition(Struct, frozen=True, kw_only=True):
 class ContractDefinition(Struct, frozen=True, kw_only=True):
     """Which assets are shown under which policy and agreed under which; `assets_selector` is a list of criteria.
 
-    `named_asset` follows from them: the only asset that they can select, empty if there may be others.
+    `approval` is a rule of who has to approve it (empty: nobody), `written_by` the API key of who wrote it last.
+    `named_asset` follows from the selector: the only asset that it can select, empty if there may be others.
     """
 
     id: str
@@ -52,6 +53,8 @@ class ContractDefinition(Struct, frozen=True, kw_only=True):
     assets_selector: list[Document]
     private_properties: Document
     created_at: int
+    approval: Document = {}
+    written_by: str = ""
     named_asset: str = ""
 
     def __post_init__(self) -> None:
@@ -66,7 +69,9 @@ _TABLES: dict[type[Struct], Table[Any]] = {
         "policy_definition", PolicyDefinition, documents=("policy", "private_properties")
     ),
     ContractDefinition: Table(
-        "contract_definition", ContractDefinition, documents=("assets_selector", "private_properties")
+        "contract_definition",
+        ContractDefinition,
+        documents=("assets_selector", "private_properties", "approval"),
     ),
 }
 
@@ -97,6 +102,18 @@ async def load(tx: Transaction, kind: type[T], name: str) -> T:
     if found is None:
         raise errors.NotFoundError(f"there is no {_word(kind)} {name}")
     return found
+
+
+async def find_properties(tx: Transaction, asset_id: str) -> Document | None:
+    """Return what partners are told of an asset, without reading the list of its files; None if there is none."""
+    row = await tx.one("SELECT properties FROM asset WHERE id = ?1", asset_id)
+    return dict(msgspec.json.decode(row[0])) if row else None
+
+
+async def find_private_properties(tx: Transaction, asset_id: str) -> Document | None:
+    """Return what only our own people are told of an asset, read as `find_properties` does; None if there is none."""
+    row = await tx.one("SELECT private_properties FROM asset WHERE id = ?1", asset_id)
+    return dict(msgspec.json.decode(row[0])) if row else None
 
 
 async def find_some(tx: Transaction, kind: type[T], names: Collection[str]) -> list[T]:

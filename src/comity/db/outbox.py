@@ -17,7 +17,10 @@ from comity.db.table import Table
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """A message to send to `url`; `body` is encrypted when `sealed`; times in ms since 1970."""
+    """A message to send to `url`; `body` is encrypted when `sealed`; times in ms since 1970.
+
+    A notice belongs to no process: its own id stands there, and `subject` is what it is about.
+    """
 
     id: int = 0
     kind: str
@@ -37,6 +40,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     due_at: int
     created_at: int
     last_error: str = ""
+    subject: str = ""
 
 
 class Queued(Struct, frozen=True):
@@ -86,6 +90,11 @@ async def find(tx: Transaction, row_id: int) -> Outgoing | None:
 async def find_open(tx: Transaction, *, after_id: int = 0, limit: int = 1000) -> list[Outgoing]:
     """Return this process's open messages in order of their ids, beginning after `after_id`."""
     return await TABLE.all(tx, f"WHERE id > ?1{own(tx, 'outbox')} ORDER BY id LIMIT ?2", after_id, limit)
+
+
+async def find_to(tx: Transaction, partner_id: str, kind: str) -> list[Outgoing]:
+    """Return the open messages of a kind to a partner, oldest first."""
+    return await TABLE.all(tx, "WHERE counterparty_id = ?1 AND kind = ?2 ORDER BY id", partner_id, kind)
 
 
 async def imply(tx: Transaction, row_id: int) -> None:

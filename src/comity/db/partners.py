@@ -17,7 +17,9 @@ from comity.db.table import Table
 class Partner(Struct, frozen=True, kw_only=True, rename="camel"):
     """A partner: `address` is its DSP base address, `keys` pinned public JWKs, `attributes` what policies may ask.
 
-    `attributes` has `purpose` and `spatial`, each a list of strings.
+    `attributes` has lists of strings by the operand that asks for them: `purpose`, `spatial`,
+    `comity:distributionClass`. Of one that is `signed` nothing is taken that has no signature of its own. `approval` is
+    a rule of who has to approve what is negotiated with it (empty: nobody).
     """
 
     id: str
@@ -27,9 +29,11 @@ class Partner(Struct, frozen=True, kw_only=True, rename="camel"):
     pinned: bool
     attributes: dict[str, list[str]]
     created_at: int
+    approval: dict[str, Any] = {}
+    signed: bool = False
 
 
-_TABLE = Table("partner", Partner, documents=("keys", "attributes"), flags=("pinned",))
+_TABLE = Table("partner", Partner, documents=("keys", "attributes", "approval"), flags=("pinned", "signed"))
 _SAVE = _TABLE.upsert("id", "created_at")
 _DELETE = "DELETE FROM partner WHERE id = ?1"
 _REMEMBERED = "partner "

@@ -18,7 +18,10 @@ from comity.db.postgres_connection import Connection
 from comity.db.postgres_unit import Running, Statement
 from comity.db.store import Row
 
-SETTINGS = "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off"
+SETTINGS = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+    " SET enable_material = off"
+)
 """A plan is made once, perhaps while a table is still empty: it has to be one that looks rows up by their keys."""
 _GIVEN = "unnest({}) WITH ORDINALITY AS _given ({}, _n)"
 _PLACE = re.compile(r"\?(\d+)")

@@ -265,7 +265,7 @@ class Writer:
         """Return whether what a transaction has written is there, by a row of a log; without one by its number."""
         if group.appended:
             sql, values = group.appended[-1]
-            return await connection.fetchval(_row_of(sql), *values) is not None
+            return await connection.fetchval(*_row_of(sql, values)) is not None
         if status == "committed":
             return True if group.server == self._server else None
         return False
@@ -342,11 +342,14 @@ async def _status(connection: Connection, xid: str) -> str | None:
     return status
 
 
-def _row_of(sql: str) -> str:
-    """Return the SELECT of the row that an INSERT into a log writes."""
+def _row_of(sql: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the SELECT, and its values, of the row that an INSERT into a log writes."""
     (table, columns), *_ = _INTO.findall(sql)
-    same = (f"{name} = ${at}" for at, name in enumerate(columns.split(", "), 1))
-    return f"SELECT 1 FROM {table} WHERE {' AND '.join(same)}"
+    given = [
+        (name, value) for name, value in zip(columns.split(", "), values, strict=True) if value is not None
+    ]
+    same = (f"{name} = ${at}" for at, (name, _) in enumerate(given, 1))
+    return f"SELECT 1 FROM {table} WHERE {' AND '.join(same)}", *(value for _, value in given)
 
 
 def _is_being_cancelled() -> bool:

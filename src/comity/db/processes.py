@@ -99,6 +99,10 @@ class Processes(Generic[P]):
         """Return the one in which we have `role` and the partner calls `counterparty_pid`, or None."""
         return await self._table.one(tx, _BY_PARTY + tx.lock, counterparty_id, role, counterparty_pid)
 
+    async def find_open(self, tx: Transaction) -> list[P]:
+        """Return those that have not ended."""
+        return await self._table.all(tx, f"WHERE {_OPEN}{tx.lock}")
+
     async def find_open_with(self, tx: Transaction, counterparty_id: str) -> list[P]:
         """Return those with a partner that have not ended."""
         return await self._table.all(tx, _OPEN_WITH + tx.lock, counterparty_id)

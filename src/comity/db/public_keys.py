@@ -38,6 +38,7 @@ _ADD = (
     " ON CONFLICT (participant_id, kid, jwk) DO NOTHING"
 )
 _ALL = "SELECT participant_id, kid, jwk, seen_at FROM public_key ORDER BY seen_at, participant_id, kid"
+_OF = "SELECT jwk FROM public_key WHERE participant_id = ?1 ORDER BY seen_at, kid"
 
 
 async def keep(tx: Transaction, key: PublicKey) -> None:
@@ -45,6 +46,11 @@ async def keep(tx: Transaction, key: PublicKey) -> None:
     jwk = strict_json.canonical(key.jwk)
     await tx.run(_ADD, key.participant_id, key.kid, jwk, key.seen_at)
     tx.announce(PublicKeyKept(key.kid, jwk))
+
+
+async def find_of(tx: Transaction, participant_id: str) -> list[dict[str, Any]]:
+    """Return every public key of a participant that was ever used here."""
+    return [msgspec.json.decode(row[0]) for row in await tx.all(_OF, participant_id)]
 
 
 async def find_all(tx: Transaction) -> list[PublicKey]:

@@ -46,7 +46,8 @@ _ROWS = Processes(
     data=_data,
 )
 find, load, find_by_party = _ROWS.find, _ROWS.load, _ROWS.find_by_party
-find_open_with, find_page, find_all = _ROWS.find_open_with, _ROWS.find_page, _ROWS.find_all
+find_open, find_open_with, find_all = _ROWS.find_open, _ROWS.find_open_with, _ROWS.find_all
+find_page = _ROWS.find_page
 insert, save, find_with = _ROWS.insert, _ROWS.save, _ROWS.find_with
 count_open_with = _ROWS.count_open_with
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from comity import errors
 from comity.db.outbox import Outgoing, Queued, Removed
 from comity.db.partners import Heard, Slow
 from comity.delivery import pauses, retry
+from comity.dsp import notice
 
 PER_PARTNER = 32
 FRESH_MS = 1000
@@ -35,19 +36,24 @@ log = logging.getLogger(__name__)
 
 
 class Outcomes(Protocol):
-    """Where the worker gets what to send and tells what became of it; see `controlplane.outcome`."""
+    """Where the worker gets what to send and tells what became of it; see `controlplane.outcome`.
 
-    def prepare(self, row: Outgoing) -> tuple[bytes, str]:
-        """Return body and Authorization header."""
+    An `attempt` is what proves a request and knows the answer to it: the worker hands it on.
+    """
 
-    async def acknowledged(self, row: Outgoing, reply: bytes, authorization: str) -> None:
+    def prepare(self, row: Outgoing) -> tuple[bytes, Any]:
+        """Return body and attempt; a PermanentDeliveryError when the partner is known not to take it."""
+
+    async def acknowledged(self, row: Outgoing, reply: bytes, attempt: Any) -> None:
         """Record that the partner took it."""
 
     async def postponed(self, row: Outgoing, error: errors.TransientDeliveryError, due_at: int) -> None:
         """Record a failed attempt."""
 
-    async def refused(self, row: Outgoing, reason: str, authorization: str, *, reachable: bool) -> None:
-        """Record that it is given up."""
+    async def refused(
+        self, row: Outgoing, reason: str, attempt: Any, *, reachable: bool, status: int = 0
+    ) -> None:
+        """Record that it is given up, after an answer with `status` if there was one."""
 
     async def peer_state(self, row: Outgoing) -> str | None:
         """Ask the partner for its state; a TransientDeliveryError when it cannot be asked now."""
@@ -59,7 +65,7 @@ class Outcomes(Protocol):
         """Return open rows in order of their ids, after an id."""
 
 
-Post = Callable[[str, bytes, str], Awaitable[bytes]]
+Post = Callable[[str, bytes, Any], Awaitable[bytes]]
 
 
 class Worker:
@@ -75,7 +81,7 @@ class Worker:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         kept: Callable[[Outgoing], bool] = lambda _: False,
     ) -> None:
-        """Use `post(url, body, authorization)` to send; time (also `pause`, in seconds) and chance are given.
+        """Use `post(url, body, attempt)` to send; time (also `pause`, in seconds) and chance are given.
 
         What is `kept` is not sent now; it is looked at again when it is announced again.
         """
@@ -159,7 +165,7 @@ class Worker:
                     # the store is away, or full: the row is read when it is back
                     self._say_away(error)
                     await self._pause(pause_s)
-                    if row.id in self._sent:
+                    if row.id in self._sent or isinstance(error, errors.UnstampedError):  # it may last
                         pause_s = min(pause_s * 2, UNRECORDED_S)
                     fresh = False
         except errors.ComityError as error:
@@ -195,54 +201,52 @@ class Worker:
 
     async def _attempt(self, row: Outgoing) -> bool:
         """Send once and return whether to send again."""
-        body, authorization = self._outcomes.prepare(row)
-        self._sent.add(row.id)
+        attempt: Any = None
         try:
-            await self._outcomes.acknowledged(row, await self._taken(row, body, authorization), authorization)
+            body, attempt = self._outcomes.prepare(row)
+            self._sent.add(row.id)
+            await self._outcomes.acknowledged(row, await self._taken(row, body, attempt), attempt)
         except errors.TransientDeliveryError as error:
             self._pauses.note_failure(row, asked=error.retry_after_s is not None)
-            return await self._postpone(row, error, authorization)
+            return await self._postpone(row, error, attempt)
         except errors.PermanentDeliveryError as error:
             if error.status:
                 self._pauses.note_answer(row.counterparty_id)
-            return await self._turned_down(row, error, authorization)
+            return await self._turned_down(row, error, attempt)
         self._pauses.note_answer(row.counterparty_id)
         return False
 
-    async def _taken(self, row: Outgoing, body: bytes, authorization: str) -> bytes:
+    async def _taken(self, row: Outgoing, body: bytes, attempt: Any) -> bytes:
         """Return the body of a 2xx answer; one that cannot be read (too large, say) acknowledges all the same."""
         try:
-            return await self._post(row.url, body, authorization)
+            return await self._post(row.url, body, attempt)
         except errors.PermanentDeliveryError as error:
             if not OK <= error.status < MULTIPLE_CHOICES:
                 raise
             return b""
 
-    async def _postpone(
-        self, row: Outgoing, error: errors.TransientDeliveryError, authorization: str
-    ) -> bool:
+    async def _postpone(self, row: Outgoing, error: errors.TransientDeliveryError, attempt: Any) -> bool:
         now_ms = self._now_ms()
         if retry.expired(row.created_at, now_ms):
-            if not await self._arrived_at_last(row, authorization):
+            if not await self._arrived_at_last(row, attempt):
                 reason = f"the partner could not be reached for 72 hours: {error.message}"
-                await self._outcomes.refused(row, reason, authorization, reachable=False)
+                await self._outcomes.refused(row, reason, attempt, reachable=False)
             return False
         pause_s = retry.delay_s(row.attempts, self._chance(), asked_s=error.retry_after_s)
         log.info("%s to %s: %s; again in %.1f s", row.message, row.counterparty_id, error.message, pause_s)
         await self._outcomes.postponed(row, error, now_ms + int(pause_s * 1000))
         return True
 
-    async def _turned_down(
-        self, row: Outgoing, error: errors.PermanentDeliveryError, authorization: str
-    ) -> bool:
+    async def _turned_down(self, row: Outgoing, error: errors.PermanentDeliveryError, attempt: Any) -> bool:
         """A 4xx ends it, unless it answers a repeat of what the partner had taken, or may yet change."""
         try:
-            if await self._arrived(row, authorization):
+            if await self._arrived(row, attempt):
                 return False
         except errors.TransientDeliveryError:  # what arrived is not known: not the time to give up
-            return await self._postpone(row, errors.TransientDeliveryError(error.message), authorization)
+            return await self._postpone(row, errors.TransientDeliveryError(error.message), attempt)
         may_change = error.status in UNAUTHORIZED or (
             error.status in NOT_YET
+            and not (row.kind == notice.KIND and error.status in notice.NO_ENDPOINT)
             and not retry.expired(row.created_at, self._now_ms(), horizon_s=retry.NOT_YET_HORIZON_S)
         )
         if row.before is not None and may_change:
@@ -250,18 +254,18 @@ class Worker:
             if error.status == CONFLICT:
                 self._pauses.note_slow(row.counterparty_id)
             later = errors.TransientDeliveryError(error.message, retry_after_s=wait_s)
-            return await self._postpone(row, later, authorization)
-        await self._outcomes.refused(row, error.message, authorization, reachable=True)
+            return await self._postpone(row, later, attempt)
+        await self._outcomes.refused(row, error.message, attempt, reachable=True, status=error.status)
         return False
 
-    async def _arrived_at_last(self, row: Outgoing, authorization: str) -> bool:
+    async def _arrived_at_last(self, row: Outgoing, attempt: Any) -> bool:
         """Ask as `_arrived` does; a partner that cannot be asked either does not have it."""
         try:
-            return await self._arrived(row, authorization)
+            return await self._arrived(row, attempt)
         except errors.TransientDeliveryError:
             return False
 
-    async def _arrived(self, row: Outgoing, authorization: str) -> bool:
+    async def _arrived(self, row: Outgoing, attempt: Any) -> bool:
         """Ask the partner whether it is where this message leads; if so, that is the acknowledgement.
 
         Of a first message it cannot tell: only the acknowledgement brings its pid. A state that the message does not
@@ -270,5 +274,5 @@ class Worker:
         tells = row.before != row.leads_to or row.attempts > 0 or row.outcome_unknown
         if row.before is None or not tells or await self._outcomes.peer_state(row) != row.leads_to:
             return False
-        await self._outcomes.acknowledged(row, b"", authorization)
+        await self._outcomes.acknowledged(row, b"", attempt)
         return True

@@ -15,6 +15,7 @@ from comity import errors, strict_json
 from comity.dsp import messages, spelling, terms
 
 T = TypeVar("T", bound=messages.Message)
+S = TypeVar("S", bound=msgspec.Struct)
 STRUCTURES = (b"@graph", b"@included", b"@nest", b"@reverse")
 
 
@@ -41,7 +42,7 @@ def decode(body: bytes, *expected: type[T]) -> tuple[T, dict[str, Any]]:
             spelling.check_context(plain[name].get("@context"), f"$.{name}.@context")
     if "eventType" in plain:
         plain["eventType"] = spelling.bare(plain["eventType"])
-    return _convert(plain, names[kind]), document
+    return convert(plain, names[kind]), document
 
 
 def check_context(document: dict[str, Any]) -> None:
@@ -97,7 +98,7 @@ def bare_type(name: Any) -> Any:
     return spelling.bare(name[0] if isinstance(name, list) and len(name) == 1 else name)
 
 
-def _convert(document: dict[str, Any], kind: type[T]) -> T:
+def convert(document: dict[str, Any], kind: type[S]) -> S:
     """Turn a parsed document into a value of `kind`.
 
     Raises:

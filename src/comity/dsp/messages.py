@@ -78,13 +78,19 @@ class ContractNegotiationTerminationMessage(Message, kw_only=True, frozen=True):
 
 
 class TransferRequestMessage(Message, kw_only=True, frozen=True):
-    """Consumer: asks for the data of an agreement in a format; `data_address` only for push."""
+    """Consumer: asks for the data of an agreement in a format; `data_address` only for push.
+
+    `purpose` is ours: what the data is wanted for. The protocol has no such property, and others pass over it.
+    """
 
     consumer_pid: Pid
     agreement_id: Pid
     format: Annotated[str, Meta(min_length=1, max_length=256)]
     data_address: Document | None = None
     callback_address: Url
+    purpose: Annotated[str, Meta(min_length=1, max_length=1024)] | None = field(
+        default=None, name="comity:purpose"
+    )
 
 
 class TransferStartMessage(Message, kw_only=True, frozen=True):

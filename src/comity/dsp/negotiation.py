@@ -27,7 +27,10 @@ CACHED_BYTES = 8192
 
 
 class Negotiation(Process, frozen=True, kw_only=True):
-    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`."""
+    """One negotiation as this side knows it; `offer` is the last offer on the table, made by `offered_by`.
+
+    `approval_id` is what people here were asked last about it.
+    """
 
     kind = terms.NEGOTIATION
     collection = "negotiations"
@@ -45,6 +48,7 @@ class Negotiation(Process, frozen=True, kw_only=True):
     offer: Document
     offered_by: str
     agreement_id: str | None = None
+    approval_id: str | None = None
 
 
 class Agreement(Struct, frozen=True, kw_only=True):
@@ -176,7 +180,7 @@ def check_agreement(agreement: Document, offer: Document, *, provider_id: str, c
         )
     wanted = {"target": offer["target"], "assigner": provider_id, "assignee": consumer_id}
     wrong = [f"{name} must be {value}" for name, value in wanted.items() if agreement[name] != value]
-    wrong += [f"{each.path} differs from the offer" for each in compare.differences(offer, agreement)]
+    wrong += compare.sentences(offer, agreement, a_says="offered was", b_says="the agreement says")
     wrong += [f"$.{name} differs from the offer" for name in _added(agreement, offer)]
     wrong += [f"$.@context gives {name} another meaning" for name in _redefined(agreement, offer)]
     if wrong:

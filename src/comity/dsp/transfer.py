@@ -32,7 +32,7 @@ class Transfer(Process, frozen=True, kw_only=True):
 
     Of a pull the provider keeps the token's digest and the consumer the sealed address; of a push the consumer keeps
     the digest of the token of its inbox and the provider the sealed address. `suspended_by` is the role that
-    suspended it last, empty while it runs.
+    suspended it last, empty while it runs. `purpose` is what the consumer says that it wants the data for, or empty.
     """
 
     kind = terms.TRANSFER
@@ -51,6 +51,7 @@ class Transfer(Process, frozen=True, kw_only=True):
     token_sha256: bytes | None = None
     data_address_sealed: bytes | None = None
     suspended_by: str = ""
+    purpose: str = ""
 
 
 def suspender(transfer: Transfer, sender: str) -> str:
@@ -128,6 +129,7 @@ def request_message(
         format=transfer.format,
         callback_address=callback_address,
         data_address=data_address,
+        purpose=transfer.purpose or None,
     )
 
 

@@ -17,10 +17,36 @@ from comity import errors, strict_json
 GENESIS = bytes(32)
 
 
+class Request(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The request that brought a message, and its signature (`identity.http_signature`).
+
+    `signature_input` is the signature's member of that field, `signature` base64. `note` says why there is none, or why
+    one was not checked; it is empty for one that held.
+    """
+
+    method: str
+    target: str
+    signature_input: str = ""
+    signature: str = ""
+    note: str = ""
+
+
+class Reply(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The answer to a request: `sha256` is the hex digest of its exact content; the rest is as in `Request`."""
+
+    status: int
+    sha256: str
+    signature_input: str = ""
+    signature: str = ""
+    note: str = ""
+
+
 class Entry(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One message in or out, or one decision: who to whom, in which process, what exactly, and what it changed.
 
-    `sha256` is the hex digest of the exact bytes of the body; `token` the compact JWS that came or went with it.
+    `sha256` is the hex digest of the exact bytes of the body, `token_sha256` that of the compact JWS that came or went
+    with it: both lie beside the record. `purpose` is what data was said to be wanted for, where somebody said it,
+    `by` the person here who decided, by the name of their API key.
     """
 
     at: int
@@ -35,10 +61,14 @@ class Entry(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
     counterparty_pid: str = ""
     before: str = ""
     after: str = ""
-    token: str = ""
+    token_sha256: str = ""
     attempts: int = 0
+    by: str = ""
     outcome: str = "accepted"
     detail: str = ""
+    purpose: str = ""
+    request: Request | None = None
+    reply: Reply | None = None
 
 
 class Head(Struct, frozen=True):

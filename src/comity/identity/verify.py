@@ -67,14 +67,14 @@ def read_bearer(authorization: str | None) -> str:
     return token.strip(" ")
 
 
-def peek(token: str) -> Claimed:
+def peek(token: str, *, most_bytes: int = MAX_TOKEN_BYTES) -> Claimed:
     """Read a token far enough to know whose key decides.
 
     Raises:
         IdentityError: it is not a token of the form that DCP describes.
     """
-    if len(token) > MAX_TOKEN_BYTES:
-        raise _no("size", f"the token has more than {MAX_TOKEN_BYTES} characters", "send a shorter one")
+    if len(token) > most_bytes:
+        raise _no("size", f"the token has more than {most_bytes} characters", "send a shorter one")
     parts = _SEGMENTS.fullmatch(token)
     if parts is None:
         raise _no("format", "the token is not a compact JWS: three parts of base64url with dots between")

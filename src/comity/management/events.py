@@ -18,14 +18,18 @@ from comity import errors
 from comity.management import wire
 
 Document = dict[str, Any]
-NEGOTIATION, TRANSFER = "contract.negotiation.", "transfer.process."
+NEGOTIATION, TRANSFER, APPROVAL = "contract.negotiation.", "transfer.process.", "approval."
 INITIATED, INITIAL = "initiated", "INITIAL"
 STATES = ("requested", "offered", "accepted", "agreed", "verified", "finalized", "terminated")
+APPROVAL_STEPS = ("asked", "approved", "refused", "expired", "withdrawn")
+LOG, LOG_STEPS = "log.", ("forked", "restarted", "consistent")
 TRANSFER_STATES = ("requested", "started", "suspended", "completed", "terminated")
 CREATED, UPDATED, DELETED = "created", "updated", "deleted"
 NAMES = (
     *(NEGOTIATION + state for state in (INITIATED, *STATES)),
     *(TRANSFER + state for state in (INITIATED, *TRANSFER_STATES)),
+    *(APPROVAL + step for step in APPROVAL_STEPS),
+    *(LOG + step for step in LOG_STEPS),
     *(
         f"{noun}.{change}"
         for noun in ("asset", "policy.definition", "contract.definition")
@@ -81,6 +85,27 @@ class TransferData(
     contract_id: str
     transfer_type: str
     reason: str = ""
+
+
+class ApprovalData(Struct, kw_only=True, rename="camel"):
+    """What an event says of an approval; `approvers` are the names of who may decide, `due_at` in ms."""
+
+    approval_id: str
+    contract_negotiation_id: str
+    counter_party_id: str
+    asset_id: str
+    state: str
+    approvers: list[str]
+    due_at: int
+
+
+class LogData(Struct, rename="camel"):
+    """What an event says of a partner's log of evidence that has two faces, or begins anew; `said` is the reason."""
+
+    finding_id: str
+    participant_id: str
+    origin: str
+    said: str
 
 
 class AssetData(Struct, rename="camel"):

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from comity import errors
-from comity.management import names, policy, query, wire
+from comity.management import approvals, names, policy, query, wire
 from comity.management.operators import text
 
 Document = dict[str, Any]
@@ -67,13 +67,14 @@ class PolicyForm(Struct, frozen=True):
 
 
 class ContractForm(Struct, frozen=True):
-    """A contract definition as somebody wants it."""
+    """A contract definition as somebody wants it; `approval` is a rule, empty for none, None: as it is."""
 
     id: str
     access_policy_id: str
     contract_policy_id: str
     assets_selector: list[Document]
     private_properties: Document
+    approval: Document | None = None
 
 
 def decode_asset(body: Document, *, new: bool = True) -> AssetForm:
@@ -208,6 +209,7 @@ def decode_contract(body: Document) -> ContractForm:
         wire.text(body, "contractPolicyId", required=True),
         query.read_criteria(names.get(body, "assetsSelector"), path="$.assetsSelector"),
         wire.properties(body, "privateProperties"),
+        None if names.get(body, "approval") is None else approvals.document(approvals.read(body)),
     )
 
 
@@ -220,5 +222,6 @@ def encode_contract(form: ContractForm, created_at: int) -> Document:
         contractPolicyId=form.contract_policy_id,
         assetsSelector=[{"@type": "Criterion", **each} for each in form.assets_selector],
         privateProperties=form.private_properties or None,
+        approval=form.approval or None,
         createdAt=created_at,
     )

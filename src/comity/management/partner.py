@@ -1,6 +1,7 @@
 """Partners on the wire: our own document, since EDC has no list of them.
 
-A pinned key must be a public one with its kid; what a partner may be asked by policies are purpose and spatial.
+A pinned key must be a public one with its kid; what a policy may ask of a partner are purpose, spatial and
+the classes of data that it may have.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from msgspec import Struct
 
 from comity import errors
 from comity.identity import did, jose
-from comity.management import names, wire
+from comity.management import approvals, names, wire
+from comity.odrl import catenax, operands
 
 Document = dict[str, Any]
+ATTRIBUTES = {"purpose": "purpose", "spatial": "spatial", "distributionClass": "comity:distributionClass"}
+"""What may be said of a partner -> the operand by which a policy asks for it."""
 
 
 class PartnerForm(Struct, frozen=True):
@@ -26,8 +30,12 @@ class PartnerForm(Struct, frozen=True):
     address: str
     purpose: list[str]
     spatial: list[str]
+    classes: list[str]
     keys: list[Document] | None
     pin: bool
+    signed: bool
+    approval: approvals.Rule | None = None
+    attributes: dict[str, list[str]] = {}
 
 
 def decode(body: Document) -> PartnerForm:
@@ -44,9 +52,43 @@ def decode(body: Document) -> PartnerForm:
         wire.text(body, "address"),
         wire.texts(body, "purpose"),
         wire.texts(body, "spatial"),
+        wire.texts(body, "distributionClass"),
         _keys(names.get(body, "keys")),
         wire.flag(body, "pin"),
+        wire.flag(body, "signed"),
+        approvals.read(body),
+        _attributes(body),
     )
+
+
+def _attributes(body: Document) -> dict[str, list[str]]:
+    """Return what else is said of a partner, by the operands of Catena-X and of one's own that ask for it."""
+    found: dict[str, list[str]] = {}
+    for written, said in read_attributes(body).items():
+        name = catenax.operand(written)
+        if name not in operands.attributes():
+            raise errors.InvalidInputError(
+                f"no policy asks a partner for {written[:100]}",
+                path=f"$.attributes.{written[:100]}",
+                hint=f"there is: {', '.join(operands.attributes())}",
+            )
+        found[name] = said
+    return found
+
+
+def read_attributes(body: Document) -> dict[str, list[str]]:
+    """Read the member `attributes`: lists of texts by name.
+
+    Raises:
+        InvalidInputError: it is something else.
+    """
+    given = dict(wire.bare_items(wire.mapping(body, "attributes")))
+    for name, said in given.items():
+        if not (isinstance(said, list) and all(isinstance(each, str) for each in said)):
+            raise errors.InvalidInputError(
+                "a list of texts is needed here", path=f"$.attributes.{name[:100]}"
+            )
+    return given
 
 
 def _check_participant(participant: str) -> None:
@@ -84,6 +126,8 @@ def encode(  # noqa: PLR0913  a partner has these members
     pinned: bool,
     attributes: dict[str, list[str]],
     created_at: int,
+    approval: Document | None = None,
+    signed: bool = False,
 ) -> Document:
     """Write a partner."""
     return wire.document(
@@ -93,6 +137,10 @@ def encode(  # noqa: PLR0913  a partner has these members
         address=address,
         keys=keys,
         pinned=pinned,
-        **attributes,
+        signed=signed,
+        **{written: attributes.get(name, []) for written, name in ATTRIBUTES.items()},
+        attributes={name: said for name, said in attributes.items() if name not in ATTRIBUTES.values()}
+        or None,
+        approval=approval or None,
         createdAt=created_at,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from comity import errors
 from comity.management import wire
-from comity.odrl import model, vocabulary
+from comity.odrl import duties, model, vocabulary
 from comity.odrl.policy import describe
 
 Document = dict[str, Any]
@@ -26,18 +26,11 @@ SCOPES = {
     TRANSFER: "as part of an agreement, before each start and at each request for data",
     MONITOR: "as part of an agreement, every two seconds while data flows; nothing is watched while none does",
 }
-_FACTS = {
-    "recipient": "the participant id that the partner's token proves",
-    "dateTime": "the time at this connector",
-    "purpose": "the purposes that the list of partners states for the partner",
-    "spatial": "the places that the list of partners states for the partner",
-    "count": "how many transfers of the asset the partner was given under all its agreements, this one included",
-}
 PERMISSION, PROHIBITION, DUTY = "PermissionStep", "ProhibitionStep", "DutyStep"
 _UNKNOWN = {
     PERMISSION: "the permission never applies",
     PROHIBITION: "ignored, the prohibition holds all the same",
-    DUTY: "ignored, its being there says no",
+    DUTY: "nothing is known of it, so it says no",
 }
 _COUNT_IN_CATALOG = "counted as a first use: the catalog shows what a first use is allowed"
 _STEPS = {"or": "OrConstraintStep", "xone": "XoneConstraintStep"}
@@ -123,7 +116,9 @@ def _effect(rule: model.Rule, kind: str) -> str:
 
 
 def _obligation(rule: model.Rule, scope: str) -> Document:
-    return {**_rule(rule, DUTY, scope), "evaluation": "cannot be enforced here: its being there says no"}
+    flaw = duties.flaw(rule)
+    said = f"says no: {flaw}" if flaw else "does not decide: it follows from having agreed"
+    return {**_rule(rule, DUTY, scope), "evaluation": said}
 
 
 def _constraint(constraint: model.Constraint, scope: str) -> Document:
@@ -133,7 +128,7 @@ def _constraint(constraint: model.Constraint, scope: str) -> Document:
             "evaluation": f"can never be told: {constraint.flaw}" if constraint.flaw else constraint.operator,
             "constraintSteps": [_constraint(each, scope) for each in constraint.members],
         }
-    known = not constraint.flaw and constraint.operand in _FACTS
+    known = not constraint.flaw and constraint.known is not None
     step: Document = {
         "@type": "AtomicConstraintStep",
         "isFiltered": False,
@@ -149,7 +144,10 @@ def _constraint(constraint: model.Constraint, scope: str) -> Document:
 def _fact(constraint: model.Atomic, scope: str) -> str:
     if constraint.operand == "count" and scope == CATALOG:
         return _COUNT_IN_CATALOG
-    return f"compared with {_FACTS[constraint.operand]}"
+    known = constraint.known
+    if known is None or not known.decides:
+        return "not decided here: it is agreed, and does not say no"
+    return f"compared with {known.source}"
 
 
 def _right(constraint: model.Atomic) -> str:

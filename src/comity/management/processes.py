@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from comity import errors
 from comity.management import policy, webhooks, wire
+from comity.odrl import enforcement
 
 Document = dict[str, Any]
 PROTOCOL = wire.PROTOCOL
@@ -63,7 +64,7 @@ class TransferRequest(Struct, frozen=True):
     """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only.
 
     `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address.
-    `counterparty_id` and `asset_id`, where given, must be those of the agreement.
+    `counterparty_id` and `asset_id`, where given, must be those of the agreement. `purpose` is told to the partner.
     """
 
     counterparty_id: str
@@ -76,6 +77,7 @@ class TransferRequest(Struct, frozen=True):
     properties: dict[str, str] = {}
     callbacks: tuple[webhooks.Callback, ...] = ()
     private_properties: Document = {}
+    purpose: str = ""
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -168,6 +170,7 @@ def decode_transfer_request(body: Document) -> TransferRequest:
         *_destination(body),
         webhooks.decode_callbacks(body),
         wire.properties(body, "privateProperties"),
+        wire.text(body, "purpose"),
     )
 
 
@@ -224,7 +227,7 @@ def _encode(kind: str, shown: Shown, **members: Any) -> Document:
 
 
 def encode_agreement(name: str, document: Document, *, negotiation_id: str, created_at: int) -> Document:
-    """Write an agreement; `policy` is the agreement as it stands, verbatim."""
+    """Write an agreement; `policy` is the agreement as it stands, verbatim, and beside it how each term is enforced."""
     return wire.document(
         "ContractAgreement",
         name,
@@ -236,6 +239,7 @@ def encode_agreement(name: str, document: Document, *, negotiation_id: str, crea
         contractSigningDate=_signed_s(document.get("timestamp"), created_at),
         policy=wire.policy(document),
         createdAt=created_at,
+        **{enforcement.MEMBER: enforcement.document({**document, "timestamp": None})},
     )
 
 
@@ -248,7 +252,7 @@ def _signed_s(timestamp: Any, created_at: int) -> int:
         return created_at // 1000
 
 
-def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str) -> Document:
+def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str, purpose: str = "") -> Document:
     """Write a transfer; the agreement is named as both EDC and its clients look for it."""
     return _encode(
         "TransferProcess",
@@ -257,6 +261,7 @@ def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str) -> D
         contractAgreementId=agreement_id,
         agreementId=agreement_id,
         transferType=transfer_type,
+        purpose=purpose or None,
     )
 
 

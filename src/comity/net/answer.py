@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final, Protocol
 
 from yarl import URL
@@ -50,8 +51,10 @@ class Incoming(Protocol):
         """Drop the connection."""
 
 
-async def read(response: Incoming, target: URL, limit: int) -> bytes:
+async def read(response: Incoming, target: URL, limit: int) -> tuple[bytes, str]:
     """Return the body, at most `limit` bytes when it is unpacked; an error's is cut at 64 KiB.
+
+    Beside it stands the hex digest of what came, where that was packed, else nothing.
 
     Raises:
         PermanentDeliveryError: it is longer, or packed in a way that cannot be undone.
@@ -69,7 +72,7 @@ async def read(response: Incoming, target: URL, limit: int) -> bytes:
             raise too_large(target, response, most)
         response.close()
         content = content[:most]
-    return _words_of_error(content, response) if failed else content
+    return (_words_of_error(content, response) if failed else content), ""
 
 
 async def _read_up_to(response: Incoming, most: int) -> bytes:
@@ -87,15 +90,16 @@ def encoding(response: Incoming) -> str:
     return "" if name == "identity" else name
 
 
-async def _read_packed(response: Incoming, target: URL, most: int) -> bytes:
+async def _read_packed(response: Incoming, target: URL, most: int) -> tuple[bytes, str]:
     """Undo gzip while it comes, one member, never more than `most` bytes and a step beyond: a bomb is not unpacked."""
     if encoding(response) not in _GZIP:
         raise encoded(target, response)
     unpacking = zlib.decompressobj(wbits=31)
     pieces: list[bytes] = []
-    size, came = 0, False
+    size, came, digest = 0, False, sha256()
     while packed := await response.content.readany():
         came, plain = True, b"x" * STEP_BYTES
+        digest.update(packed)
         while (
             packed or len(plain) == STEP_BYTES
         ):  # with a full step there may be more inside, also without input
@@ -113,7 +117,7 @@ async def _read_packed(response: Incoming, target: URL, most: int) -> bytes:
             raise encoded(target, response)
     if came and not unpacking.eof:
         raise encoded(target, response)
-    return b"".join(pieces)
+    return b"".join(pieces), digest.hexdigest()
 
 
 def _words_of_error(content: bytes, response: Incoming) -> bytes:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from yarl import URL
 
@@ -40,37 +40,66 @@ _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 
 
+class Proof(Protocol):
+    """What proves a request, and checks the answer to it."""
+
+    headers: dict[str, str]
+
+    async def take(
+        self, status: int, headers: Mapping[str, str], content: bytes, packed_sha256: str = ""
+    ) -> None:
+        """Take an answer that decides; a TransientDeliveryError if it cannot be trusted."""
+
+    async def unread(self, status: int) -> None:
+        """Take that there was an answer which cannot be read; errors as in `take`."""
+
+
+class Bearer:
+    """An Authorization header alone, empty for none: nothing of the answer is checked."""
+
+    def __init__(self, authorization: str = "") -> None:
+        self.headers = {"Authorization": authorization} if authorization else {}
+
+    async def take(
+        self, status: int, headers: Mapping[str, str], content: bytes, packed_sha256: str = ""
+    ) -> None:
+        """Take it as it is."""
+
+    async def unread(self, status: int) -> None:
+        """Take it as it is."""
+
+
 class DspClient:
-    """Talks to partners' connectors; `authorization` is the whole header, empty for none."""
+    """Talks to partners' connectors."""
 
     def __init__(self, client: HttpClient, *, clock_s: Callable[[], float] = time.time) -> None:
         """Send with `client`; `clock_s` (since the epoch) is what a Retry-After date is compared with."""
         self._client = client
         self._clock_s = clock_s
 
-    async def post(self, url: str, body: bytes, authorization: str) -> bytes:
+    async def post(self, url: str, body: bytes, proof: Proof) -> bytes:
         """Send a message and return the answer's body.
 
         Raises:
             TransientDeliveryError: try again; `outcome_unknown` if it may have been taken.
             PermanentDeliveryError: refused, with `status` and the partner's `reason`, or not sent at all.
         """
-        answer = await self._send("POST", url, body, authorization, max_bytes=_MAX_ANSWER_BYTES)
+        answer = await self._send("POST", url, body, proof, max_bytes=_MAX_ANSWER_BYTES)
         return answer.body
 
-    async def get(self, url: str, authorization: str) -> bytes:
+    async def get(self, url: str, proof: Proof) -> bytes:
         """Ask for a thing's state and return the answer's body; errors as in `post`."""
-        answer = await self._send("GET", url, b"", authorization, max_bytes=_MAX_THING_BYTES, packed=True)
+        answer = await self._send("GET", url, b"", proof, max_bytes=_MAX_THING_BYTES, packed=True)
         return answer.body
 
     async def post_form(self, url: str, body: bytes, authorization: str) -> bytes:
         """Send a form and return the answer's body; errors as in `post`."""
         answer = await self._send(
-            "POST", url, body, authorization, max_bytes=_MAX_VERSION_BYTES, content_type=_FORM
+            "POST", url, body, Bearer(authorization), max_bytes=_MAX_VERSION_BYTES, content_type=_FORM
         )
         return answer.body
 
-    async def post_page(self, url: str, body: bytes, authorization: str) -> tuple[bytes, str | None]:
+    async def post_page(self, url: str, body: bytes, proof: Proof) -> tuple[bytes, str | None]:
         """Send a catalog request and return a page and the URL to send the same request to for the next one.
 
         A page may come in gzip; it has at most `net.http.MAX_BYTES` bytes when that is undone.
@@ -78,7 +107,7 @@ class DspClient:
         Raises:
             PermanentDeliveryError: the next page is said to be at another origin; and as in `post`.
         """
-        answer = await self._send("POST", url, body, authorization, packed=True)
+        answer = await self._send("POST", url, body, proof, packed=True)
         return answer.body, _next_link(url, ", ".join(answer.headers.getall("Link", [])))
 
     async def version(self, root_url: str) -> str:
@@ -110,7 +139,7 @@ class DspClient:
         """
         url = _version_url(root_url)
         try:
-            answer = await self._send("GET", url, b"", "", max_bytes=_MAX_VERSION_BYTES)
+            answer = await self._send("GET", url, b"", Bearer(), max_bytes=_MAX_VERSION_BYTES)
         except errors.PermanentDeliveryError as error:
             if error.status in _NOT_THERE:
                 raise _no_versions(url, error.status) from None
@@ -127,7 +156,7 @@ class DspClient:
         method: str,
         url: str,
         body: bytes,
-        authorization: str,
+        proof: Proof,
         *,
         max_bytes: int | None = None,
         content_type: str = "application/json",
@@ -136,9 +165,15 @@ class DspClient:
         headers = {"Content-Type": content_type} if body else {"Accept": "application/json"}
         if packed:
             headers["Accept-Encoding"] = "gzip"
-        if authorization:
-            headers["Authorization"] = authorization
-        answer = await self._client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        headers |= proof.headers
+        try:
+            answer = await self._client.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        except errors.PermanentDeliveryError as error:
+            if error.status:
+                await proof.unread(error.status)
+            raise
+        if answer.status not in _AGAIN and answer.status < _SERVER_ERROR:
+            await proof.take(answer.status, answer.headers, answer.body, answer.packed_sha256)
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return answer
         raise self._refusal(url, answer)

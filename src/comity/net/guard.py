@@ -74,11 +74,15 @@ class RefusedAddressError(errors.PermanentDeliveryError):
 class Guard:
     """Says where requests may go; `allow` lists networks (`10.0.0.0/8`), addresses and host names.
 
-    `insecure` is the development flag: http and loopback are then taken as well, private networks are not.
+    `insecure` is the development flag: http and loopback are then taken as well, private networks are not. `plain` are
+    hosts that are spoken to by http, too: what they answer is signed and nobody's secret.
     """
 
-    def __init__(self, allow: Sequence[str] = (), *, insecure: bool = False) -> None:
+    def __init__(
+        self, allow: Sequence[str] = (), *, insecure: bool = False, plain: Sequence[str] = ()
+    ) -> None:
         self.insecure = insecure
+        self._plain = {each.lower() for each in plain}
         self._networks: list[Network] = []
         self._hosts: set[str] = set()
         for entry in allow:
@@ -125,7 +129,7 @@ class Guard:
     def _check_origin(self, scheme: str, host: str, port: int | None, userinfo: bool) -> None:  # noqa: FBT001
         if scheme not in {"http", "https"}:
             raise _refused(scheme, "only https is taken")
-        if scheme == "http" and not self.insecure:
+        if scheme == "http" and not self.insecure and host.lower() not in self._plain:
             raise _refused(
                 scheme, "http is not encrypted", "use https, or for one machine development.insecure"
             )

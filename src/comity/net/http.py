@@ -44,11 +44,15 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Response(Struct, frozen=True):
-    """A whole answer; `headers` are looked up without regard to case."""
+    """A whole answer; `headers` are looked up without regard to case.
+
+    `packed_sha256` is the hex digest of its content as it came, where that was packed and `body` is not.
+    """
 
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    packed_sha256: str = ""
 
 
 class StreamResponse:
@@ -128,8 +132,8 @@ class HttpClient:
         connection = await _connected(connections, target, min(CONNECT_S, wait_s))
         try:
             await connection.ask(method, written, until_s=until_s)
-            content = await answer.read(connection, target, limit)
-            return Response(connection.status, connection.headers, content)
+            content, packed_sha256 = await answer.read(connection, target, limit)
+            return Response(connection.status, connection.headers, content, packed_sha256)
         except _FAILURES as error:
             raise _translated(error, target) from error
         finally:

@@ -16,8 +16,10 @@ import msgspec
 
 from comity import errors
 from comity.odrl import read, values
-from comity.odrl.policy import Constraint, Logical, Policy, Rule
+from comity.odrl.policy import Constraint, Logical, Policy, Rule, describe, describe_rule
+from comity.odrl.vocabulary import printable
 
+MAX_SAID: Final = 10
 TERMS: Final = ("obligation", "permission", "profile", "prohibition")
 _encode = msgspec.json.Encoder(order="sorted").encode
 _NOT_JSON: Final = (TypeError, ValueError, RecursionError)
@@ -26,11 +28,15 @@ _T = TypeVar("_T", Rule, Constraint)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One place where two policies differ; a side is None where it has nothing."""
+    """One place where two policies differ; a side is None where it has nothing.
+
+    `terms` are both sides' terms around it in words, such as `count lteq 3`; empty where a side has none.
+    """
 
     path: str
     left: object
     right: object
+    terms: tuple[str, str] = ("", "")
 
 
 def same(a: Policy | Mapping[str, object], b: Policy | Mapping[str, object]) -> bool:
@@ -55,8 +61,28 @@ def differences(a: Policy | Mapping[str, object], b: Policy | Mapping[str, objec
     for kind in ("permission", "prohibition", "obligation"):
         _pair(getattr(left, kind), getattr(right, kind), _rule, _compare_rules, found)
     if sorted(left.profile) != sorted(right.profile):
-        found.append(Difference("$.profile", list(left.profile) or None, list(right.profile) or None))
+        named = (", ".join(map(printable, left.profile)), ", ".join(map(printable, right.profile)))
+        found.append(Difference("$.profile", list(left.profile) or None, list(right.profile) or None, named))
     return tuple(found)
+
+
+def sentences(
+    a: Policy | Mapping[str, object], b: Policy | Mapping[str, object], *, a_says: str, b_says: str
+) -> tuple[str, ...]:
+    """Say where the terms of two policies differ, and what each has there; `a_says` is "offered is" and the like.
+
+    Raises:
+        InvalidInputError: one of them cannot be read.
+    """
+    found = differences(a, b)
+    said = [
+        f"{each.path} differs from the offer: "
+        + ", ".join(
+            f"{who} {words or 'nothing'}" for who, words in zip((a_says, b_says), each.terms, strict=True)
+        )
+        for each in found[:MAX_SAID]
+    ]
+    return (*said, *((f"and {len(found) - MAX_SAID} more",) if len(found) > MAX_SAID else ()))
 
 
 def canonical(policy: Policy | Mapping[str, object]) -> bytes:
@@ -149,8 +175,16 @@ def _pair(
     extra = [item for items in rest.values() for item in items]
     for one, other in zip(missing, extra, strict=False):
         describe(one, other, found)
-    found.extend(Difference(item.path, _plain(key(item)), None) for item in missing[len(extra) :])
-    found.extend(Difference(item.path, None, _plain(key(item))) for item in extra[len(missing) :])
+    found.extend(
+        Difference(item.path, _plain(key(item)), None, (_words(item), "")) for item in missing[len(extra) :]
+    )
+    found.extend(
+        Difference(item.path, None, _plain(key(item)), ("", _words(item))) for item in extra[len(missing) :]
+    )
+
+
+def _words(item: Rule | Constraint | None) -> str:
+    return "" if item is None else describe_rule(item) if isinstance(item, Rule) else describe(item)
 
 
 def _plain(body: bytes) -> object:
@@ -159,37 +193,42 @@ def _plain(body: bytes) -> object:
 
 def _compare_rules(left: Rule, right: Rule, found: list[Difference]) -> None:
     if left.action != right.action:
-        found.append(Difference(f"{left.path}.action", left.action, right.action))
-    _compare_extra(left.path, left.extra, right.extra, found)
+        both = (_words(left), _words(right))
+        found.append(Difference(f"{left.path}.action", left.action, right.action, both))
+    _compare_extra(left, right, found)
     _pair(left.constraints, right.constraints, _constraint, _compare_constraints, found)
 
 
-def _compare_extra(
-    path: str, left: Mapping[str, object], right: Mapping[str, object], found: list[Difference]
-) -> None:
-    for name in sorted({*left, *right}):
-        one, other = left.get(name), right.get(name)
-        if _json(one, path) != _json(other, path):
-            found.append(Difference(f"{path}.{name}", one, other))
+def _compare_extra(left: Rule | Constraint, right: Rule | Constraint, found: list[Difference]) -> None:
+    for name in sorted({*left.extra, *right.extra}):
+        one, other = left.extra.get(name), right.extra.get(name)
+        if _json(one, left.path) != _json(other, left.path):
+            said = (_member(name, one), _member(name, other))
+            found.append(Difference(f"{left.path}.{name}", one, other, said))
+
+
+def _member(name: str, value: object) -> str:
+    return "" if value is None else printable(f"{name} {_json(value, name).decode()}")
 
 
 def _compare_constraints(left: Constraint, right: Constraint, found: list[Difference]) -> None:
+    both = (_words(left), _words(right))
     if isinstance(left, Logical) or isinstance(right, Logical):
         if isinstance(left, Logical) and isinstance(right, Logical) and left.operator == right.operator:
-            _compare_extra(left.path, left.extra, right.extra, found)
+            _compare_extra(left, right, found)
             _compare_members(left, right, found)
         else:
-            found.append(Difference(left.path, _plain(_constraint(left)), _plain(_constraint(right))))
+            found.append(Difference(left.path, _plain(_constraint(left)), _plain(_constraint(right)), both))
         return
-    _compare_extra(left.path, left.extra, right.extra, found)
+    _compare_extra(left, right, found)
     for name, one, other in (
         ("leftOperand", left.operand, right.operand),
         ("operator", left.operator, right.operator),
     ):
         if one != other:
-            found.append(Difference(f"{left.path}.{name}", one, other))
+            found.append(Difference(f"{left.path}.{name}", one, other, both))
     if _right(left.right, left.path) != _right(right.right, right.path):
-        found.append(Difference(f"{left.path}.rightOperand", left.right, right.right))
+        found.append(Difference(f"{left.path}.rightOperand", left.right, right.right, both))
 
 
 def _compare_members(left: Logical, right: Logical, found: list[Difference]) -> None:
@@ -198,8 +237,8 @@ def _compare_members(left: Logical, right: Logical, found: list[Difference]) -> 
         return
     for one, other in zip_longest(left.members, right.members):
         if one is None:
-            found.append(Difference(other.path, None, _plain(_constraint(other))))
+            found.append(Difference(other.path, None, _plain(_constraint(other)), ("", _words(other))))
         elif other is None:
-            found.append(Difference(one.path, _plain(_constraint(one)), None))
+            found.append(Difference(one.path, _plain(_constraint(one)), None, (_words(one), "")))
         elif _constraint(one) != _constraint(other):
             _compare_constraints(one, other, found)

@@ -2,9 +2,10 @@
 
 Default is no. A permission must apply and no prohibition; whatever is unknown, missing or unreadable means
 no: the permission does not apply, the prohibition does. `xone`, `or` and `and` reckon with what cannot be
-told, so that an unknown term cannot turn into a yes. An obligation means no too: nothing here can see to it
-that it is kept. Parties of the policy (assigner, assignee) are compared by the control plane, which knows
-who signed the message.
+told, so that an unknown term cannot turn into a yes. A term that is decided elsewhere (`ELSEWHERE` is stated for it,
+or no software ever checks it) neither stops a permission nor lets a prohibition apply, and the decision names it. A
+duty that nothing is known of means no. Parties of the policy (assigner, assignee) are compared by the control plane,
+which knows who signed the message.
 """
 
 from __future__ import annotations
@@ -14,60 +15,89 @@ from typing import Final
 
 import msgspec
 
-from comity.odrl import operators, read, vocabulary
-from comity.odrl.policy import Constraint, Logical, Policy, Rule, describe, printable
+from comity.odrl import duties, operands, operators, read, vocabulary
+from comity.odrl.policy import Constraint, Logical, Policy, Rule, atoms, describe
+from comity.odrl.vocabulary import printable
 
 MAX_REASONS: Final = 20
+#: Stated as a fact for what is not decided here.
+ELSEWHERE: Final = operators.ELSEWHERE
+#: The name under which what is asked about is a fact itself, for terms that are about one thing to do.
+ACTION: Final = "action"
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The answer; `reasons` name the terms that said no, and are empty for a yes."""
+    """The answer; `reasons` name the terms that said no, and are empty for a yes.
+
+    `elsewhere` names the terms that a yes leaves to others: the receiver's own connector, or the contract alone.
+    """
 
     allowed: bool
     reasons: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 _YES = Decision(allowed=True)
 
 
 def evaluate(
-    policy: Policy | Mapping[str, object], facts: Mapping[str, object], *, action: str = "use"
+    policy: Policy | Mapping[str, object],
+    facts: Mapping[str, object],
+    *,
+    action: str = "use",
+    everywhere: bool = False,
 ) -> Decision:
     """Decide whether `action` is allowed; where this is called often, parse once and pass the `Policy`.
 
-    Facts: `recipient` a DID, `dateTime` a datetime, `purpose` and `spatial` a string or a collection of
-    strings, `count` an int. A reason is a term of the policy, such as `dateTime lteq 2027-12-31`, never a
-    fact's value.
+    Facts are stated by the names of operands (`operands`): text as a string or a collection of strings, `dateTime`
+    a datetime, `elapsedTime` a timedelta, `count` an int; `ELSEWHERE` for what is not decided here. A reason is a
+    term of the policy, such as `dateTime lteq 2027-12-31`, never a fact's value. A provider leaves to the receiver
+    what only that can tell, unless the fact is stated; a receiver asks for a decision `everywhere`.
 
     Raises:
         InvalidInputError: `policy` is JSON that cannot be read.
     """
     parsed = policy if isinstance(policy, Policy) else read.parse(policy)
     asked = vocabulary.term(action)
-    reasons = _obstacles(parsed, asked, facts)
+    known = complete(facts, asked, everywhere=everywhere)
+    left: list[Constraint] = []
+    reasons = _obstacles(parsed, asked, known, left)
     if reasons:
         return _no(reasons)
     for rule in parsed.permission:
         if vocabulary.covers(rule.action, asked):
-            if _applies(rule, facts, reasons):
-                return _YES
+            mine = [*left]
+            if applies(rule, known, reasons, mine):
+                return _yes(mine) if mine else _YES
         elif rule.action not in vocabulary.ACTIONS:
             reasons.append(f"{rule.path[2:]}: unknown action {printable(rule.action)}")
     return _no(reasons or [f"no permission for {asked}"])
+
+
+def complete(facts: Mapping[str, object], asked: str, *, everywhere: bool) -> dict[str, object]:
+    """Return facts with what is asked about, and what is left to the receiver's own connector if it is."""
+    return {**({} if everywhere else operands.left_to_the_receiver()), **facts, ACTION: asked}
 
 
 def _no(reasons: Sequence[str]) -> Decision:
     return Decision(allowed=False, reasons=tuple(dict.fromkeys(reasons))[:MAX_REASONS])
 
 
-def _obstacles(policy: Policy, asked: str, facts: Mapping[str, object]) -> list[str]:
+def _yes(left: Sequence[Constraint]) -> Decision:
+    return Decision(allowed=True, elsewhere=tuple(dict.fromkeys(map(describe, left)))[:MAX_REASONS])
+
+
+def _obstacles(policy: Policy, asked: str, facts: Mapping[str, object], left: list[Constraint]) -> list[str]:
     reasons = [f"unknown member {printable(name)}" for name in policy.unknown]
     if asked not in vocabulary.ACTIONS:
         reasons.append(f"unknown action {asked}")
-    if policy.obligation:
-        reasons.append("obligation: cannot be enforced")
     reasons.extend(
-        f"prohibited: {_describe(rule)}" for rule in policy.prohibition if _forbids(rule, asked, facts)
+        f"obligation: {printable(rule.action)}: {flaw}"
+        for rule in policy.obligation
+        if (flaw := duties.flaw(rule))
+    )
+    reasons.extend(
+        f"prohibited: {_describe(rule)}" for rule in policy.prohibition if forbids(rule, asked, facts, left)
     )
     return reasons
 
@@ -78,42 +108,50 @@ def _describe(rule: Rule) -> str:
     )
 
 
-def _forbids(rule: Rule, asked: str, facts: Mapping[str, object]) -> bool:
+def forbids(rule: Rule, asked: str, facts: Mapping[str, object], left: list[Constraint]) -> bool:
+    """Tell whether a prohibition forbids what is asked; what of it is decided elsewhere is added to `left`."""
     if rule.action in vocabulary.ACTIONS and not vocabulary.covers(rule.action, asked):
         return False
-    return all(_judge(constraint, facts) is not False for constraint in rule.constraints)
+    verdicts = [judge(constraint, facts) for constraint in rule.constraints]
+    verdict = operators.join("and", verdicts)
+    if verdict is ELSEWHERE:
+        left.extend(_left(rule.constraints, facts))
+    return verdict is True or verdict is None
 
 
-def _applies(rule: Rule, facts: Mapping[str, object], reasons: list[str]) -> bool:
+def applies(rule: Rule, facts: Mapping[str, object], reasons: list[str], left: list[Constraint]) -> bool:
+    """Tell whether a permission applies; why not is added to `reasons`, what is decided elsewhere to `left`."""
     if rule.unknown:
         reasons.extend(f"{rule.path[2:]}: unknown member {printable(name)}" for name in rule.unknown)
         return False
-    applies = True
+    held = True
     for constraint in rule.constraints:
-        if _judge(constraint, facts) is not True:
-            applies = False
+        verdict = judge(constraint, facts)
+        if verdict is ELSEWHERE:
+            left.extend(_left((constraint,), facts))
+        elif verdict is not True:
+            held = False
             _explain(constraint, facts, reasons)
-    return applies
+    return held
 
 
-def _judge(constraint: Constraint, facts: Mapping[str, object]) -> operators.Verdict:
-    if constraint.flaw:
-        return None
+def judge(constraint: Constraint, facts: Mapping[str, object]) -> operators.Verdict:
+    """Return whether a constraint holds, whether that cannot be told, or whether it is decided elsewhere."""
     if isinstance(constraint, Logical):
-        return _join(constraint.operator, [_judge(member, facts) for member in constraint.members])
-    known = operators.fact(facts.get(constraint.operand), constraint.kind)
-    if known is None or constraint.test is None:
+        verdicts = [judge(member, facts) for member in constraint.members]
+        return None if constraint.flaw else operators.join(constraint.operator, verdicts)
+    known = constraint.known
+    if constraint.flaw or known is None or constraint.test is None:
         return None
-    return constraint.test(known, constraint.values)
+    stated = facts.get(known.known_as)
+    if stated is ELSEWHERE or not known.decides:
+        return ELSEWHERE
+    fact = operators.fact(stated, known.kind)
+    return None if fact is None else constraint.test(fact, constraint.values)
 
 
-def _join(operator: str, verdicts: list[operators.Verdict]) -> operators.Verdict:
-    if operator == "or":
-        return True if True in verdicts else None if None in verdicts else False
-    if operator == "xone":
-        yes = verdicts.count(True)
-        return False if yes > 1 else None if None in verdicts else yes == 1
-    return False if False in verdicts else None if None in verdicts else True
+def _left(constraints: Sequence[Constraint], facts: Mapping[str, object]) -> list[Constraint]:
+    return [each for each in atoms(constraints) if judge(each, facts) is ELSEWHERE]
 
 
 def _explain(constraint: Constraint, facts: Mapping[str, object], reasons: list[str]) -> None:
@@ -124,8 +162,8 @@ def _explain(constraint: Constraint, facts: Mapping[str, object], reasons: list[
             reasons.append(describe(constraint))
             return
         for member in constraint.members:
-            if _judge(member, facts) is not True:
+            if judge(member, facts) not in (True, ELSEWHERE):
                 _explain(member, facts, reasons)
     else:
-        stated = facts.get(constraint.operand) is not None
+        stated = constraint.known is not None and facts.get(constraint.known.known_as) is not None
         reasons.append(describe(constraint) if stated else f"{describe(constraint)}: not stated")

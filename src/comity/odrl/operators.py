@@ -9,28 +9,51 @@ None when something else is too. No hierarchy of places or classes is known here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from comity.odrl import values, vocabulary
 
-Verdict: TypeAlias = bool | None
+
+class Elsewhere(Enum):
+    """The verdict about a term that is not decided here: by the receiver's own connector, or by the contract alone."""
+
+    ELSEWHERE = "elsewhere"
+
+
+ELSEWHERE: Final = Elsewhere.ELSEWHERE
+Verdict: TypeAlias = bool | Elsewhere | None
 Test: TypeAlias = Callable[[Any, Any], Verdict]
 _Texts: TypeAlias = frozenset[str]
 _Intervals: TypeAlias = tuple[values.Interval, ...]
 
 
 def negate(verdict: Verdict) -> Verdict:
-    """Return the opposite; what cannot be told stays so."""
-    return None if verdict is None else not verdict
+    """Return the opposite; what cannot be told stays so, and what is not decided here."""
+    return not verdict if isinstance(verdict, bool) else verdict
+
+
+def join(operator: str, verdicts: Sequence[Verdict]) -> Verdict:
+    """Return what `and`, `andSequence`, `or` or `xone` says; doubt outweighs what is decided elsewhere."""
+    if operator == "or":
+        return True if True in verdicts else _doubt(verdicts, otherwise=False)
+    if operator == "xone":
+        yes = verdicts.count(True)
+        return False if yes > 1 else _doubt(verdicts, otherwise=yes == 1)
+    return False if False in verdicts else _doubt(verdicts, otherwise=True)
+
+
+def _doubt(verdicts: Sequence[Verdict], *, otherwise: bool) -> Verdict:
+    return None if None in verdicts else ELSEWHERE if ELSEWHERE in verdicts else otherwise
 
 
 def fact(value: object, kind: vocabulary.Kind) -> frozenset[str] | int | None:
     """Return a fact ready for a test of its kind; None if there is none or it is of another kind.
 
-    Text is a string or a collection of strings, time a `datetime`, number an `int`.
+    Text is a string or a collection of strings, time a `datetime`, duration a `timedelta`, number an `int`.
     """
     if kind == "text":
         if isinstance(value, str):
@@ -40,12 +63,14 @@ def fact(value: object, kind: vocabulary.Kind) -> frozenset[str] | int | None:
         return None
     if kind == "time":
         return values.microseconds(value) if isinstance(value, datetime) else None
+    if kind == "duration":
+        return value // values.MICROSECOND if isinstance(value, timedelta) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def test(operator: str, kind: vocabulary.Kind) -> Test | None:
     """Return the test of an operator for a kind of value; None if it has no meaning there."""
-    return (_TEXT if kind == "text" else _INTERVAL).get(operator)
+    return (TEXT if kind == "text" else INTERVAL).get(operator)
 
 
 def _text_eq(left: _Texts, right: _Texts) -> Verdict:
@@ -68,7 +93,7 @@ def _text_has(left: _Texts, right: _Texts) -> Verdict:
     return True if left >= right else None
 
 
-_TEXT: Final[Mapping[str, Test]] = MappingProxyType(
+TEXT: Final[Mapping[str, Test]] = MappingProxyType(
     {
         "eq": _text_eq,
         "neq": _text_none,
@@ -96,7 +121,7 @@ def _eq(left: values.Number, right: _Intervals) -> Verdict:
     return None if _any(left, right) else False
 
 
-_INTERVAL: Final[Mapping[str, Test]] = MappingProxyType(
+INTERVAL: Final[Mapping[str, Test]] = MappingProxyType(
     {
         "eq": _eq,
         "neq": lambda left, right: negate(_eq(left, right)),

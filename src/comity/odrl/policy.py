@@ -6,14 +6,15 @@ The words that could not be understood are kept: members under `extra`, and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
 
-from comity.odrl import operators, values, vocabulary
+from comity.odrl import operators, values
+from comity.odrl.operand import Operand
+from comity.odrl.vocabulary import printable
 
-_LENGTH: Final = 200
 _SHOWN: Final = 10
 
 
@@ -25,7 +26,7 @@ class Atomic(msgspec.Struct, frozen=True):
     operator: str
     right: object  # as the contract schema wants it: str, dict or list
     flaw: str  # why it can never be told, or empty
-    kind: vocabulary.Kind
+    known: Operand | None
     values: values.Values | None
     test: operators.Test | None
     extra: Mapping[str, object]
@@ -52,10 +53,21 @@ def describe(constraint: Constraint) -> str:
     return printable(f"{constraint.operand} {constraint.operator} {_show(constraint.right)}")
 
 
-def printable(text: str) -> str:
-    """Return text from a partner so that it can stand in a message or a log: short, on one line."""
-    short = text if len(text) <= _LENGTH else text[: _LENGTH - 2] + ".."
-    return short if short.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in short)
+def decides(constraint: Constraint) -> bool:
+    """Tell whether software ever checks a constraint; what the contract alone says cannot choose between others."""
+    if isinstance(constraint, Logical):
+        members = [decides(member) for member in constraint.members]
+        return any(members) if constraint.operator in ("and", "andSequence") else all(members)
+    return constraint.known is None or constraint.known.decides
+
+
+def atoms(constraints: Iterable[Constraint]) -> Iterator[Atomic]:
+    """Yield every comparison in some constraints, however deep."""
+    for each in constraints:
+        if isinstance(each, Logical):
+            yield from atoms(each.members)
+        else:
+            yield each
 
 
 def _show(right: object) -> str:
@@ -71,10 +83,17 @@ class Rule(msgspec.Struct, frozen=True):
     """A permission, a prohibition or an obligation; all its constraints must hold."""
 
     path: str
+    kind: str  # permission, prohibition or obligation
     action: str
     constraints: tuple[Constraint, ...]
     unknown: tuple[str, ...]  # members that may limit the rule in a way not known here
     extra: Mapping[str, object]
+
+
+def describe_rule(rule: Rule) -> str:
+    """Return a rule as a person reads it, such as `permission use: count lteq 3`."""
+    inner = "; ".join(describe(each) for each in rule.constraints[:_SHOWN])
+    return printable(f"{rule.kind} {rule.action}{': ' if inner else ''}{inner}")
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from comity import errors
-from comity.odrl import operators, values, vocabulary
-from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, printable
+from comity.odrl import catenax, codes, operands, operators, values, vocabulary
+from comity.odrl.operand import Operand
+from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, decides
+from comity.odrl.vocabulary import printable
 
 MAX_DEPTH: Final = 16
 MAX_CONSTRAINTS: Final = 500
 MAX_RULES: Final = 500
 MAX_VALUES: Final = 5_000
+UNKNOWN_OPERAND: Final = "unknown operand"
+UNKNOWN_OPERATOR: Final = "unknown operator"
+UNREADABLE: Final = "a value that cannot be read"
 
 _NAMES = frozenset({"@id", "@value", "type", "odrl:type"})
 _WRAPPINGS: Final = 4  # [{"odrl:type": {"@id": "odrl:use"}}] is the longest seen
@@ -143,14 +148,15 @@ def _rules(
     path, found = f"$.{kind}", _list(members.get(kind))
     if len(found) > MAX_RULES:
         _refuse(path, f"A policy may have {MAX_RULES} rules of a kind at most.")
-    return tuple(_rule(rule, f"{path}[{place}]", parties, budget) for place, rule in enumerate(found))
+    return tuple(_rule(rule, kind, place, parties, budget) for place, rule in enumerate(found))
 
 
-def _rule(value: object, path: str, parties: Mapping[str, str], budget: _Budget) -> Rule:
+def _rule(value: object, kind: str, place: int, parties: Mapping[str, str], budget: _Budget) -> Rule:
+    path = f"$.{kind}[{place}]"
     members = _members(value, path)
     if "action" not in members:
         _refuse(f"{path}.action", "A rule needs an action, such as use.")
-    action = _name(members.pop("action"), f"{path}.action")
+    action = catenax.action(_name(members.pop("action"), f"{path}.action"))
     constraints = _list(members.pop("constraint", None))
     _drop_type(members, path, _RULE_TYPES)
     for party, name in parties.items():  # saying again what the policy says is only another spelling
@@ -158,6 +164,7 @@ def _rule(value: object, path: str, parties: Mapping[str, str], budget: _Budget)
             del members[party]
     return Rule(
         path=path,
+        kind=kind,
         action=action,
         constraints=_constraints(constraints, f"{path}.constraint", 1, budget),
         unknown=_unknown(members),
@@ -189,31 +196,47 @@ def _constraint(value: object, path: str, depth: int, budget: _Budget) -> Constr
         )
     operator = logical[0]
     inner = _constraints(_list(members.pop(operator)), f"{path}.{operator}", depth + 1, budget)
-    flaw = _unknown_flaw(members) or ("" if inner or operator in ("and", "andSequence") else "it is empty")
+    flaw = _unknown_flaw(members) or ("" if operator in ("and", "andSequence") else _choice_flaw(inner))
     return Logical(path=path, operator=operator, members=inner, flaw=flaw, extra=members)
+
+
+def _choice_flaw(members: tuple[Constraint, ...]) -> str:
+    if not members:
+        return "it is empty"
+    return (
+        "" if all(map(decides, members)) else "a term that nothing checks cannot be one of several to choose"
+    )
 
 
 def _atomic(members: dict[str, object], path: str, budget: _Budget) -> Atomic:
     for name in _ATOMIC:
         if name not in members:
             _refuse(f"{path}.{name}", f"A constraint needs {name} (or one of and, andSequence, or, xone).")
-    operand = _name(members.pop("leftOperand"), f"{path}.leftOperand")
+    operand = catenax.operand(_name(members.pop("leftOperand"), f"{path}.leftOperand"))
     operator = _name(members.pop("operator"), f"{path}.operator")
     right = _right(members.pop("rightOperand"), f"{path}.rightOperand", budget)
-    kind = vocabulary.OPERANDS.get(operand)
-    known = values.read(right, kind) if kind else None
-    test = operators.test(operator, kind) if kind else None
+    known = operands.find(operand)
+    if known is not None and known.written:
+        right = catenax.right(known, operator, right)
+    read = (known.read(right) if known.read else values.read(right, known.kind)) if known else None
+    test = _test(known, operator) if known else None
     return Atomic(
         path=path,
         operand=operand,
         operator=operator,
         right=right,
-        flaw=_unknown_flaw(members) or _flaw(operand, operator, known, test),
-        kind=kind or "text",
-        values=known,
+        flaw=_unknown_flaw(members) or _flaw(known, operator, read, test),
+        known=known,
+        values=read,
         test=test,
         extra=members,
     )
+
+
+def _test(known: Operand, operator: str) -> operators.Test | None:
+    if known.tests is not None:
+        return known.tests.get(operator)
+    return codes.test(known.known_as, operator) or operators.test(operator, known.kind)
 
 
 def _right(value: object, path: str, budget: _Budget) -> object:
@@ -230,13 +253,15 @@ def _unknown_flaw(extra: Mapping[str, object]) -> str:
     return f"unknown member {printable(unknown[0])}" if unknown else ""
 
 
-def _flaw(operand: str, operator: str, known: values.Values | None, test: operators.Test | None) -> str:
-    if operand not in vocabulary.OPERANDS:
-        return "unknown operand"
-    if operator not in vocabulary.OPERATORS:
-        return "unknown operator"
-    if test is None:
-        return f"{operator} has no meaning for {operand}"
+def _flaw(
+    known: Operand | None, operator: str, read: values.Values | None, test: operators.Test | None
+) -> str:
     if known is None:
-        return "a value that cannot be read"
-    return "an order needs one value" if operator in vocabulary.ORDER and len(known) > 1 else ""
+        return UNKNOWN_OPERAND
+    if operator not in vocabulary.OPERATORS:
+        return UNKNOWN_OPERATOR
+    if test is None:
+        return f"{operator} has no meaning for {known.name}"
+    if read is None or (known.codes and not known.codes.issuperset(map(str, read))):
+        return UNREADABLE
+    return "an order needs one value" if operator in vocabulary.ORDER and len(read) > 1 else ""

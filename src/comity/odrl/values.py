@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -23,7 +23,7 @@ Values: TypeAlias = frozenset[str] | tuple[Interval, ...]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 _EXACT: Final = 1e15
 _MAX_BITS: Final = 4_096
 _DAY_US: Final = 86_400_000_000
@@ -33,11 +33,19 @@ _MIDNIGHT: Final = (24, 0, 0, 0)
 _DATE = r"(\d{4})-(\d\d)-(\d\d)"
 _ZONE = r"(?:Z|([+-])(\d\d):(\d\d))?"
 _WHEN = re.compile(_DATE + r"(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?)?" + _ZONE, re.ASCII)
+_DURATION = re.compile(
+    r"P(?=[\dT])(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})W)?(?:(\d{1,6})D)?"
+    r"(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:\.(\d{1,6}))?S)?)?",
+    re.ASCII,
+)
+_YEAR_D: Final = (365, 366)
+_MONTH_D: Final = (28, 31)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
 _TEXT_TYPES = frozenset({"", "@id", "xsd:string", "xsd:anyURI"})
 _DATE_TYPES = frozenset({"", "xsd:date"})
 _INSTANT_TYPES = frozenset({"", "xsd:dateTime", "xsd:dateTimeStamp"})
+_DURATION_TYPES = frozenset({"", "xsd:duration", "xsd:dayTimeDuration", "xsd:yearMonthDuration"})
 _NUMBER_TYPES = frozenset(
     ["", "xsd:decimal", "xsd:double", "xsd:float"]
     + [f"xsd:{name}" for name in ("integer", "int", "long", "short", "nonNegativeInteger", "positiveInteger")]
@@ -48,7 +56,7 @@ _NUMBER_TYPES = frozenset(
 def microseconds(when: datetime) -> int:
     """Return an instant as microseconds since 1970 UTC; one without a zone is UTC."""
     aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
+    return (aware - _EPOCH) // MICROSECOND
 
 
 def read_time(text: str, kind: str = "") -> Interval | None:
@@ -86,6 +94,37 @@ def read_number(text: str, kind: str = "") -> Interval | None:
     return number, number
 
 
+def read_duration(text: str, kind: str = "") -> Interval | None:
+    """Read an ISO 8601 duration in microseconds; a month is 28 to 31 days, a year 365 or 366: each of them counts."""
+    match = _DURATION.fullmatch(text)
+    if match is None or kind not in _DURATION_TYPES:
+        return None
+    years, months, weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups()[:7])
+    fixed = (weeks * 7 + days) * _DAY_US + (hours * 3600 + minutes * 60 + seconds) * 1_000_000
+    fixed += int((match[8] or "0").ljust(6, "0"))
+    low, high = (
+        fixed + (years * year + months * month) * _DAY_US
+        for year, month in zip(_YEAR_D, _MONTH_D, strict=True)
+    )
+    return low, high
+
+
+def read_days(right: object) -> Values | None:
+    """Read numbers of whole days as durations; a duration in ISO 8601 is read as well."""
+    items = right if isinstance(right, list) else [right]
+    found = [_days(*pair) for item in items if (pair := _literal(item)) is not None]
+    intervals = tuple(each for each in found if each is not None)
+    return intervals if intervals and len(intervals) == len(items) else None
+
+
+def _days(text: str, kind: str) -> Interval | None:
+    number = read_number(text, kind)
+    if number is None:
+        return read_duration(text, kind)
+    days = number[0]
+    return (days * _DAY_US, days * _DAY_US) if days >= 0 else None
+
+
 def read(right: object, kind: vocabulary.Kind) -> Values | None:
     """Read a right operand, as `wire` returns it, as values of a kind; None if any part cannot be read."""
     items = right if isinstance(right, list) else [right]
@@ -93,10 +132,17 @@ def read(right: object, kind: vocabulary.Kind) -> Values | None:
     if kind == "text":
         texts = [pair[0] for pair in pairs if pair is not None and pair[1] in _TEXT_TYPES]
         return frozenset(texts) if texts and len(texts) == len(items) else None
-    reader = read_time if kind == "time" else read_number
+    reader = _READERS[kind]
     intervals = [reader(*pair) for pair in pairs if pair is not None]
     found = tuple(interval for interval in intervals if interval is not None)
     return found if found and len(found) == len(items) else None
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], Interval | None]]] = {
+    "time": read_time,
+    "number": read_number,
+    "duration": read_duration,
+}
 
 
 def _literal(item: object) -> tuple[str, str] | None:

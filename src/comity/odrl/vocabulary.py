@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["text", "time", "number"]
+Kind: TypeAlias = Literal["text", "time", "number", "duration"]
+#: What a left operand's value is made of. Text may be several values at once, the others are one.
+KINDS: Final = ("text", "time", "number", "duration")
 
-#: What a left operand's value is made of. Text may be several values at once, time and number are one.
-OPERANDS: Final[Mapping[str, Kind]] = MappingProxyType(
-    {"recipient": "text", "dateTime": "time", "purpose": "text", "spatial": "text", "count": "number"}
-)
+_LENGTH: Final = 200
 
 ORDER: Final = frozenset({"lt", "lteq", "gt", "gteq"})
 OPERATORS: Final = ORDER | {"eq", "neq", "isA", "hasPart", "isPartOf", "isAllOf", "isAnyOf", "isNoneOf"}
@@ -31,6 +30,7 @@ _IN_USE = (
     "textToSpeech transform translate uninstall watermark"
 )
 #: Action -> the action that includes it (ODRL vocabulary 2.2, `includedIn`); nothing includes the two roots.
+#: `access` is Catena-X's: to see an offer, which is what an access policy is asked about.
 ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "use": "",
@@ -40,6 +40,7 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "extract": "reproduce",
         "give": "transfer",
         "sell": "transfer",
+        "access": "use",
     }
 )
 
@@ -72,6 +73,12 @@ def datatype(name: str) -> str:
         if name.startswith(prefix):
             return "xsd:" + name[len(prefix) :]
     return name
+
+
+def printable(text: str) -> str:
+    """Return text from a partner so that it can stand in a message or a log: short, on one line."""
+    short = text if len(text) <= _LENGTH else text[: _LENGTH - 2] + ".."
+    return short if short.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in short)
 
 
 def annotates(member: str) -> bool:

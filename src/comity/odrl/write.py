@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from comity import errors
-from comity.odrl import vocabulary
+from comity.odrl import catenax, vocabulary
 from comity.odrl.policy import Constraint, Logical, Policy, Rule
 
 _TIMESTAMP = re.compile(
@@ -94,7 +94,7 @@ def terms(policy: Policy) -> dict[str, object]:
             hint='To let every partner use it, write {"action": "use"} as the permission.',
         )
     found: dict[str, object] = {
-        kind: [_rule(rule) for rule in rules]
+        kind: [rule(each) for each in rules]
         for kind in ("permission", "prohibition", "obligation")
         if (rules := getattr(policy, kind))
     }
@@ -103,26 +103,37 @@ def terms(policy: Policy) -> dict[str, object]:
     return found
 
 
-def _rule(rule: Rule) -> dict[str, object]:
-    if "target" in rule.extra:
-        raise errors.InvalidInputError("A rule has no target of its own in DSP.", path=f"{rule.path}.target")
-    found: dict[str, object] = {**rule.extra, "action": rule.action}
-    if rule.constraints:
-        found["constraint"] = [_constraint(constraint) for constraint in rule.constraints]
+def rule(said: Rule) -> dict[str, object]:
+    """Write one rule.
+
+    Raises:
+        InvalidInputError: as `format`.
+    """
+    if "target" in said.extra:
+        raise errors.InvalidInputError("A rule has no target of its own in DSP.", path=f"{said.path}.target")
+    action = catenax.NAMESPACE + said.action if said.action == catenax.ACCESS else said.action
+    found: dict[str, object] = {**said.extra, "action": action}
+    if said.constraints:
+        found["constraint"] = [constraint(each) for each in said.constraints]
     return found
 
 
-def _constraint(constraint: Constraint) -> dict[str, object]:
-    if isinstance(constraint, Logical):
+def constraint(said: Constraint) -> dict[str, object]:
+    """Write one constraint.
+
+    Raises:
+        InvalidInputError: as `format`.
+    """
+    if isinstance(said, Logical):
         return {
-            **constraint.extra,
-            constraint.operator: [_constraint(member) for member in constraint.members],
+            **said.extra,
+            said.operator: [constraint(member) for member in said.members],
         }
-    if constraint.operator not in vocabulary.SCHEMA_OPERATORS:
-        raise errors.InvalidInputError("DSP has no such operator.", path=f"{constraint.path}.operator")
+    if said.operator not in vocabulary.SCHEMA_OPERATORS:
+        raise errors.InvalidInputError("DSP has no such operator.", path=f"{said.path}.operator")
     return {
-        **constraint.extra,
-        "leftOperand": constraint.operand,
-        "operator": constraint.operator,
-        "rightOperand": constraint.right,
+        **said.extra,
+        "leftOperand": (said.known and said.known.written) or said.operand,
+        "operator": said.operator,
+        "rightOperand": said.right,
     }

@@ -2,7 +2,7 @@
 
 The first key is `connector.pem`; without `keyring.json` it is the only one. A change writes the new PEM file first and
 then the ring, whole or not at all: whenever the process is killed, the ring names keys that are there. The rules are
-`comity.identity.keyring`.
+`comity.identity.keyring`. Where a `Token` is given, new keys are made in it, and there is no PEM file of these.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -24,16 +24,30 @@ RING: Final = "keyring.json"
 FIRST_FILE: Final = "connector.pem"
 
 
+class Token(Protocol):
+    """Something that makes keys and signs with them, and gives none away; see `storage.hsm`."""
+
+    def make(self, kid: str) -> jose.SigningKey:
+        """Return a new key, its private half in the token; `kid` is its whole id."""
+
+    def find(self, kid: str, jwk: Mapping[str, Any]) -> jose.SigningKey:
+        """Return the key with this id and public half."""
+
+
 class KeyFiles:
     """Signs and publishes by the keys of a folder; rotates and retires them. For any thread."""
 
-    def __init__(self, folder: Path, participant_id: str, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, participant_id: str, *, now_ms: Callable[[], int], token: Token | None = None
+    ) -> None:
         """Read the ring of `folder`, and the key that signs now.
 
         Raises:
             SettingsError: the ring or that key cannot be read.
+            KeyAwayError: that key is not in the token.
         """
         self._folder = folder
+        self._token = token
         self._participant_id = participant_id
         self._now_ms = now_ms
         self._lock = threading.Lock()
@@ -51,12 +65,20 @@ class KeyFiles:
 
         Raises:
             SettingsError: its file is gone or cannot be read.
+            KeyAwayError: its token does not have it.
         """
-        kid = self._ring.signing(self._now_ms()).kid
-        key = self._loaded.get(kid)
+        signing = self._ring.signing(self._now_ms())
+        key = self._loaded.get(signing.kid)
         if key is None:
-            key = self._loaded[kid] = read(self._path(kid), f"{self._participant_id}#{kid}")
+            key = self._loaded[signing.kid] = self._read(signing)
         return key
+
+    def _read(self, key: Key) -> jose.SigningKey:
+        """Return the private half of a key: its file, also of one that was made before there was a token."""
+        path, whole = self._path(key.kid), f"{self._participant_id}#{key.kid}"
+        if self._token is None or path.exists():
+            return read(path, whole)
+        return self._token.find(whole, key.jwk)
 
     def published(self) -> list[dict[str, Any]]:
         """Return the public JWKs of the DID document."""
@@ -122,16 +144,20 @@ class KeyFiles:
 
     def _add(self, ring: Keyring, *, now_ms: int, lead_ms: int, grace_ms: int) -> Key:
         kid = ring.next_kid()
-        whole = f"{self._participant_id}#{kid}"
-        with _writing(self._folder):
-            path = self._path(kid)
-            if not path.exists():  # else a rotation was interrupted after it was written
-                descriptor.write_whole(path, jose.SigningKey.generate(whole).dump_pem())
-        key = read(path, whole)
+        key = self._make(kid, f"{self._participant_id}#{kid}")
         ring = keyring.rotated(ring, key.public_jwk(), now_ms=now_ms, lead_ms=lead_ms, grace_ms=grace_ms)
         self._save(ring)
         self._loaded[kid] = key
         return ring.keys[-1]
+
+    def _make(self, kid: str, whole: str) -> jose.SigningKey:
+        if self._token is not None:
+            return self._token.make(whole)
+        path = self._path(kid)
+        with _writing(self._folder):
+            if not path.exists():  # else a rotation was interrupted after it was written
+                descriptor.write_whole(path, jose.SigningKey.generate(whole).dump_pem())
+        return read(path, whole)
 
     def _save(self, ring: Keyring) -> None:
         with _writing(self._folder):
@@ -173,6 +199,12 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
             path = folder / Path(name).name
             if not path.exists() or path.read_bytes() != content:
                 descriptor.write_whole(path, content)
+
+
+def first_ring(key: jose.SigningKey) -> bytes:
+    """Return the file of a ring whose first key has no file of its own."""
+    jwk = {**key.public_jwk(), "kid": keyring.FIRST}
+    return _ring_file(Keyring((Key(kid=keyring.FIRST, jwk=jwk),)))
 
 
 def _ring_file(ring: Keyring) -> bytes:

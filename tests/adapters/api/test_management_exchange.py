@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from comity.evidence import proving
 from support import pair as pairs
 from support.dealing import CONTENT, agree, fetch, offer, reaches, transfer
 from support.edc import EDC, USE, criterion, query
@@ -209,3 +210,12 @@ async def test_evidence_comes_in_pages_that_chain(pair, consumer, offered):
     assert [each for piece in pieces for each in piece] == whole["entries"]
     assert (await consumer.get(f"evidence?after={whole['head']['size']}")).json["entries"] == []
     assert {each["record"]["direction"] for each in whole["entries"]} == {"in", "out"}
+
+
+async def test_an_evidence_bundle_comes_byte_for_byte_as_it_was_sealed(pair, consumer, offered):
+    agreement = await agree(consumer, offered)
+    answer = await consumer.post(f"contractagreements/{agreement}/evidence")
+    assert (answer.status, answer.json["type"]) == (200, "comity:EvidenceBundle")
+    assert proving.prove(answer.body).agreed.id == agreement
+    missing = await consumer.post("contractagreements/none/evidence")
+    assert (missing.status, missing.problem["type"]) == (404, "not-found")

@@ -10,7 +10,8 @@ import pytest
 from comity.api import management
 from comity.api.management import endpoints
 from comity.controlplane import apikeys
-from support import asgi
+from comity.controlplane import framework_proposals as proposals
+from support import agreeing, asgi
 from support.dealing import agree, dataset_of
 from support.edc import USE
 
@@ -172,6 +173,8 @@ async def requests(pair, provider, consumer, offered, tmp_path):
     folder = tmp_path / "release"
     folder.mkdir()
     (folder / "a.txt").write_bytes(b"a")
+    document = agreeing.document((pair.provider.did, pair.consumer.did))
+    urn = await proposals.propose(pair.provider.connector, document, str(agreeing.write(tmp_path / "texts")))
     wanted = {**offered, "policy": {**policy, "assigner": pair.provider.did, "target": "part"}}
     of_provider = {
         "assets": FILE,
@@ -183,6 +186,7 @@ async def requests(pair, provider, consumer, offered, tmp_path):
         },
         "partners": {"participant": "someone", "address": "http://127.0.0.1:1/dsp"},
         "packages": {"folder": str(folder)},
+        "frameworks/deliveries": {"frameworkAgreement": urn, "commitment": "C2", "quantity": "4"},
         "secrets": {"value": "v"},
         "webhooks": {"url": "http://127.0.0.1:1/hook", "types": ["transfer.process"]},
     }
@@ -191,6 +195,7 @@ async def requests(pair, provider, consumer, offered, tmp_path):
         "edrs": wanted,
         "transferprocesses": {**offered, "contractId": agreed, "transferType": "HttpData-PULL"},
         "exchanges": {"counterPartyId": pair.provider.did, "assetId": "part"},
+        "frameworks/sign": {"counterPartyId": pair.provider.did, "frameworkAgreement": urn},
     }
     return {
         **{path: (pair.provider, body) for path, body in of_provider.items()},

@@ -177,7 +177,7 @@ async def test_a_definition_needs_policies_that_exist(api, field):
         ({"permission": [{"action": "fly"}]}, "$.policy.permission[0].action", "fly"),
         ({"permission": [{}]}, "$.policy.permission[0].action", "action"),
         ({"permission": "use"}, "$.policy.permission[0]", "object"),
-        ({**USE, "obligation": [{"action": "use"}]}, "$.policy.obligation", "obligation"),
+        ({**USE, "obligation": [{"action": "use"}]}, "$.policy.obligation[0]", "obligation"),
         ({**USE, "permision": []}, "$.policy.permision", "permision"),
         (
             {"permission": [{"action": "use", "constraint": [criterion("a", "eq", "b")]}]},

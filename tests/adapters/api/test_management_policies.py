@@ -97,7 +97,7 @@ async def test_what_was_published_is_valid(api, stored):
             "$.permission[0].constraint[0]",
             "unknown operand",
         ),
-        ({**USE, "obligation": [{"action": "delete"}]}, "$.obligation", "cannot be enforced"),
+        ({**USE, "obligation": [{"action": "cx:pay"}]}, "$.obligation[0].action", "unknown duty"),
         ({"permission": [{"action": "cx:fly"}]}, "$.permission[0].action", "nothing is known of its action"),
         ({**USE, "limit": 7}, "$.limit", "unknown member limit"),
         ({"permission": [{"action": "use", "until": "x"}]}, "$.permission[0].until", "never applies"),

@@ -126,7 +126,11 @@ def body_of(row):
     return BODIES.get(noun) or forms.BODIES[endpoints.ENDPOINTS[row].takes].example
 
 
-WITH_BODY = sorted(row for row in endpoints.ENDPOINTS if row[0] in {"POST", "PUT"})
+WITH_BODY = sorted(
+    row
+    for row, found in endpoints.ENDPOINTS.items()
+    if row[0] in {"POST", "PUT"} and (found.takes or "{id}/" in row[2])  # one takes no body at all
+)
 
 
 @pytest.mark.parametrize("row", WITH_BODY, ids=" ".join)

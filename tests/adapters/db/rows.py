@@ -36,6 +36,7 @@ TRANSFER = Transfer(
     agreement_id="urn:a",
     asset_id="asset",
     format="HttpData-PULL",
+    purpose="repair",
     created_at=1,
     updated_at=2,
     told="REQUESTED",

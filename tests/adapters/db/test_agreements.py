@@ -19,6 +19,13 @@ async def test_an_agreement_is_kept_verbatim_and_comes_into_force(store):
     assert await store.read(lambda tx: agreements.find_by_asset(tx, "did:web:beta", "asset")) == [found]
     assert await store.read(lambda tx: agreements.find_by_asset(tx, "did:web:gamma", "asset")) == []
     assert await store.read(lambda tx: agreements.find_by_negotiation(tx, "urn:x")) is None
+    for texts, party, named in (
+        (["permission"], "", 1),
+        (["permission"], "did:web:x", 0),
+        (["urn:y"], "", 0),
+    ):
+        holding = await store.read(lambda tx, t=texts, p=party: agreements.find_naming(tx, t, p))
+        assert len(holding) == named
     with pytest.raises(errors.NotFoundError, match="urn:x"):
         await store.read(lambda tx: agreements.load(tx, "urn:x"))
 

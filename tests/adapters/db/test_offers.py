@@ -93,6 +93,8 @@ OFFERED = [
             "contract_policy_id": "other",
             "assets_selector": [],
             "private_properties": {},
+            "approval": {"approvers": ["anna"]},
+            "written_by": "anna",
         },
     ),
 ]

@@ -17,7 +17,7 @@ def talk(client):
 
 async def test_message_is_posted_with_its_bytes_and_header(serve, talk, answer):
     server = await serve(lambda *_: answer(b'{"a":1}', "201 Created"))
-    assert await talk.post(server.url + "/negotiations/request", b"{}", "Bearer t") == b'{"a":1}'
+    assert await talk.post(server.url + "/negotiations/request", b"{}", dsp.Bearer("Bearer t")) == b'{"a":1}'
     line, headers, body = server.requests[0]
     assert (line, body) == ("POST /negotiations/request HTTP/1.1", b"{}")
     assert (headers["Authorization"], headers["Content-Type"]) == ("Bearer t", "application/json")
@@ -25,7 +25,7 @@ async def test_message_is_posted_with_its_bytes_and_header(serve, talk, answer):
 
 async def test_get_may_go_without_authorization(serve, talk, answer):
     server = await serve(lambda *_: answer(b"{}"))
-    assert await talk.get(server.url, "") == b"{}"
+    assert await talk.get(server.url, dsp.Bearer()) == b"{}"
     assert "Authorization" not in server.requests[0][1]
 
 
@@ -34,10 +34,10 @@ async def test_an_answer_to_a_message_may_have_a_mebibyte(serve, talk, answer, s
     body = b" " * (size_mib << 20)
     server = await serve(lambda *_: answer(body))
     if taken:
-        assert await talk.post(server.url, b"{}", "") == body
+        assert await talk.post(server.url, b"{}", dsp.Bearer()) == body
         return
     with pytest.raises(errors.PermanentDeliveryError, match="1048576 bytes") as caught:
-        await talk.post(server.url, b"{}", "")
+        await talk.post(server.url, b"{}", dsp.Bearer())
     assert caught.value.status == 200
 
 
@@ -45,7 +45,7 @@ async def test_an_answer_to_a_message_may_have_a_mebibyte(serve, talk, answer, s
 async def test_status_that_may_change_is_tried_again(serve, talk, answer, status):
     server = await serve(lambda *_: answer(b"busy", f"{status} X", Retry_After="7"))
     with pytest.raises(errors.TransientDeliveryError, match=f"{status}: busy") as caught:
-        await talk.post(server.url, b"{}", "")
+        await talk.post(server.url, b"{}", dsp.Bearer())
     assert caught.value.retry_after_s == 7
     assert caught.value.outcome_unknown is (status >= 500)
 
@@ -59,7 +59,7 @@ async def test_other_status_is_the_partner_s_refusal(serve, talk, answer, status
     ).encode()
     server = await serve(lambda *_: answer(b"" if status == 304 else body, f"{status} X", Location="/b"))
     with pytest.raises(errors.PermanentDeliveryError) as caught:
-        await talk.post(server.url, b"{}", "")
+        await talk.post(server.url, b"{}", dsp.Bearer())
     assert caught.value.status == status
     assert caught.value.reason == ("" if status == 304 else "not so; nor so")
     assert len(server.requests) == 1
@@ -124,15 +124,15 @@ async def test_pages_are_followed_by_the_link_of_the_answer(serve, talk, answer)
         )
 
     server = await serve(script)
-    page, link = await talk.post_page(server.url + "/c", b"{}", "Bearer t")
+    page, link = await talk.post_page(server.url + "/c", b"{}", dsp.Bearer("Bearer t"))
     assert (page, link) == (b"1", server.url + "/c?page=2")
-    assert await talk.post_page(link, b"{}", "Bearer t") == (b"2", None)
+    assert await talk.post_page(link, b"{}", dsp.Bearer("Bearer t")) == (b"2", None)
     assert server.requests[1][0] == "POST /c?page=2 HTTP/1.1"
 
 
 async def test_link_headers_may_be_repeated(serve, talk, answer):
     server = await serve(lambda *_: answer(b"1", Link='</a>; rel="prev"\r\nLink: </b>; rel="next"'))
-    assert await talk.post_page(server.url, b"{}", "") == (b"1", server.url + "/b")
+    assert await talk.post_page(server.url, b"{}", dsp.Bearer()) == (b"1", server.url + "/b")
 
 
 LINKS = [

@@ -78,6 +78,13 @@ def test_ordinary_url_passes(url):
     assert STRICT.check_url(url).scheme == "https"
 
 
+def test_http_is_taken_to_a_host_whose_answers_are_signed_and_to_no_other():
+    made = guard.Guard(plain=["tsa.example"])
+    assert made.check_url("http://TSA.example/stamp").scheme == "http"
+    with pytest.raises(guard.RefusedAddressError, match="not encrypted"):
+        made.check_url("http://partner.example/")
+
+
 def test_insecure_takes_http_and_localhost():
     for url in (
         "http://localhost:8080/a",

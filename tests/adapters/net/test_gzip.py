@@ -125,14 +125,14 @@ async def test_the_words_of_an_error_are_read_also_when_they_are_packed(serve, c
     head = b"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     server = await serve(lambda *_: head + packed)
     with pytest.raises(errors.PermanentDeliveryError, match="no such offer"):
-        await dsp.DspClient(client).post_page(server.url, b"{}", "")
+        await dsp.DspClient(client).post_page(server.url, b"{}", dsp.Bearer())
 
 
 async def test_gzip_is_asked_for_catalogs_and_datasets_and_for_nothing_else(serve, client):
     server = await serve(lambda *_: whole(gzip.compress(b"{}")))
     talk = dsp.DspClient(client)
-    assert await talk.post_page(server.url, b"{}", "") == (b"{}", None)
-    assert await talk.get(server.url, "") == b"{}"
-    assert await talk.post(server.url, b"{}", "") == b"{}"
+    assert await talk.post_page(server.url, b"{}", dsp.Bearer()) == (b"{}", None)
+    assert await talk.get(server.url, dsp.Bearer()) == b"{}"
+    assert await talk.post(server.url, b"{}", dsp.Bearer()) == b"{}"
     asked = [headers["Accept-Encoding"] for _, headers, _ in server.requests]
     assert asked == ["gzip", "gzip", "identity"]

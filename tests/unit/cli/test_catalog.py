@@ -62,6 +62,7 @@ def test_one_asset_is_shown_with_every_offer(comity, catalog, asset):
         "size      23.1 MB\n"
         f"manifest  {'ab' * 32}\n"
         "offer 1   use by you, until 2027-12-31\n"
+        "          provider-enforced: recipient eq did:web:beta.example; dateTime lteq 2027-12-31\n"
         "offer 2   use, no conditions\n"
     )
 

@@ -2,6 +2,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 
 import pytest
 
@@ -166,6 +167,20 @@ def test_no_records_are_said_in_words(comity, api):
     assert comity("evidence", "show").out == "no records yet; each message in or out makes one\n"
 
 
+def a_record(text):
+    return entry.Entry(
+        at=1,
+        direction="in",
+        message="M",
+        sha256="",
+        sender="did:web:a",
+        receiver="did:web:b",
+        kind="k",
+        process_id="p",
+        token_sha256=sha256(text.encode()).hexdigest() if text else "",
+    )
+
+
 def test_signatures_are_checked_with_the_keys_that_were_kept(comity, tmp_path):
     path = tmp_path / "comity.sqlite"
     migrate.migrate(path)
@@ -174,12 +189,11 @@ def test_signatures_are_checked_with_the_keys_that_were_kept(comity, tmp_path):
     with closing(sqlite3.connect(path)) as connection:
         before = entry.GENESIS
         for each in (text, "", text):
-            record = entry.encode(
-                entry.Entry(at=1, direction="in", message="M", sha256="", sender="did:web:a", receiver="did:web:b",
-                            kind="k", process_id="p", token=each)
-            )  # fmt: skip
+            record = entry.encode(a_record(each))
             before = entry.link(before, record)
-            connection.execute("INSERT INTO evidence (record, hash) VALUES (?, ?)", (record, before))
+            connection.execute(
+                "INSERT INTO evidence (record, hash, token) VALUES (?, ?, ?)", (record, before, each or None)
+            )
         connection.commit()
         unknown = comity("evidence", "verify", str(path), "--signatures", "--json")
         jwk = json.dumps(key.public_jwk())
@@ -193,6 +207,10 @@ def test_signatures_are_checked_with_the_keys_that_were_kept(comity, tmp_path):
         "bound": 0,
         "withoutKey": 2,
         "withoutToken": 1,
+        "requests": 0,
+        "replies": 0,
+        "unsignedRequests": 0,
+        "unsignedReplies": 0,
     }
     done = comity("evidence", "verify", str(path), "--signatures")
     assert (
@@ -208,13 +226,10 @@ def test_a_record_whose_token_another_key_signed_is_named(comity, tmp_path):
     migrate.migrate(path)
     key, other = (jose.SigningKey.generate("did:web:a#key-1") for _ in range(2))
     text = token.issue(key, issuer="did:web:a", audience="did:web:b", jti="j", now_s=1)
-    record = entry.encode(
-        entry.Entry(at=1, direction="in", message="M", sha256="", sender="did:web:a", receiver="did:web:b", kind="k",
-                    process_id="p", token=text)
-    )  # fmt: skip
+    record = entry.encode(a_record(text))
     with closing(sqlite3.connect(path)) as connection:
-        row = (record, entry.link(entry.GENESIS, record))
-        connection.execute("INSERT INTO evidence (record, hash) VALUES (?, ?)", row)
+        row = (record, entry.link(entry.GENESIS, record), text)
+        connection.execute("INSERT INTO evidence (record, hash, token) VALUES (?, ?, ?)", row)
         jwk = json.dumps(other.public_jwk()).encode()
         connection.execute("INSERT INTO public_key VALUES (?, ?, ?, ?)", ("did:web:a", key.kid, jwk, 1))
         connection.commit()

@@ -49,3 +49,22 @@ def test_beginning_of_none_is_not_found(text):
     with pytest.raises(errors.NotFoundError) as caught:
         ids.find(text, [A, B], "transfer", hint="comity transfers shows them")
     assert caught.value.hint == "comity transfers shows them"
+
+
+PACT = f"urn:comity:framework:9e4791e8-b144-454f-bc35-43deab65dc40#sha256:e0062561{'0' * 56}"
+TEXTS = "urn:comity:framework:9e4791e8-b144-454f-bc35-43deab65dc40:texts:e006256100000000"
+
+
+def test_a_framework_agreement_is_short_by_the_hash_that_was_signed():
+    assert ids.shorten([PACT, TEXTS, A]) == {
+        PACT: "framework:e0062561",
+        TEXTS: "texts:e0062561",
+        A: "00000001",
+    }
+    assert ids.within(f"purpose eq repair, under {PACT}") == "purpose eq repair, under framework:e0062561"
+
+
+@pytest.mark.parametrize("text", [PACT, PACT[:40], "9e4791e8", "e0062561", "framework:e0"])
+def test_a_framework_agreement_is_found_by_how_its_id_its_hash_or_its_short_form_begins(text):
+    other = f"urn:comity:framework:0d6e8d0e-2e55-4dd7-acc9-f56857fa7771#sha256:{'1' * 64}"
+    assert ids.find(text, [other, PACT, A], "framework agreement") == PACT

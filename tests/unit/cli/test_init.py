@@ -7,6 +7,7 @@ import pytest
 import comity as package
 from comity import settings
 from comity.identity import jose
+from support import softhsm
 
 
 def test_init_tells_who_you_are_and_what_comes_next(comity, tmp_path):
@@ -69,3 +70,16 @@ def test_serve_runs_the_connector_of_the_data_folder(comity, data_folder, served
 def test_serve_names_what_is_wrong_with_the_settings(comity, tmp_path, served):
     assert comity("serve", "--data", str(tmp_path / "none")).code == 1
     assert not served
+
+
+def test_init_makes_the_key_in_a_token_where_one_is_named(comity, tmp_path):
+    said = softhsm.token("adapters")
+    words = ("--hsm", said["hsm_module"], "--hsm-token", "adapters", "--hsm-pin-file", said["hsm_pin_file"])
+    done = comity("init", "--data", "alpha", "--address", "https://alpha.example", *words)
+    assert "public key   " in done.out
+    made = settings.load(tmp_path / "alpha")
+    assert (made.keys_hsm_module, made.keys_hsm_token) == (said["hsm_module"], "adapters")
+    assert not (tmp_path / "alpha" / "keys" / "connector.pem").exists()
+    done = comity("init", "--data", "beta", "--address", "https://beta.example", "--hsm-token", "adapters")
+    assert "--hsm-token and --hsm-pin-file go with --hsm" in done.err
+    assert not (tmp_path / "beta").exists()

@@ -40,7 +40,7 @@ def test_date_that_is_none_is_refused_with_the_form_it_needs(until):
         ("[]", "must be a JSON object"),
         ('{"permission": [], "permission": []}', "twice"),
         ('{"permission": [{"action": "us"}]}', "Unknown action"),
-        ('{"permission": [{"action": "use"}], "obligation": [{"action": "delete"}]}', "obligation"),
+        ('{"permission": [{"action": "use"}], "obligation": [{"action": "pay"}]}', "unknown duty"),
     ],
 )
 def test_policy_file_is_checked_before_anything_is_hashed(tmp_path, content, said):

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -48,12 +49,23 @@ AGREED = {
 }
 
 
+RECEIPT = {
+    "kind": "delivery",
+    "state": "contradicts",
+    "said": "it names 1 files, and 2 were served",
+    "files": 1,
+    "sizeBytes": 5005,
+    "at": AT,
+}
+
+
 @pytest.fixture
 def processes(api, alpha):
     stranger = negotiation(TWO, state="TERMINATED", counterPartyId="did:web:gamma.example", assetId="manual")
     api.says("POST", "contractnegotiations/request", [negotiation(ONE), stranger])
     api.says("POST", "transferprocesses/request", [transfer(ONE), transfer(TWO, state="SUSPENDED")])
     api.says("POST", "contractagreements/request", [AGREED])
+    api.says("POST", "receipts/request", [RECEIPT])
 
 
 def at(noun, name, verb=""):
@@ -119,7 +131,13 @@ def test_one_negotiation_is_shown_by_the_beginning_of_its_id(comity, api, proces
 def test_one_transfer_and_one_agreement_are_shown(comity, api, processes):
     api.says("GET", at("transferprocesses", ONE), transfer(ONE, errorDetail="cut"))
     api.says("GET", at("contractagreements", AGREEMENT), AGREED)
-    assert "error          cut\n" in comity("transfers", "show", "1111").out
+    shown = comity("transfers", "show", "1111").out
+    assert re.search(r"^error +cut$", shown, re.MULTILINE)
+    assert re.search(
+        r"^delivery receipt +1 files, 5.0 kB, 2027-01-15 08:00: contradicts it names 1 files",
+        shown,
+        re.MULTILINE,
+    )
     assert comity("agreements", "aaaa").out == (
         f"agreement  {AGREEMENT}\n"
         "our role   consumer\n"
@@ -132,7 +150,9 @@ def test_one_transfer_and_one_agreement_are_shown(comity, api, processes):
 
 def test_whole_id_is_used_without_asking_for_the_list(comity, api, alpha):
     api.says("GET", at("transferprocesses", ONE), transfer(ONE))
-    assert json.loads(comity("transfers", ONE, "--json").out)["@id"] == ONE
+    api.says("POST", "receipts/request", [RECEIPT])
+    found = json.loads(comity("transfers", ONE, "--json").out)
+    assert (found["@id"], found["receipts"]) == (ONE, [RECEIPT])
 
 
 @pytest.mark.parametrize("words", [["terminate", "1111"], ["1111", "terminate"]])

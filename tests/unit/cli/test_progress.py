@@ -76,3 +76,12 @@ def test_agreement_that_was_there_before_is_said_to_be_in_force():
     console = terminal()
     progress.Story(console, str).tell({**PULLING, "agreementId": "urn:uuid:a"})
     assert "agreed       a, in force already\n" in console.file.getvalue()
+
+
+def test_whom_here_it_waits_for_is_told_once():
+    console = Console(file=io.StringIO(), width=80)
+    story = progress.Story(console, str)
+    for _ in range(2):
+        story.tell({"stage": "NEGOTIATING", "waitsFor": "waits for 1 more approval by anna until noon"})
+    said = "waiting      for 1 more approval by anna until noon; they see it with: comity approvals list\n"
+    assert console.file.getvalue() == said

@@ -31,6 +31,7 @@ def test_publish_sends_folder_and_terms_and_shows_what_became_of_them(comity, ap
         "files      4 files, 23.1 MB\n"
         f"manifest   {'ab' * 32}\n"
         "terms      use by did:web:alpha.example, until 2027-12-31\n"
+        "           provider-enforced: recipient eq did:web:alpha.example; dateTime lteq 2027-12-31\n"
         "left out   1: .git\n"
         "\n"
         "your partners see it with: comity catalog did:web:beta.example\n"

@@ -2,17 +2,20 @@
 
 import asyncio
 from contextlib import suppress
+from hashlib import sha256
 
+import msgspec
 import pytest
 
 from comity import errors
 from comity.controlplane import trust
 from comity.db import partners, public_keys
 from comity.db.partners import PartnersChanged
-from comity.identity import jose, token
+from comity.identity import http_signature, jose, token
 
 US, THEM = "did:web:us.example", "did:web:them.example"
 NOW_S = 1_800_000_000
+EMPTY = sha256(b"").hexdigest()
 
 
 class SlowStore:
@@ -81,3 +84,38 @@ async def test_keys_that_a_partner_makes_up_by_the_thousand_are_not_all_remember
         store.listener([public_keys.PublicKeyKept(f"{THEM}#{number}", b"{}")])
     assert f"{THEM}#9" in tokens._kept
     assert len(tokens._kept) <= 3
+
+
+class Away:
+    """A resolver that cannot tell anything now."""
+
+    async def keys(self, did, kid):
+        raise errors.TransientDeliveryError(f"the document of {did} cannot be had")
+
+
+@pytest.mark.parametrize("has_to_sign", [False, True])
+async def test_an_answer_of_a_partner_whose_keys_cannot_be_told_counts_as_not_signed(has_to_sign):
+    ours, theirs = jose.SigningKey.generate(f"{US}#key-1"), jose.SigningKey.generate(f"{THEM}#key-1")
+    known = msgspec.structs.replace(pinned(theirs), pinned=False, signed=has_to_sign)
+    store = SlowStore(known)
+    store.go_on.set()
+    tokens = trust.Tokens(
+        US,
+        lambda: ours,
+        resolver=Away(),
+        database=store,
+        now_s=lambda: NOW_S,
+        new_jti=lambda: "x",
+    )
+    attempt = tokens.attempt(THEM, "POST", "https://them.example/x", b"{}")
+    lines = http_signature.reply_lines(200, EMPTY, "POST", "https://them.example/x", attempt.sha256)
+    made = http_signature.sign(theirs, theirs.kid, http_signature.REPLY, lines, created=NOW_S)
+    taking = attempt.take(200, http_signature.fields(made, EMPTY), b"")
+    if has_to_sign:
+        with pytest.raises(errors.TransientDeliveryError, match="has to sign"):
+            await taking
+        return
+    await taking
+    assert attempt.reply.note.startswith("not checked: the keys of did:web:them.example")
+    assert attempt.reply.signature == made.text
+    assert attempt.key is None

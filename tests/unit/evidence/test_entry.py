@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from comity.evidence import entry
-from comity.evidence.entry import BrokenChainError, Entry, Head
+from comity.evidence.entry import BrokenChainError, Entry, Head, Reply, Request
 
 ENTRY = Entry(
     at=1_700_000_000_000,
@@ -43,7 +43,12 @@ def test_a_record_is_canonical_json_without_what_is_empty():
 @pytest.mark.parametrize("name", Entry.__struct_fields__)
 def test_every_field_is_in_the_record(name):
     value = getattr(ENTRY, name)
-    changed = msgspec.structs.replace(ENTRY, **{name: value + 1 if isinstance(value, int) else value + "x"})
+    signed = {
+        "request": Request(method="POST", target="https://a/b", signature_input="(x)", signature="eA=="),
+        "reply": Reply(status=200, sha256="00" * 32, note="not signed"),
+    }
+    other = signed[name] if name in signed else value + 1 if isinstance(value, int) else value + "x"
+    changed = msgspec.structs.replace(ENTRY, **{name: other})
     assert entry.encode(changed) != entry.encode(ENTRY)
     assert msgspec.json.decode(entry.encode(changed), type=Entry) == changed
 

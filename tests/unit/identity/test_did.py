@@ -128,7 +128,6 @@ def test_relative_ids_and_embedded_methods_are_read():
         {"verificationMethod": method(publicKeyJwk="key")},
         {"verificationMethod": method(publicKeyJwk={**JWK, "d": "AAAA"})},
     ],
-    ids=str,
 )
 def test_method_that_may_not_sign_requests_is_left_out(changes):
     assert did.keys_for_invocation(doc(**changes), US) == {}
@@ -146,7 +145,6 @@ def test_key_only_for_authentication_is_left_out():
         {"verificationMethod": "x"}, {"capabilityInvocation": f"{US}#key-1"}, {"verificationMethod": method() * 2},
         {"capabilityInvocation": method()},
     ],
-    ids=str,
 )  # fmt: skip
 def test_document_that_is_not_the_did_s_is_refused(changes):
     with pytest.raises(errors.IdentityError) as caught:

@@ -94,7 +94,6 @@ def test_key_id_that_cannot_stand_in_a_header_is_refused(kid):
         {"alg": "EdDSA"},
         {"alg": ["ES256"]},
     ],
-    ids=str,
 )
 def test_key_that_must_not_verify_is_refused(change):
     with pytest.raises(errors.IdentityError) as caught:

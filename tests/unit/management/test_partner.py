@@ -42,6 +42,11 @@ def test_keys_can_be_pinned():
         ({"purpose": [1]}, "$.purpose"),
         ({"spatial": {}}, "$.spatial"),
         ({"pin": "yes"}, "$.pin"),
+        ({"attributes": []}, "$.attributes"),
+        ({"attributes": {"Membership": "active"}}, "$.attributes.Membership"),
+        ({"attributes": {"Membership": [1]}}, "$.attributes.Membership"),
+        ({"attributes": {"recipient": ["did:web:x"]}}, "$.attributes.recipient"),
+        ({"attributes": {"comity:licence": ["L-1"]}}, "$.attributes.comity:licence"),
         ({"keys": {}}, "$.keys"),
         ({"keys": []}, "$.keys"),
         ({"keys": ["x"]}, "$.keys"),
@@ -69,3 +74,19 @@ def test_a_partner_is_written_with_what_is_said_of_it():
     )
     assert (document["@id"], document["@type"], document["name"]) == (DID, "Partner", "Them")
     assert (document["purpose"], document["pinned"], document["keys"]) == (["a"], True, [KEY])
+
+
+def test_what_catenax_asks_of_a_partner_is_read_in_any_spelling_and_written_by_its_name():
+    said = {"cx-policy:Membership": ["active"], "BusinessPartnerNumber": ["BPNL012345678910"]}
+    form = partner.decode({"participant": DID, "attributes": said})
+    assert form.attributes == {"Membership": ["active"], "BusinessPartnerNumber": ["BPNL012345678910"]}
+    document = partner.encode(
+        DID,
+        name="a",
+        address="https://a",
+        keys=[],
+        pinned=False,
+        attributes={"purpose": [], **form.attributes},
+        created_at=7,
+    )
+    assert document["attributes"] == form.attributes

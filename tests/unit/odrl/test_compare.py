@@ -86,8 +86,8 @@ def test_only_the_members_of_a_sequence_that_differ_are_named():
 def test_a_sequence_may_differ_in_length():
     path = "$.permission[0].constraint[0].andSequence[1]"
     longer, shorter = permit({"andSequence": [A, B]}), permit({"andSequence": [A]})
-    assert found(longer, shorter) == (compare.Difference(path, B, None),)
-    assert found(shorter, longer) == (compare.Difference(path, None, B),)
+    assert found(longer, shorter) == (compare.Difference(path, B, None, ("count eq 2", "")),)
+    assert found(shorter, longer) == (compare.Difference(path, None, B, ("", "count eq 2")),)
 
 
 @pytest.mark.parametrize(
@@ -212,3 +212,51 @@ def test_the_digest_form_is_pinned():
         b'{"leftOperand":"count","operator":"eq","rightOperand":"1"},'
         b'{"leftOperand":"count","operator":"eq","rightOperand":"2"}]}],"profile":["a","b"]}'
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        (
+            permit(A),
+            permit(B),
+            f"{K}.rightOperand differs from the offer: offered is count eq 1, asked count eq 2",
+        ),
+        (permit(A), permit(), f"{K} differs from the offer: offered is count eq 1, asked nothing"),
+        (permit(), permit(A), f"{K} differs from the offer: offered is nothing, asked count eq 1"),
+        (
+            permit({"or": [A, B]}),
+            permit(A),
+            f"{K} differs from the offer: offered is or(count eq 1; count eq 2), asked count eq 1",
+        ),
+        (
+            permit(),
+            {"permission": {"action": "read"}},
+            f"{P}.action differs from the offer: offered is permission use, asked permission read",
+        ),
+        (
+            permit(A),
+            permit(A, unit="h"),
+            f'{P}.unit differs from the offer: offered is nothing, asked unit "h"',
+        ),
+        (
+            {**permit(), "profile": "a"},
+            permit(),
+            "$.profile differs from the offer: offered is a, asked nothing",
+        ),
+        (
+            {**permit(), "prohibition": [{"action": "distribute"}]},
+            permit(),
+            "$.prohibition[0] differs from the offer: offered is prohibition distribute, asked nothing",
+        ),
+    ],
+)
+def test_a_difference_is_said_with_the_terms_of_both_sides(left, right, said):
+    assert compare.sentences(left, right, a_says="offered is", b_says="asked") == (said,)
+
+
+def test_of_many_differences_the_first_are_said():
+    many = permit(*({**A, "rightOperand": str(each)} for each in range(10, 30)))
+    said = compare.sentences(many, permit(), a_says="offered is", b_says="asked")
+    assert len(said) == compare.MAX_SAID + 1
+    assert said[-1] == "and 10 more"

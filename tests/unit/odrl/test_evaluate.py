@@ -21,7 +21,7 @@ def atomic(left, operator, right):
 
 YES = atomic("count", "eq", 3)
 NO = atomic("count", "eq", 4)
-UNKNOWN = atomic("cx-policy:Membership", "eq", "active")
+UNKNOWN = atomic("cx-policy:Mood", "eq", "active")
 
 
 def permit(*constraints, **more):
@@ -76,7 +76,7 @@ def test_a_constraint_that_holds_allows(constraint):
         (atomic("recipient", "eq", "did:web:other"), "recipient eq did:web:other"),
         (atomic("purpose", "isAnyOf", ["a", "b"]), "purpose isAnyOf [a, b]"),
         (atomic("count", "lt", {"@value": 3, "@type": "xsd:integer"}), "count lt 3"),
-        (UNKNOWN, "cx-policy:Membership eq active: unknown operand"),
+        (UNKNOWN, "cx-policy:Mood eq active: unknown operand"),
         (atomic("count", "resembles", 3), "count resembles 3: unknown operator"),
         (atomic("recipient", "lt", "did:web:z"), "recipient lt did:web:z: lt has no meaning for recipient"),
         (atomic("dateTime", "gt", "soon"), "dateTime gt soon: a value that cannot be read"),
@@ -238,9 +238,14 @@ def test_an_unknown_action_is_never_allowed():
     assert "unknown action teleport" in decide(policy, action="teleport").reasons
 
 
-def test_an_obligation_means_no():
-    policy = {**permit(), "obligation": [{"action": "delete"}]}
-    assert decide(policy).reasons == ("obligation: cannot be enforced",)
+def test_a_duty_that_nothing_is_known_of_means_no():
+    policy = {**permit(), "obligation": [{"action": "pay"}]}
+    assert decide(policy).reasons == ("obligation: pay: unknown duty",)
+
+
+def test_a_known_duty_follows_from_a_yes_and_does_not_decide_it():
+    assert decide({**permit(), "obligation": [{"action": "delete"}]}).allowed
+    assert not decide({**permit(NO), "obligation": [{"action": "delete"}]}).allowed
 
 
 @pytest.mark.parametrize("member", ["constraints", "duty", "odrl:duty", "assignee", "target", "cx:limit"])
@@ -265,3 +270,47 @@ def test_a_party_that_the_policy_names_too_may_stand_in_a_rule():
 def test_json_that_is_no_policy_is_refused():
     with pytest.raises(errors.InvalidInputError):
         decide({"permission": "use"})
+
+
+NATIONALITY = atomic("comity:personNationality", "eq", "DE")
+
+
+def test_a_prohibition_that_others_decide_does_not_forbid_here_and_is_named():
+    decision = decide(forbid(NATIONALITY, YES))
+    assert decision == evaluate.Decision(True, (), ("comity:personNationality eq DE",))
+    assert decide(forbid(NATIONALITY, NO)).elsewhere == ()
+    assert not decide(forbid(NATIONALITY, UNKNOWN)).allowed
+    assert not decide(forbid(NATIONALITY, YES), everywhere=True).allowed
+
+
+@pytest.mark.parametrize(
+    ("operator", "members", "allowed"),
+    [
+        ("or", [NATIONALITY, NO], True),
+        ("or", [NATIONALITY, UNKNOWN], False),
+        ("or", [NATIONALITY, YES], True),
+        ("and", [NATIONALITY, NO], False),
+        ("and", [NATIONALITY, UNKNOWN], False),
+        ("xone", [NATIONALITY, YES], True),
+        ("xone", [NATIONALITY, YES, YES], False),
+        ("xone", [NATIONALITY, UNKNOWN], False),
+    ],
+)
+def test_doubt_outweighs_what_others_decide(operator, members, allowed):
+    assert decide(permit({operator: members})).allowed is allowed
+
+
+def test_a_fact_that_is_stated_decides_here_as_well():
+    assert decide(permit(NATIONALITY), {**FACTS, "comity:personNationality": "DE"}).allowed
+    assert not decide(permit(NATIONALITY), {**FACTS, "comity:personNationality": "FR"}).allowed
+    assert decide(permit(atomic("count", "eq", 4)), {**FACTS, "count": evaluate.ELSEWHERE}).allowed
+
+
+def test_only_what_is_left_by_the_rule_that_applies_is_named():
+    policy = {
+        "permission": [
+            {"action": "use", "constraint": [NATIONALITY, NO]},
+            {"action": "use", "constraint": [YES]},
+        ]
+    }
+    assert decide(policy) == evaluate.Decision(True)

@@ -18,7 +18,7 @@ async def negotiate(connector: Connector, call: Call) -> Document:
     """POST edrs: negotiate, and start the transfer when the agreement is in force."""
     form = process_forms.decode_contract_request(call.body)
     calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
-    return wire.id_response(*await edrs.negotiate(connector, form))
+    return wire.id_response(*await edrs.negotiate(connector, form, by=call.caller))
 
 
 async def find(connector: Connector, call: Call) -> list[Document]:

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 from comity.api.management import (
     apikeys,
+    approvals,
+    bundles,
+    checkpoints,
     dataplanes,
+    deletions,
     discovery,
     edrs,
     events,
+    frameworks,
     identity,
+    licences,
     offers,
     partners,
     policies,
     processes,
+    received,
     retirements,
     secrets,
 )
 from comity.api.management.call import Row
 from comity.api.management.paths import Key
 from comity.controlplane import decide
+from comity.db import frameworks as framework_rows
 from comity.db.exchanges import Exchange
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.partners import Partner
@@ -30,13 +38,13 @@ from comity.db.secrets import Secret
 from comity.db.webhooks import Webhook
 from comity.dsp.negotiation import Negotiation
 from comity.dsp.transfer import Transfer
-from comity.management.roles import ADMIN, OPERATOR, VIEWER
+from comity.management.roles import ADMIN, APPROVER, OPERATOR, VIEWER
 
 # To add an endpoint: write a function that decodes, calls one use case and encodes; give it a row here and one in
 # docs/reference/management-api.md. A row has, in order:
 #   the function
-#   the role that it needs: VIEWER reads, which includes queries by POST; OPERATOR changes what is offered and moves
-#     processes; ADMIN decides who may: partners, keys, secrets
+#   the role that it needs: VIEWER reads, which includes queries by POST; APPROVER decides where its name is asked for;
+#     OPERATOR changes what is offered and moves processes; ADMIN decides who may: partners, keys, secrets
 #   the forms of the body and of the answer by their names in `management.forms`; a list is "[Asset]", nothing is ""
 #     (and the answer then 204)
 #   the statuses of its own errors
@@ -75,6 +83,12 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "policydefinitions", "{id}/evaluationplan"): Row(
         policies.plan, VIEWER, "PolicyEvaluationPlanRequest", "PolicyEvaluationPlan", "400 404"
     ),
+    ("POST", "policydefinitions", "explain"): Row(
+        policies.explain, VIEWER, "PolicyQuestion", "PolicyExplanation", "400 404"
+    ),
+    ("POST", "policydefinitions", "simulate"): Row(
+        policies.simulate, VIEWER, "PolicySupposition", "PolicySimulation", "400 404"
+    ),
     ("POST", "contractdefinitions", ""): Row(
         offers.create_contract,
         OPERATOR,
@@ -94,6 +108,14 @@ ENDPOINTS: dict[Key, Row] = {
     ),
     ("DELETE", "contractdefinitions", "{id}"): Row(
         offers.remove(ContractDefinition), OPERATOR, "", "", "404"
+    ),
+    ("POST", "approvals", "request"): Row(approvals.find, VIEWER, "QuerySpec", "[Approval]", "400"),
+    ("GET", "approvals", "{id}"): Row(approvals.load, VIEWER, "", "Approval", "404"),
+    ("POST", "approvals", "{id}/approve"): Row(
+        approvals.settle(approved=True), APPROVER, "ApprovalDecision", "Approval", "400 403 404 409"
+    ),
+    ("POST", "approvals", "{id}/refuse"): Row(
+        approvals.settle(approved=False), APPROVER, "ApprovalDecision", "Approval", "400 403 404 409"
     ),
     ("POST", "catalog", "request"): Row(
         partners.request_catalog, VIEWER, "CatalogRequest", "Catalog", "400 404 502"
@@ -164,6 +186,9 @@ ENDPOINTS: dict[Key, Row] = {
     ("GET", "contractagreements", "{id}/negotiation"): Row(
         processes.agreement_negotiation, VIEWER, "", "ContractNegotiation", "404 409"
     ),
+    ("POST", "contractagreements", "{id}/evidence"): Row(
+        bundles.export_evidence, OPERATOR, "", "EvidenceBundle", "404 409"
+    ),
     ("POST", "transferprocesses", ""): Row(
         processes.request_transfer,
         OPERATOR,
@@ -228,17 +253,75 @@ ENDPOINTS: dict[Key, Row] = {
     ),
     ("GET", "partners", ""): Row(partners.find_partners, VIEWER, "", "[Partner]", ""),
     ("DELETE", "partners", "{id}"): Row(partners.remove_partner, ADMIN, "", "", "404"),
+    ("POST", "licences", ""): Row(licences.put, ADMIN, "NewLicence", "Licence", "400 409"),
+    ("GET", "licences", ""): Row(licences.find, VIEWER, "", "[Licence]", ""),
+    ("GET", "licences", "{id}"): Row(licences.load, VIEWER, "", "Licence", "404"),
     ("POST", "packages", ""): Row(
-        offers.publish_package, OPERATOR, "NewPackage", "Package", "400 409 422", creates=Asset
+        offers.publish_package, OPERATOR, "NewPackage", "Package", "400 403 404 409 422", creates=Asset
+    ),
+    ("POST", "frameworks", ""): Row(
+        frameworks.propose, OPERATOR, "NewFramework", "FrameworkAgreement", "400 404 422"
+    ),
+    ("GET", "frameworks", ""): Row(frameworks.find, VIEWER, "", "[FrameworkAgreement]", ""),
+    ("POST", "frameworks", "offered"): Row(
+        frameworks.offered, OPERATOR, "FrameworkRequest", "OfferedFramework", "400 404 502"
+    ),
+    ("GET", "frameworks", "{id}"): Row(frameworks.load, VIEWER, "", "FrameworkAgreement", "404 409"),
+    ("POST", "frameworks", "sign"): Row(
+        frameworks.sign,
+        OPERATOR,
+        "FrameworkSigning",
+        "IdResponse",
+        "400 403 404 409 502",
+        creates=Negotiation,
+    ),
+    ("POST", "frameworks", "{id}/suspend"): Row(
+        frameworks.change(framework_rows.SUSPENDED), OPERATOR, "FrameworkChange", "", "400 404 409"
+    ),
+    ("POST", "frameworks", "{id}/resume"): Row(
+        frameworks.change(framework_rows.AGREED), OPERATOR, "", "", "400 404 409"
+    ),
+    ("POST", "frameworks", "{id}/end"): Row(
+        frameworks.change(framework_rows.ENDED), OPERATOR, "FrameworkChange", "", "400 404 409"
+    ),
+    ("POST", "frameworks", "deliveries"): Row(
+        frameworks.deliver,
+        OPERATOR,
+        "FrameworkDelivery",
+        "IdResponse",
+        "400 404 409",
+        creates=framework_rows.Delivery,
+    ),
+    ("POST", "frameworks", "{id}/confirm"): Row(
+        frameworks.confirm, OPERATOR, "FrameworkConfirmation", "", "400 404 409"
+    ),
+    ("POST", "frameworks", "{id}/signatures"): Row(
+        frameworks.attach, OPERATOR, "FrameworkSignatureFile", "FrameworkSignature", "400 404 409"
     ),
     ("POST", "exchanges", ""): Row(
         partners.start_exchange, OPERATOR, "NewExchange", "IdResponse", "400 404 422 502", creates=Exchange
     ),
     ("POST", "exchanges", "request"): Row(partners.find_exchanges, VIEWER, "QuerySpec", "[Exchange]", "400"),
     ("GET", "exchanges", "{id}"): Row(partners.load_exchange, VIEWER, "", "Exchange", "404"),
+    ("POST", "deletions", ""): Row(
+        deletions.delete, OPERATOR, "DeletionOrder", "[Deletion]", "400 404 409 422"
+    ),
+    ("POST", "deletions", "request"): Row(deletions.find, VIEWER, "QuerySpec", "[Deletion]", "400"),
+    ("POST", "receipts", "request"): Row(deletions.find_receipts, VIEWER, "QuerySpec", "[Receipt]", "400"),
+    ("GET", "received", ""): Row(received.find, VIEWER, "", "[Received]", ""),
+    ("POST", "received", "{id}/open"): Row(received.open_, OPERATOR, "Access", "Received", "400 403 404"),
+    ("POST", "received", "{id}/attest"): Row(received.attest, OPERATOR, "Attestation", "Received", "400 404"),
     ("GET", "evidence", ""): Row(
         partners.find_evidence, VIEWER, "", "EvidencePage", "400", parameters=("after", "limit", "chain")
     ),
+    ("GET", "evidence", "checkpoints"): Row(
+        checkpoints.find, VIEWER, "", "Checkpoints", "400", parameters=("limit",)
+    ),
+    ("POST", "evidence", "checkpoints"): Row(checkpoints.make, OPERATOR, "", "Checkpoints", ""),
+    ("POST", "evidence", "compare"): Row(
+        checkpoints.compare, OPERATOR, "ForeignCheckpoint", "Comparison", "400"
+    ),
+    ("POST", "evidence", "{id}/acknowledge"): Row(checkpoints.acknowledge, OPERATOR, "", "", "404 409"),
     ("GET", "events", ""): Row(
         events.read_events,
         VIEWER,

@@ -13,8 +13,8 @@ from comity.api.management.call import Call, Document, Endpoint
 from comity.controlplane import offers, publish
 from comity.controlplane.connector import Connector
 from comity.db import offers as rows
+from comity.management import approvals, query, wire
 from comity.management import offers as forms
-from comity.management import query, wire
 
 
 async def create_asset(connector: Connector, call: Call) -> Document:
@@ -58,14 +58,15 @@ async def find_policies(connector: Connector, call: Call) -> list[Document]:
 
 async def create_contract(connector: Connector, call: Call) -> Document:
     """POST contractdefinitions."""
-    created = await offers.create_contract(connector, forms.decode_contract(call.body))
+    created = await offers.create_contract(connector, forms.decode_contract(call.body), by=call.caller)
     return wire.id_response(created.id, created.created_at)
 
 
 async def change_contract(connector: Connector, call: Call) -> None:
     """PUT contractdefinitions."""
     form = forms.decode_contract(call.body)
-    await offers.change_contract(connector, msgspec.structs.replace(form, id=_named(call, form.id)))
+    form = msgspec.structs.replace(form, id=_named(call, form.id))
+    await offers.change_contract(connector, form, by=call.caller)
 
 
 async def find_contracts(connector: Connector, call: Call) -> list[Document]:
@@ -111,9 +112,14 @@ async def publish_package(connector: Connector, call: Call) -> Document:
         policy=_policy(call, "policy"),
         access_policy=_policy(call, "accessPolicy"),
         properties=wire.properties(call.body, "properties") or None,
+        approval=approvals.read(call.body),
+        framework=wire.text(call.body, "framework"),
+        derived_from=wire.texts(call.body, "derivedFrom"),
         replace=wire.flag(call.body, "replace"),
+        by=call.caller,
     )
     document: Document = msgspec.to_builtins(published)
+    document["policy"] = wire.policy(published.policy)
     return wire.document("Package", published.asset_id, **document)
 
 

@@ -60,8 +60,12 @@ async def add_partner(connector: Connector, call: Call) -> Document:
         address=form.address,
         purpose=form.purpose,
         spatial=form.spatial,
+        classes=form.classes,
         keys=form.keys,
         pin=form.pin,
+        signed=form.signed,
+        approval=form.approval,
+        attributes=form.attributes,
     )
     return _partner(partner)
 
@@ -73,7 +77,9 @@ def _partner(partner: Partner) -> Document:
         address=partner.address,
         keys=partner.keys,
         pinned=partner.pinned,
+        signed=partner.signed,
         attributes=partner.attributes,
+        approval=partner.approval,
         created_at=partner.created_at,
     )
 
@@ -97,6 +103,8 @@ async def start_exchange(connector: Connector, call: Call) -> Document:
         wire.text(call.body, "destination"),
         offer_id=wire.text(call.body, "offerId"),
         shown=wire.mapping(call.body, "policy") or None,
+        by=call.caller,
+        purpose=wire.text(call.body, "purpose"),
     )
     return wire.id_response(started.id, started.created_at)
 

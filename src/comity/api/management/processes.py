@@ -17,7 +17,7 @@ async def request_contract(connector: Connector, call: Call) -> Document:
     """POST contractnegotiations."""
     form = forms.decode_contract_request(call.body)
     calls.check_secrets(call, (each.auth_code_id for each in form.callbacks))
-    return wire.id_response(*await processes.request_contract(connector, form))
+    return wire.id_response(*await processes.request_contract(connector, form, by=call.caller))
 
 
 async def offer_contract(connector: Connector, call: Call) -> Document:
@@ -55,7 +55,8 @@ def move_negotiation(kind: str) -> Endpoint:
         offer = None
         if kind in {decide.OFFER, decide.REQUEST}:
             offer = policy.read_offer(call.body, enforced=kind == decide.OFFER)
-        await processes.move_negotiation(connector, call.id, kind, reason=_reason(call, kind), offer=offer)
+        reason = _reason(call, kind)
+        await processes.move_negotiation(connector, call.id, kind, reason=reason, offer=offer, by=call.caller)
 
     return endpoint
 

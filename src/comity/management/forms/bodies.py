@@ -74,6 +74,7 @@ BODIES: dict[str, Form] = {
             "accessPolicyId": must("text", "the policy that decides who sees them"),
             "contractPolicyId": must("text", "the policy that is offered"),
             "assetsSelector": may("[Criterion]", "all have to match; none: every asset"),
+            "approval": may("Approvers", "ours: who has to approve; {} nobody, left out: as it is"),
             "privateProperties": may("object", "what only your own people see"),
         },
         example={
@@ -212,6 +213,7 @@ BODIES: dict[str, Form] = {
             "counterPartyId": may("text", "if given, the agreement's provider"),
             "assetId": may("text", "if given, the agreement's asset"),
             "dataDestination": may("DataAddress", "a File with the path of a folder: the connector receives"),
+            "purpose": may("text", "ours: what the data is for; the partner is told"),
             "callbackAddresses": _CALLBACKS,
         },
         example={

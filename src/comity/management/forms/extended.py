@@ -110,6 +110,24 @@ ANSWERS: dict[str, Form] = {
             "postValidators": must("texts"),
         },
     ),
+    "PolicyExplanation": Form(
+        text="Which rule decides, term by term, and with which of our facts.",
+        members={
+            "participant": must("text"),
+            "assetId": must("text"),
+            "at": must("number", "the time that was asked about, in milliseconds since 1970"),
+            "explanations": must(
+                "objects", "one a policy: about, allowed, because, reasons, rules with their terms"
+            ),
+        },
+    ),
+    "PolicySimulation": Form(
+        text="What every partner gets of an asset, now and if something were otherwise.",
+        members={
+            "assetId": must("text"),
+            "partners": must("objects", "participant, name, before, after, changes"),
+        },
+    ),
     "AgreementsRetirementEntry": Form(
         text="A retired agreement.",
         identified=ALWAYS,

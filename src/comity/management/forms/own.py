@@ -7,6 +7,23 @@ from __future__ import annotations
 
 from comity.management.forms.form import Form, may, must
 
+_URN = f"urn:comity:framework:1bc5bbd8-9f0a-4cf6-8f6b-3c1a2f0a7d55#sha256:{'0' * 64}"
+_FRAMEWORK = {
+    "id": _URN.partition("#")[0],
+    "version": 1,
+    "title": "Joint production",
+    "languageVersions": [
+        {"language": "en", "file": "text.en.md", "mediaType": "text/markdown", "sha256": "0" * 64}
+    ],
+    "parties": [
+        {"participantId": f"did:web:{each}.example", "name": each, "signingRole": "government"}
+        for each in ("alpha", "beta")
+    ],
+    "purpose": ["production:programme-1"],
+    "territory": [],
+    "validity": {"from": "2026-12-01", "until": "2031-12-31"},
+}
+
 BODIES: dict[str, Form] = {
     "NewPartner": Form(
         text="A participant that goes on the list of partners.",
@@ -16,10 +33,26 @@ BODIES: dict[str, Form] = {
             "address": may("text", "DSP base address, if its DID document does not name it"),
             "purpose": may("texts", "purposes you hold it to have"),
             "spatial": may("texts", "where it is"),
+            "distributionClass": may("texts", "the classes of data that it may have, such as partners-only"),
+            "attributes": may(
+                "object", "what else policies ask for: lists of texts by name, such as Membership"
+            ),
             "keys": may("objects", "public JWKs: the only ones that count from now on"),
             "pin": may("flag", "keep the keys it has now, whatever its DID document says later"),
+            "signed": may("flag", "take no request and no answer of it without its signature (RFC 9421)"),
+            "approval": may("Approvers", "who has to approve what is negotiated with it; else nobody"),
         },
         example={"participant": "did:web:partner.example", "name": "Partner"},
+    ),
+    "NewLicence": Form(
+        text="A licence under which something may be handed over.",
+        members={
+            "number": must("text", "as offers name it"),
+            "quantity": must("number", "how much it allows"),
+            "unit": may("text", "what is counted: transfer (else) or file"),
+            "until": must("text", "its last day (UTC) or moment: 2027-12-31 or 2027-12-31T12:00:00Z"),
+        },
+        example={"number": "L-2027-0815", "quantity": 3, "until": "2027-12-31"},
     ),
     "NewPackage": Form(
         text="A folder to hash and offer as one technical data package.",
@@ -30,9 +63,81 @@ BODIES: dict[str, Form] = {
             "policy": may("object", "what is offered; else use for every partner"),
             "accessPolicy": may("object", "who sees it; else the same"),
             "properties": may("object", "what else partners are told"),
+            "derivedFrom": may("texts", "agreements from whose data it was made: their terms follow"),
+            "approval": may("Approvers", "who has to approve what is negotiated about it; else nobody"),
+            "framework": may("text", "the URN of a framework agreement: its release rules are inherited"),
             "replace": may("flag", "replace the one with this id"),
         },
         example={"folder": "/srv/release/7", "title": "Release 7"},
+    ),
+    "Access": Form(
+        text="Somebody wants to open what was received.",
+        members={
+            "purpose": may("text", "what for"),
+            "person": may("text", "who"),
+            "nationality": may("texts", "that person's nationalities, as the terms write them"),
+        },
+        example={"purpose": "production:programme-1"},
+    ),
+    "Attestation": Form(
+        text="Somebody states that terms are kept which no software sees.",
+        members={
+            "statement": must("text", "what is stated"),
+            "purpose": may("text", "what for"),
+            "person": may("text", "who states it; beside the name of the API key"),
+            "nationality": may("texts", "that person's nationalities"),
+        },
+        example={"statement": "The drawings are kept in one room in Bremen.", "person": "Jo Doe"},
+    ),
+    "NewFramework": Form(
+        text="A framework agreement to propose to its parties.",
+        members={
+            "document": must("object", "its document: see the how-to"),
+            "folder": must("text", "an absolute path below storage.roots, where its texts are"),
+        },
+        example={"document": _FRAMEWORK, "folder": "/srv/frameworks/1"},
+    ),
+    "FrameworkRequest": Form(
+        text="A framework agreement that a partner offers.",
+        members={
+            "counterPartyId": must("text", "the partner's participant id"),
+            "frameworkAgreement": must("text", "its URN with the hash"),
+        },
+        example={"counterPartyId": "did:web:alpha.example", "frameworkAgreement": _URN},
+    ),
+    "FrameworkSigning": Form(
+        text="With whom a framework agreement is signed.",
+        members={
+            "counterPartyId": must("text", "the partner that proposed it"),
+            "frameworkAgreement": must("text", "its URN with the hash"),
+            "accede": may("flag", "join it without being a party that it names"),
+        },
+        example={"counterPartyId": "did:web:alpha.example", "frameworkAgreement": _URN},
+    ),
+    "FrameworkChange": Form(
+        text="Why a framework agreement is suspended or ended.",
+        members={"reason": must("text", "what the other parties are told")},
+        example={"reason": "the export licence was withdrawn"},
+    ),
+    "FrameworkDelivery": Form(
+        text="What was delivered of a commitment of ours.",
+        members={
+            "frameworkAgreement": must("text", "its URN with the hash"),
+            "commitment": must("text", "its id in the document"),
+            "quantity": must("text", "a decimal number, in the commitment's unit"),
+            "evidence": may("text", "what shows it, such as a delivery note"),
+        },
+        example={"frameworkAgreement": _URN, "commitment": "C1", "quantity": "40"},
+    ),
+    "FrameworkConfirmation": Form(
+        text="A delivery that a partner reported, and that arrived.",
+        members={"delivery": must("text", "its id")},
+        example={"delivery": "urn:uuid:01a22386-b941-7a2a-aafb-10c7ae6ff19f"},
+    ),
+    "FrameworkSignatureFile": Form(
+        text="A signatory's own signature.",
+        members={"content": must("text", "a detached CMS signature or a signed PDF, in base64")},
+        example={"content": "MIIG"},
     ),
     "NewExchange": Form(
         text="A partner's dataset that you want in a folder.",
@@ -42,8 +147,47 @@ BODIES: dict[str, Form] = {
             "destination": may("text", "a folder below storage.roots"),
             "offerId": may("text", "which of its offers; else the first"),
             "policy": may("object", "the offer as it was shown: taken by its terms where its id has changed"),
+            "purpose": may("text", "what the data is for: the partner is told"),
         },
         example={"counterPartyId": "did:web:provider.example", "assetId": "bracket-17"},
+    ),
+    "DeletionOrder": Form(
+        text="What was received and is to be deleted: in one transfer, or under an agreement.",
+        members={
+            "transferId": may("text", "either this"),
+            "agreementId": may("text", "or this"),
+            "byHand": may("flag", "it is deleted already, by other means: only the receipt is sent"),
+        },
+        example={"transferId": "urn:uuid:0190a7c8-6f3e-7d21-a0b1-5e0c2f9d4a77"},
+    ),
+    "ForeignCheckpoint": Form(
+        text="A checkpoint of a partner that somebody else was shown.",
+        members={"checkpoint": must("text", "the signed note")},
+        example={
+            "checkpoint": "did:web:partner.example/log/0\n9\n...\n\n— did:web:partner.example/log/0 ...\n"
+        },
+    ),
+    "PolicyQuestion": Form(
+        text="Why may a partner see and have an asset, or not.",
+        members={
+            "participant": must("text", "the partner's id"),
+            "assetId": must("text"),
+            "at": may("text", "a time, or a day: its end; else now"),
+            "purpose": may("text", "what the partner says that it is for"),
+        },
+        example={"participant": "did:web:partner.example", "assetId": "bracket-17", "at": "2027-12-31"},
+    ),
+    "PolicySupposition": Form(
+        text="What might be otherwise: who could have an asset then.",
+        members={
+            "assetId": must("text"),
+            "policy": may("object", "what it is offered under; else what it is now"),
+            "at": may("text", "a time, or a day: its end; else now"),
+            "participant": may("text", "whose attributes; else everybody's"),
+            "attributes": may("object", "what is said of partners: lists of texts by name"),
+            "without": may("texts", "framework agreements and licences as if they had ended"),
+        },
+        example={"assetId": "bracket-17", "attributes": {"purpose": ["repair"]}},
     ),
     "NewWebhook": Form(
         text="An address that is told of events.",
@@ -57,6 +201,20 @@ BODIES: dict[str, Form] = {
         },
         example={"url": "https://app.example/events", "types": ["contract.negotiation.finalized"]},
     ),
+    "Approvers": Form(
+        text="People who have to approve before a negotiation goes on.",
+        nested=True,
+        members={
+            "approvers": must("texts", "names of API keys with the role approver or a higher one"),
+            "fourEyes": may("flag", "two of them, neither of whom asked for it; else one"),
+            "withinSeconds": may("number", "how long they have; else 259200, three days"),
+        },
+    ),
+    "ApprovalDecision": Form(
+        text="Why somebody approves or refuses.",
+        members={"reason": may("text", "kept in the evidence; a refusal needs it, and the partner is told")},
+        example={"reason": "the drawing is not released yet"},
+    ),
     "KeyRotation": Form(
         text="A new signing key: published at once, signing later.",
         members={
@@ -69,7 +227,7 @@ BODIES: dict[str, Form] = {
         text="An API key to make.",
         members={
             "name": must("text", "who will hold it"),
-            "role": must("text", "viewer, operator or admin"),
+            "role": must("text", "viewer, approver, operator or admin"),
             "expiresAt": may("number", "when it ends, in milliseconds since 1970; else never"),
         },
         example={"name": "dashboard", "role": "viewer"},

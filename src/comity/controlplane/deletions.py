@@ -1,0 +1,194 @@
+"""What was received and is to be deleted: listed with when it is due, deleted by a person's command, and told.
+
+The provider gets a signed receipt. That the deletion was ordered, and by whom, is in the evidence before a file goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import process, receipts
+from comity.controlplane.connector import Connector
+from comity.dataplane import erase
+from comity.dataplane.attempt import ReceivedFile
+from comity.db import deliveries, evidence, transfers
+from comity.db import receipts as receipt_rows
+from comity.db.deliveries import Delivery
+from comity.db.store import Transaction
+from comity.dsp import receipt, terms
+from comity.evidence.entry import Entry
+from comity.management import deletions as forms
+from comity.management import query, wire
+
+Document = dict[str, Any]
+KIND, DELETION = "received", "comity:Deletion"
+
+
+async def find(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return what is to be deleted, or was, that a query asks for; on both sides.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, forms.DELETION_FIELDS)
+    now_ms = connector.now_ms()
+    return await connector.database.read(
+        lambda tx: deliveries.find_page(tx, wanted, lambda row: _shown(row, now_ms))
+    )
+
+
+async def find_receipts(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return the receipts that a query asks for, ours and partners'.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, forms.RECEIPT_FIELDS)
+    return await connector.database.read(lambda tx: receipt_rows.find_page(tx, wanted, _shown_receipt))
+
+
+def _shown(row: Delivery, now_ms: int) -> Document:
+    return wire.document(
+        "Deletion",
+        row.transfer_id,
+        type=row.role.upper(),
+        state=forms.state(row.due_at, row.deleted_at, now_ms),
+        transferId=row.transfer_id,
+        agreementId=row.agreement_id,
+        counterPartyId=row.counterparty_id,
+        assetId=row.asset_id,
+        destination=row.destination or None,
+        sha256=row.sha256,
+        files=row.files,
+        sizeBytes=row.size_bytes,
+        receivedAt=row.at,
+        dueAt=row.due_at,
+        deletedAt=row.deleted_at,
+        deletedBy=row.deleted_by or None,
+        createdAt=row.created_at,
+    )
+
+
+def _shown_receipt(row: receipt_rows.Receipt) -> Document:
+    return wire.document(
+        "Receipt",
+        row.id,
+        type=row.role.upper(),
+        kind=row.kind,
+        state=row.state,
+        said=row.said or None,
+        transferId=row.transfer_id,
+        agreementId=row.agreement_id,
+        counterPartyId=row.counterparty_id,
+        sha256=row.sha256,
+        files=row.files,
+        sizeBytes=row.size_bytes,
+        at=row.at,
+        by=row.by_whom or None,
+        byHand=row.by_hand,
+        enforcement=row.enforcement,
+        createdAt=row.created_at,
+    )
+
+
+async def delete(connector: Connector, name: str, *, by: str, by_hand: bool = False) -> list[Document]:
+    """Delete what was received in a transfer, or under an agreement, and tell the provider; `by` is who orders it.
+
+    `by_hand`: it was deleted already, by other means, and `by` says so.
+
+    Raises:
+        NotFoundError: nothing was received under this name.
+        ConflictError: it is deleted already, or not all of it can be.
+        StorageError: a file cannot be deleted.
+    """
+    rows = await connector.database.read(lambda tx: _find(tx, name))
+    opened = [row for row in rows if row.deleted_at is None]
+    if not opened:
+        raise errors.ConflictError(f"what was received in {name[:200]} is deleted already")
+    gone: set[tuple[str, str]] = set()
+    for row in opened:
+        if by_hand or (row.destination, row.sha256) not in gone:
+            await _delete(connector, row, by, by_hand=by_hand)
+        gone.add((row.destination, row.sha256))
+    done = await connector.database.read(lambda tx: _find(tx, name))
+    return [_shown(row, connector.now_ms()) for row in done]
+
+
+async def _find(tx: Transaction, name: str) -> list[Delivery]:
+    row = await deliveries.find(tx, name)
+    if row is not None and row.role != terms.CONSUMER:
+        raise errors.ConflictError(
+            "this is what a partner received: it is the partner who deletes it",
+            hint="comity deletions shows what is due there",
+        )
+    rows = [row] if row is not None else await deliveries.find_received(tx, name)
+    if not rows:
+        raise errors.NotFoundError(f"nothing was received in a transfer, or under an agreement, {name[:200]}")
+    return rows
+
+
+async def _delete(connector: Connector, row: Delivery, by: str, *, by_hand: bool) -> None:
+    order = _entry(connector, row, by, "reported" if by_hand else "ordered")
+    await connector.database.write(lambda tx: evidence.append(tx, order))
+    folder = "" if by_hand else _folder(connector, row)
+    if folder:
+        await asyncio.to_thread(_erase, folder, row)
+
+    async def unit(tx: Transaction) -> None:
+        same = await deliveries.find_in(tx, row.destination, row.sha256) if folder else [row]
+        for each in same:  # several transfers may have brought the same files
+            await _note_deleted(connector, tx, each.transfer_id, by, by_hand=by_hand)
+
+    await connector.database.write(unit)
+    if folder:
+        await asyncio.to_thread(erase.sweep, folder, row.sha256)
+
+
+async def _note_deleted(
+    connector: Connector, tx: Transaction, transfer_id: str, by: str, *, by_hand: bool
+) -> None:
+    now = await deliveries.load(tx, transfer_id)
+    if now.deleted_at is not None:  # somebody else was faster
+        return
+    at = connector.now_ms()
+    done = msgspec.structs.replace(now, deleted_at=at, deleted_by=by)
+    await deliveries.save(tx, done)
+    await evidence.append(tx, _entry(connector, done, by, "done"))
+    record = await transfers.load(tx, transfer_id)
+    await receipts.tell(connector, tx, record, done, receipt.DELETION, at=at, by_hand=by_hand)
+
+
+def _folder(connector: Connector, row: Delivery) -> str:
+    if not row.destination:
+        raise errors.ConflictError(
+            "this data did not come into a folder of this connector",
+            hint="delete it where it went, then say so with --by-hand",
+        )
+    return connector.files.check_destination(row.destination)
+
+
+def _erase(folder: str, row: Delivery) -> None:
+    if row.name:
+        erase.resource(folder, ReceivedFile(row.name, row.size_bytes or 0, row.sha256))
+    else:
+        erase.package(folder, row.sha256)
+
+
+def _entry(connector: Connector, row: Delivery, by: str, outcome: str) -> Entry:
+    return Entry(
+        at=connector.now_ms(),
+        direction="here",
+        message=DELETION,
+        sha256=process.sha256_hex(row.sha256.encode()),
+        sender=connector.participant_id,
+        receiver=connector.participant_id,
+        kind=KIND,
+        process_id=row.transfer_id,
+        outcome=outcome,
+        detail=f"{row.files} files, {row.size_bytes} bytes, digest {row.sha256}",
+        by=by,
+    )
