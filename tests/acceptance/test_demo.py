@@ -12,6 +12,7 @@ DEMO = Path(__file__).parents[2] / "demo" / "run.py"
 CLAIMS = (
     r"Alpha Pumps is did:web:127\.0\.0\.1%3A\d+, process \d+",
     r"Beta Works is did:web:127\.0\.0\.1%3A\d+, process \d+",
+    r"urn:comity:framework:[0-9a-f-]+#sha256:[0-9a-f]{64}, signed by both; each side holds the other's signature",
     r"published +Pump P-100, revision C",
     r"negotiating +",
     r"agreed +",
@@ -21,11 +22,15 @@ CLAIMS = (
     r"status 200",
     r"the same token [\d.]+ s later: status 40[13], no data",
     r"SUSPENDED on both sides",
+    r"proven: record \d+ has the agreement word for word, signed by both",
+    r"proven: the partner cosigned checkpoints of the exporter's log with (\d+) of \1 records",
+    r"[\d,]+ bytes hold, read by a process that knows neither side",
+    r"one bit flipped: \w.+",
     r"All of it held\. [\d.]+ s\.",
 )
 
 
-def test_demo_holds_in_all_its_claims_within_30_s(record_property):
+def test_demo_holds_in_all_its_claims_within_40_s(record_property):
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, str(DEMO)],
@@ -48,4 +53,4 @@ def test_demo_holds_in_all_its_claims_within_30_s(record_property):
     assert done.stdout.count("the evidence holds") == 2
     total = int(re.search(r"files, ([\d,]+) bytes", done.stdout)[1].replace(",", ""))
     assert total > 20_000_000
-    assert took_s < 30
+    assert took_s < 40

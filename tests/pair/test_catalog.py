@@ -323,3 +323,11 @@ async def test_a_packed_request_is_refused_without_being_unpacked(site, peer, pa
     status, headers, answer = await raw(peer, site, path, document=body, **{"Content-Encoding": "gzip"})
     assert (status, headers["Accept-Encoding"]) == (415, "identity")
     assert b"compressed" in answer
+
+
+async def test_of_a_long_request_its_digest_alone_is_kept(site, peer):
+    for more in ({}, {"more": "x" * (64 << 10)}):
+        asked = wire.message("CatalogRequestMessage") | more
+        assert (await peer.send(site, "/catalog/request", asked)).status == 200
+    kept = await site.rows("SELECT length(body) FROM evidence ORDER BY seq")
+    assert [bool(each) for (each,) in kept] == [True, False]

@@ -227,6 +227,16 @@ async def test_a_restart_in_the_middle_of_a_negotiation_leaves_no_gap(pair):
     assert await kinds(pair.provider, record.counterparty_pid) == PROVIDER
 
 
+async def test_a_state_that_the_partner_s_next_message_shows_is_told_too(pair):
+    offer = await offered(pair)
+    hold = pair.consumer.hold("/agreement", answers=True)
+    record = await pair.consumer.request(pair.provider, offer)
+    await pair.consumer.reaches(record.id, "FINALIZED", 30)
+    pair.consumer.release(hold)
+    record = await pair.consumer.negotiation(record.id)
+    assert await kinds(pair.provider, record.counterparty_pid) == PROVIDER
+
+
 async def test_a_webhook_that_fails_delays_no_negotiation(pair, receiver):
     receiver.status = 500
     for _ in range(3):

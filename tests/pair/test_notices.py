@@ -136,7 +136,7 @@ async def test_who_takes_no_notices_is_asked_once_a_day(site, peer, seen):
     peer.script("/comity/notices", answering({"number": 7}))
     await send(site, peer)
     await wait_for(lambda: seen.answered == [("urn:a", 7)], "the answer, a day later")
-    assert peer.did not in site.connector.deaf
+    await wait_for(lambda: peer.did not in site.connector.deaf, "that is noted after the answer is stored")
 
 
 def answering(members):

@@ -137,13 +137,37 @@ async def test_what_cannot_be_deleted_has_no_receipt_and_becomes_overdue(pair, t
 
 
 async def test_two_transfers_of_the_same_files_into_one_folder_are_deleted_together(pair, tmp_path):
-    record = await got(pair, tmp_path / "got", obligation=DELETE_IN_30_DAYS)
-    await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
-    await settled(pair, record.id, 2)
+    record = await twice(pair, tmp_path)
     await deletions.delete(pair.consumer.connector, record.id, by="alice")
     assert [each["state"] for each in await listed(pair.consumer)] == ["DELETED", "DELETED"]
     await settled(pair, record.id, 4)
     assert not (tmp_path / "got").exists()
+
+
+async def twice(pair, tmp_path, **second):
+    """Get the same package twice into one folder; `second` is what is otherwise of the second time."""
+    record = await got(pair, tmp_path / "got", obligation=DELETE_IN_30_DAYS)
+    await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
+    await settled(pair, record.id, 2)
+    for name, value in second.items():
+        change = f"UPDATE delivery SET {name} = ?2 WHERE transfer_id <> ?1"
+        await pair.consumer.connector.database.write(
+            lambda tx, change=change, value=value: tx.run(change, record.id, value)
+        )
+    return record
+
+
+async def test_a_file_of_the_same_bytes_under_another_name_is_not_called_deleted(pair, tmp_path):
+    record = await twice(pair, tmp_path, name="copy.txt")
+    await deletions.delete(pair.consumer.connector, record.id, by="alice")
+    states = {each["transferId"] == record.id: each["state"] for each in await listed(pair.consumer)}
+    assert states == {True: "DELETED", False: "OPEN"}
+
+
+async def test_what_two_partners_have_under_one_id_of_an_agreement_is_not_deleted_together(pair, tmp_path):
+    record = await twice(pair, tmp_path, counterparty_id="did:web:other")
+    with pytest.raises(errors.ConflictError, match="two partners use this id"):
+        await deletions.delete(pair.consumer.connector, record.agreement_id, by="alice")
 
 
 async def test_a_retired_agreement_lets_its_deletion_be_due(pair, tmp_path):

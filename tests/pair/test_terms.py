@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import functools
 
+import msgspec
 import pytest
 
 from comity import errors
@@ -18,6 +19,7 @@ from comity.controlplane import (
     origins,
     received,
 )
+from comity.db import agreements
 from comity.db.offers import PolicyDefinition
 from comity.dsp import terms
 from comity.management.explaining import Question
@@ -180,5 +182,17 @@ async def test_what_may_not_be_passed_on_is_not_published_and_a_prohibition_foll
     wanted = await pair.provider.ask_for_data(theirs)
     await pair.provider.reaches(wanted.id, terms.TERMINATED)
     assert "prohibited: distribute" in (await pair.provider.transfer(wanted.id)).error
+    twin = functools.partial(twins, agreement_id=status["agreementId"], negotiation_id=record.id)
+    assert len(await pair.consumer.connector.database.write(twin)) == 2
     named = await pair.consumer.publish("own", files={"b.txt": b"x"}, derived_from=[status["agreementId"]])
     assert named.policy == published.policy
+
+
+async def twins(tx, *, agreement_id, negotiation_id):
+    """Let another provider agree under the same id, and return what follows data of that id."""
+    [agreed] = await agreements.find_by_id(tx, agreement_id)
+    other = msgspec.structs.replace(agreed, negotiation_id=negotiation_id, counterparty_id="did:web:other")
+    await agreements.insert(tx, other)
+    found = await origins.load(tx, {origins.DERIVED_FROM: [agreement_id]})
+    await tx.run("DELETE FROM agreement WHERE negotiation_id = ?1", negotiation_id)
+    return found

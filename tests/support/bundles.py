@@ -16,6 +16,7 @@ from comity.evidence import checkpoint, entry, sealing, tree
 from comity.evidence.bundle import packed
 from comity.identity import http_signature, jose, token
 from comity.odrl import enforcement
+from support import agreeing
 
 PROVIDER, CONSUMER = "did:web:provider.example", "did:web:consumer.example"
 KEYS = {did: jose.SigningKey.generate("key-1") for did in (PROVIDER, CONSUMER)}
@@ -23,7 +24,7 @@ STRANGER = jose.SigningKey.generate("key-1")
 START = 1_790_000_000_000
 PIDS = {"consumerPid": "urn:uuid:c-negotiation", "providerPid": "urn:uuid:p-negotiation"}
 TRANSFER_PIDS = {"consumerPid": "urn:uuid:c-transfer", "providerPid": "urn:uuid:p-transfer"}
-FRAMEWORK = {"id": "urn:comity:framework:01234567-1111-7111-a111-0123456789ab", "title": "Joint production"}
+FRAMEWORK = agreeing.document((PROVIDER, CONSUMER))
 URN = f"{FRAMEWORK['id']}#sha256:{strict_json.digest(FRAMEWORK).hex()}"
 POLICY = {
     "permission": [

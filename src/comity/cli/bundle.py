@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +20,12 @@ from comity.cli.invocation import AsJson, Data, Invocation
 from comity.client.connector import AGREEMENTS
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from comity.evidence.bundle import Framework
 
 ENDING = ".evidence.json"
+_SQLITE = b"SQLite format 3\0"
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -91,7 +94,8 @@ def is_bundle(path: Path | None) -> bool:
     if path is None or not path.is_file():
         return False
     with path.open("rb") as file:
-        return path.name.endswith(".json") or file.read(1) == b"{"
+        start = file.read(len(_SQLITE))
+    return start != _SQLITE and (path.name.endswith(".json") or start[:1] == b"{")
 
 
 def verify(
@@ -99,19 +103,39 @@ def verify(
 ) -> None:
     """Check a bundle and say what it proves."""
     from comity.cli import proof  # noqa: PLC0415  start-up time
-    from comity.evidence import proving, stamp  # noqa: PLC0415
+    from comity.evidence import proving  # noqa: PLC0415
 
-    trusted = stamp.certificates(_read(authority)) if authority else ()
-    proven = proving.prove(_read(path), pins=_pins(keys), trusted=trusted)
-    signed = asyncio.run(_signatures(proven.frameworks, _read(signatories))) if signatories else []
+    pins = _pins(keys)
+    trusted, _ = _certificates(authority)
+    _, roots = _certificates(signatories)
+    proven = proving.prove(_read(path), pins=pins, trusted=trusted)
+    _check_named(pins, {proven.head.exporter, proven.head.partner})
+    signed = asyncio.run(_signatures(proven.frameworks, roots)) if signatories else []
     if here.as_json:
         output.document(proof.document(proven) | ({"signatories": signed} if signatories else {}))
-        return
-    proof.show(proven)
-    for each in signed:
-        state = "signed" if each["valid"] else "did NOT sign"
-        output.line(
-            output.clean(f"{each['signer'] or each['party']} {state} {each['urn']}: {each['detail']}")
+    else:
+        proof.show(proven, signed if signatories else None)
+
+
+def _certificates(path: Path | None) -> tuple[list[Certificate], bytes]:
+    """Return the certificates of a file, and the file."""
+    from comity.evidence import stamp  # noqa: PLC0415  start-up time
+
+    if path is None:
+        return [], b""
+    content = _read(path)
+    try:
+        return stamp.certificates(content), content
+    except stamp.StampError as error:
+        raise errors.InvalidInputError(f"{path}: {error.message}") from None
+
+
+def _check_named(pins: Collection[str], parties: Collection[str]) -> None:
+    """Refuse a key of somebody who is no party: with a slip in the name it would count for nobody."""
+    strangers = sorted(set(pins) - set(parties))
+    if strangers:
+        raise errors.InvalidInputError(
+            f"--key names {strangers[0]}, and the bundle is between {' and '.join(sorted(parties))}"
         )
 
 
@@ -140,7 +164,7 @@ def _document(path: Path) -> tuple[str, set[str]]:
     if not path.is_file():
         raise errors.InvalidInputError(
             f"--key {path} is neither DID=THUMBPRINT nor a file",
-            hint="a thumbprint has 43 characters; comity identity shows yours",
+            hint="a thumbprint has 43 characters; comity identity show prints yours",
         )
     try:
         document: Any = json.loads(path.read_bytes())
@@ -151,20 +175,25 @@ def _document(path: Path) -> tuple[str, set[str]]:
 
 
 async def _signatures(frameworks: Sequence[Framework], roots: bytes) -> list[dict[str, Any]]:
-    """Return what signatories' own signatures over the framework agreements say."""
-    import msgspec  # noqa: PLC0415  start-up time
-
-    from comity import strict_json  # noqa: PLC0415
-    from comity.controlplane import signatories  # noqa: PLC0415
-    from comity.framework.document import Framework as Document  # noqa: PLC0415
-    from comity.identity import jose  # noqa: PLC0415
+    """Return what signatories' own signatures over the framework agreements say; each of them holds."""
+    from comity.controlplane import signatories  # noqa: PLC0415  start-up time
+    from comity.evidence.bundle import Where, unpacked  # noqa: PLC0415
+    from comity.framework import document  # noqa: PLC0415
 
     found = []
-    for framework in frameworks:
-        written = strict_json.canonical(framework.document)
-        read = msgspec.json.decode(written, type=Document)
-        for each in framework.signatures:
-            content = jose.decode_segment(each.content.encode())
+    for at, framework in enumerate(frameworks):
+        where = Where(f"framework agreement {at + 1}", f"$.frameworks[{at}]")
+        try:
+            read = document.read(framework.document)
+        except errors.InvalidInputError as error:
+            raise where.error(f" is none: {error.message}", ".document") from None
+        written = document.canonical(framework.document)
+        for number, each in enumerate(framework.signatures):
+            place = where.of(f": signature {number + 1}, for {each.party}", f".signatures[{number}]")
+            content = unpacked(each.content, place)
             verdict = await signatories.verify(content, written, read, roots, each.party)
-            found.append({"urn": framework.urn, "party": each.party, **msgspec.structs.asdict(verdict)})
+            if not verdict.valid:
+                raise place.error(f" by {verdict.signer or 'somebody'} does not hold: {verdict.detail}")
+            said = {"signer": verdict.signer, "signedAt": verdict.signed_at, "detail": verdict.detail}
+            found.append({"urn": framework.urn, "party": each.party, **said})
     return found

@@ -81,7 +81,8 @@ def delete(
         return
     for each in done:
         said = f"{words.count(int(each.get('files') or 0), 'file')}, {words.size(each.get('sizeBytes'))}"
-        output.line(f"deleted what transfer {ids.tail(str(each['@id']))} brought: {said}; a receipt is sent")
+        told = "a receipt is sent" + (", which says that it was done by hand" if by_hand else "")
+        output.line(f"deleted what transfer {ids.tail(str(each['@id']))} brought: {said}; {told}")
 
 
 def _find(here: Invocation, text: str) -> tuple[str, str]:

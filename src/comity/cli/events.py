@@ -127,7 +127,7 @@ def _line(event: Document, names: dict[str, str]) -> str:
         str(data.get("assetId") or "") if partner else "",
         str(data.get("reason") or ""),
     ]
-    return output.clean("  ".join(each for each in said if each))
+    return ids.within(output.clean("  ".join(each for each in said if each)))
 
 
 def _at_ms(event: Document) -> float:

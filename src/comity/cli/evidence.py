@@ -250,17 +250,28 @@ def _last(here: Invocation, last: int) -> Document:
 def _row(entry: Document, names: dict[str, str]) -> tuple[str, ...]:
     record = entry.get("record") or {}
     record = json.loads(record) if isinstance(record, str) else record
-    incoming = record.get("direction") == "in"
-    partner = str(record.get("sender" if incoming else "receiver") or "")
+    way = str(record.get("direction") or "out")
+    partner = str(record.get("sender" if way == "in" else "receiver") or "")
+    if way == "here":  # what our own people did
+        both = (partner, str(record.get("sender") or ""))
+        partner = next((each for each in both if each in names), "")
     return (
         f"{entry['chain']}:{entry['seq']}" if entry.get("chain") else str(entry.get("seq")),
         words.moment(record.get("at")),
-        "in" if incoming else "out",
+        way,
         words.message(str(record.get("message", ""))),
         names.get(partner, partner),
         ids.short(str(record.get("processId") or "")),
-        str(record.get("after") or record.get("before") or _failure(record)),
+        _decided(record)
+        if way == "here"
+        else str(record.get("after") or record.get("before") or _failure(record)),
     )
+
+
+def _decided(record: Document) -> str:
+    """Return what our own people did, and who, by the name of the API key."""
+    outcome, who = str(record.get("outcome") or ""), output.clean(record.get("by") or "")
+    return f"{outcome} by {who}" if outcome and who else outcome
 
 
 def _failure(record: Document) -> str:

@@ -329,7 +329,7 @@ def show(
     elif with_ and not here.as_json:
         said.document(found["document"], urn, us=here.settings.participant_id)
         texts = here.command("get", with_, str(found["textsId"]), "-o", "texts")
-        output.line(f"\nread its texts: {texts}")
+        output.line(f"\nread its texts: {output.clean(texts)}")
         verb = "sign" if here.settings.participant_id in _parties(found["document"]) else "accede"
         signing = here.command("framework", verb, urn, "--with", with_, "--texts", "texts")
         output.line(f"then {verb}: {signing}")

@@ -153,6 +153,8 @@ def read(folder: Path) -> Document:
         raise errors.NotFoundError(f"there is no {place}", hint="make one: comity framework draft") from None
     except OSError as error:
         raise errors.StorageError(f"{place} cannot be read: {error.strerror}") from None
+    except errors.InvalidInputError as error:
+        raise errors.InvalidInputError(f"{place}: {error.message}", path=error.path) from None
     framework = documents.read(document)
     if any(not each.sha256 for each in framework.language_versions):
         for each in document["languageVersions"]:

@@ -129,7 +129,22 @@ def _find(here: Invocation, party: Document, asset: str, called: str) -> Documen
         return here.connector.dataset(people.identity(party), asset)
     except (errors.NotFoundError, errors.PermanentDeliveryError, errors.InvalidInputError):
         fetched = here.connector.catalog(people.identity(party))
-        return catalog.choose(words.datasets(fetched), asset, here.command("catalog", called))
+        try:
+            return catalog.choose(words.datasets(fetched), asset, here.command("catalog", called))
+        except errors.NotFoundError as error:
+            error.hint = _held(here, party, asset) or error.hint
+            raise
+
+
+def _held(here: Invocation, party: Document, asset: str) -> str:
+    """Return that we have had an agreement about an asset which is not offered now; empty if we have not."""
+    wanted = {"providerId": people.identity(party), "assetId": asset}
+    criteria = [{"operandLeft": name, "operator": "=", "operandRight": each} for name, each in wanted.items()]
+    found = here.connector.find(client.AGREEMENTS, limit=1, criteria=criteria)
+    if not found:
+        return ""
+    see = here.command("agreements", ids.short(str(found[0]["@id"])))
+    return f"you have an agreement about it; see whether its terms still hold: {see}"
 
 
 def _choose(offers: list[Document], offer: str, see: str) -> Document:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from comity.cli import output, words
-from comity.dsp.machine import AGREEMENT
+from comity.cli import ids, output, words
+from comity.dsp.machine import AGREEMENT, FINALIZE
 from comity.dsp.receipt import DELETION, Receipt
 from comity.dsp.terms import NEGOTIATION
 from comity.evidence.bundle import Framework
@@ -38,6 +38,7 @@ def document(proven: Proven) -> Document:
         "agreementInRecord": _number(agreement.agreement_in),
         "offerInRecord": _number(agreement.offer_in),
         "finalized": agreed.finalized,
+        "finalizedInRecord": next((each.place + 1 for each in _of_agreement(proven, FINALIZE)), None),
         "keys": [
             {
                 "participantId": each.participant_id,
@@ -58,7 +59,11 @@ def document(proven: Proven) -> Document:
             for place, each in proven.receipts.items()
         ],
         "frameworks": [
-            {"urn": each.urn, "signedInRecord": next((one.place + 1 for one in _signing(proven, each)), None)}
+            {
+                "urn": each.urn,
+                "signedInRecord": next((one.place + 1 for one in _signing(proven, each)), None),
+                "signaturesOfPeople": len(each.signatures),
+            }
             for each in proven.frameworks
         ],
         "terms": list(proven.terms),
@@ -131,9 +136,9 @@ def _stamped_at(proven: Proven, said: Sequence[Said]) -> int | None:
     return max(found) if found and len(found) == len(moments) else None
 
 
-def _of_agreement(proven: Proven, negotiation_id: str = "") -> list[Said]:
-    """Return the record that brought the agreement of a negotiation: that of the bundle, or of a framework."""
-    wanted = (NEGOTIATION, negotiation_id or proven.agreed.negotiation_id, AGREEMENT)
+def _of_agreement(proven: Proven, message: str = AGREEMENT, negotiation_id: str = "") -> list[Said]:
+    """Return the record of a message of a negotiation: that of the bundle's agreement, or of a framework's."""
+    wanted = (NEGOTIATION, negotiation_id or proven.agreed.negotiation_id, message)
     return [
         each
         for each in proven.said
@@ -141,8 +146,8 @@ def _of_agreement(proven: Proven, negotiation_id: str = "") -> list[Said]:
     ][:1]
 
 
-def show(proven: Proven) -> None:
-    """Print what is proven."""
+def show(proven: Proven, signatories: Sequence[Document] | None = None) -> None:
+    """Print what is proven; `signatories` are people's signatures that hold, None if they were not looked at."""
     agreed = proven.agreed
     output.line(
         f"the bundle holds: {words.count(len(proven.said), 'record')}, every proof and signature in it"
@@ -159,12 +164,13 @@ def show(proven: Proven) -> None:
     )
     output.line("")
     output.table(
-        ("Row", "Time", "From", "Message", "Signed by"),
+        ("Row", "Time", "From", "About", "Message", "Signed by"),
         [
             (
                 str(each.place + 1),
                 words.moment(each.record.at),
                 _side(proven, each.record.sender),
+                _about(proven, each),
                 _called(each),
                 _signers(proven, each),
             )
@@ -172,9 +178,14 @@ def show(proven: Proven) -> None:
         ],
     )
     output.line("")
-    for sentence in (*_proven(proven), *_claimed(proven)):
+    sentences = (*_proven(proven), *_people(proven, signatories), *_claimed(proven), "", *_terms(proven), "")
+    for sentence in sentences:
         output.line(output.clean(sentence))
-    output.line("")
+    _show_keys(proven)
+
+
+def _show_keys(proven: Proven) -> None:
+    """Print whose keys signed, and what the reader has to compare."""
     for each in proven.keys:
         compared = "the one that you named" if each.pinned else "not compared with anything yet"
         output.line(output.clean(f"key of the {_side(proven, each.participant_id)}  {each.kid}"))
@@ -195,6 +206,18 @@ def _side(proven: Proven, participant_id: str) -> str:
     return "partner" if participant_id == proven.head.partner else "exporter"
 
 
+def _about(proven: Proven, said: Said) -> str:
+    """Return what a message is about: a framework agreement with its signing, the agreement, or a transfer."""
+    subject = next((each for each in proven.subjects if each.id == said.record.process_id), None)
+    if subject is None:
+        return said.record.kind
+    if subject.id in {
+        name for each in proven.frameworks for name in (each.urn, each.negotiation_id, each.agreement_id)
+    }:
+        return "framework"
+    return "transfer" if subject.kind == "transfer" else "agreement"
+
+
 def _called(said: Said) -> str:
     """Return the name of a message, with its event, and with its outcome where that is not that it was taken."""
     event = said.record.message.partition(":")[2] if not said.record.message.startswith("comity:") else ""
@@ -210,7 +233,13 @@ def _signers(proven: Proven, said: Said) -> str:
     return "both" if len(signed) > 1 else "".join(signed) or "nobody"
 
 
-def _proven(proven: Proven) -> Iterator[str]:
+def _signed(proven: Proven, said: Said, what: str) -> str:
+    """Say what a record shows: what the partner did not sign, the exporter can have made alone."""
+    by = "proven" if said.signed_by(proven.head.partner) else "the exporter's word"
+    return f"{by}: record {said.place + 1} {what}, signed by {_signers(proven, said)}"
+
+
+def _agreed(proven: Proven) -> Iterator[str]:
     agreement = proven.agreement
     if agreement.differences:
         yield f"NOT equal: {agreement.differences}"
@@ -218,8 +247,15 @@ def _proven(proven: Proven) -> Iterator[str]:
         yield f"proven: the agreement is the offer of record {agreement.offer_in + 1} on every field"
     for place, what in ((agreement.agreement_in, "agreement"), (agreement.offer_in, "offer")):
         if place is not None:
-            whose = _signers(proven, proven.said[place])
-            yield f"proven: record {place + 1} has the {what} word for word, signed by {whose}"
+            yield _signed(proven, proven.said[place], f"has the {what} word for word")
+    for one in _of_agreement(proven, FINALIZE):
+        yield _signed(proven, one, "says that it is in force (FINALIZED)")
+    if not proven.agreed.finalized:
+        yield "NOT in force: the agreement was not finalized when this was exported"
+
+
+def _proven(proven: Proven) -> Iterator[str]:
+    yield from _agreed(proven)
     cosigned, total = len(_cosigned(proven)), len(proven.said)
     if cosigned:
         yield f"proven: the partner cosigned checkpoints of the exporter's log with {cosigned:,} of {total:,} records"
@@ -236,14 +272,24 @@ def _proven(proven: Proven) -> Iterator[str]:
 def _frameworks(proven: Proven) -> Iterator[str]:
     for each in proven.frameworks:
         by = "proven" if proven.agreement.agreement_in is not None else "the exporter's word"
-        yield f"{by}: the agreement stands under the framework agreement {each.urn}"
+        title = str(each.document.get("title", ""))
+        yield f"{by}: the agreement stands under the framework agreement '{title}', {each.urn}"
         for said in _signing(proven, each):
-            signers = _signers(proven, said)
-            yield f"proven: record {said.place + 1} has the signing of it, signed by {signers}"
+            yield _signed(proven, said, "has the signing of it")
+
+
+def _people(proven: Proven, signatories: Sequence[Document] | None) -> Iterator[str]:
+    """Say which people signed the framework agreements, or that nobody has looked."""
+    for each in signatories or ():
+        when = f", {each['signedAt']} by the signer's clock" if each["signedAt"] else ""
+        yield f"proven: {each['signer']} signed {ids.short(each['urn'])} for {each['party']}{when} ({each['detail']})"
+    held = sum(len(each.signatures) for each in proven.frameworks)
+    if held and signatories is None:
+        yield f"not looked at: {words.count(held, 'signature')} of people; --signatories FILE names whom to trust"
 
 
 def _signing(proven: Proven, framework: Framework) -> list[Said]:
-    found = _of_agreement(proven, framework.negotiation_id) if framework.negotiation_id else []
+    found = _of_agreement(proven, negotiation_id=framework.negotiation_id) if framework.negotiation_id else []
     return [each for each in found if each.body is not None]
 
 
@@ -252,8 +298,15 @@ def _receipt(proven: Proven, said: Said, receipt: Receipt) -> str:
     sender = _side(proven, said.record.sender)
     by = "proven: " if said.signed_by(said.record.sender) else "the exporter's word: "
     did = "deleted" if receipt.type == DELETION else "received whole"
-    what = f"{words.count(receipt.files, 'file')}, {words.size(receipt.size_bytes)}"
-    return f"{by}in record {said.place + 1} the {sender} says it {did} {what}, SHA-256 {receipt.sha256}, {receipt.time}"
+    how = (
+        f", by hand, as {receipt.by} says"
+        if receipt.by_hand
+        else f", ordered by {receipt.by}"
+        if receipt.by
+        else ""
+    )
+    what = f"{words.count(receipt.files, 'file')}, {words.size(receipt.size_bytes)}, SHA-256 {receipt.sha256}"
+    return f"{by}in record {said.place + 1} the {sender} says it {did} {what}, {receipt.time}{how}"
 
 
 def _authorities(proven: Proven) -> str:
@@ -265,6 +318,8 @@ def _claimed(proven: Proven) -> Iterator[str]:
     texts = (("agreement", agreement.agreement_in), ("last offer", agreement.offer_in))
     for what in (what for what, place in texts if place is None):
         yield f"the exporter's word: the text of the {what}, whose message is not in the bundle"
+    if proven.agreed.finalized and not _of_agreement(proven, FINALIZE):
+        yield "the exporter's word: the agreement is in force (FINALIZED)"
     for said in proven.said:
         if said.record.by:
             yield f"the exporter's word: {said.record.by}: {said.record.outcome}, in record {said.place + 1}"
@@ -282,9 +337,20 @@ def _claimed(proven: Proven) -> Iterator[str]:
         yield "not there: the partner cosigned no checkpoint of the exporter's log"
     if _stamped_at(proven, proven.said) is None:
         yield "not there: no authority's time stamp covers all records; times are those of the exporter's clock"
-    for each in proven.terms:
-        yield f"term: {each.get('comity:term')} ({each.get('comity:enforced')}, by the exporter's word)"
     yield "the exporter's word: that nothing else was said, the states of processes, when a key was seen first"
+
+
+def _terms(proven: Proven) -> Iterator[str]:
+    """Yield the terms of each class of enforcement, as the exporter says."""
+    by_class: dict[str, list[str]] = {}
+    for each in proven.terms:
+        kind = {"prohibition": "never ", "obligation": "must "}.get(str(each.get("comity:rule")), "")
+        said, action = str(each.get("comity:term")), str(each.get("comity:action"))
+        said = f"{action}: {said}" if kind and said != action else said
+        by_class.setdefault(str(each.get("comity:enforced")), []).append(kind + said)
+    yield "terms, and who sees to each by the exporter's word:" if by_class else "terms: none"
+    for name, listed in by_class.items():
+        yield ids.within(f"  {name}: {'; '.join(listed)}")
 
 
 def _places(said: Sequence[Said]) -> str:

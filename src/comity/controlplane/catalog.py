@@ -19,7 +19,7 @@ from comity import errors, strict_json
 from comity.controlplane import authenticate, facts, offering
 from comity.controlplane.authenticate import Caller
 from comity.controlplane.connector import Connector
-from comity.controlplane.process import digest_of, sha256_hex
+from comity.controlplane.process import MOST_KEPT, digest_of, sha256_hex
 from comity.controlplane.signing import Attempt
 from comity.db import agreements, evidence, offers, partners, public_keys
 from comity.db.offers import Asset
@@ -79,7 +79,8 @@ async def _record_request(
     entry = msgspec.structs.replace(
         entry, direction="in", token_sha256=digest_of(caller.token), request=caller.arrival.request
     )
-    await evidence.append(tx, entry, evidence.Beside(token=caller.token, body=body))
+    kept = body if len(body) <= MOST_KEPT else b""  # a partner may ask as often as it likes
+    await evidence.append(tx, entry, evidence.Beside(token=caller.token, body=kept))
 
 
 def _entry(

@@ -102,18 +102,19 @@ async def delete(connector: Connector, name: str, *, by: str, by_hand: bool = Fa
 
     Raises:
         NotFoundError: nothing was received under this name.
-        ConflictError: it is deleted already, or not all of it can be.
+        ConflictError: it is deleted already, or not all of it can be; two partners use the id.
         StorageError: a file cannot be deleted.
     """
     rows = await connector.database.read(lambda tx: _find(tx, name))
     opened = [row for row in rows if row.deleted_at is None]
     if not opened:
         raise errors.ConflictError(f"what was received in {name[:200]} is deleted already")
-    gone: set[tuple[str, str]] = set()
+    gone: set[tuple[str, str, str]] = set()
     for row in opened:
-        if by_hand or (row.destination, row.sha256) not in gone:
+        same = (row.destination, row.sha256, row.name)
+        if by_hand or same not in gone:
             await _delete(connector, row, by, by_hand=by_hand)
-        gone.add((row.destination, row.sha256))
+        gone.add(same)
     done = await connector.database.read(lambda tx: _find(tx, name))
     return [_shown(row, connector.now_ms()) for row in done]
 
@@ -128,6 +129,11 @@ async def _find(tx: Transaction, name: str) -> list[Delivery]:
     rows = [row] if row is not None else await deliveries.find_received(tx, name)
     if not rows:
         raise errors.NotFoundError(f"nothing was received in a transfer, or under an agreement, {name[:200]}")
+    if len({each.counterparty_id for each in rows}) > 1:
+        raise errors.ConflictError(
+            "two partners use this id for an agreement",
+            hint="name the transfers: comity deletions shows them",
+        )
     return rows
 
 
@@ -139,7 +145,7 @@ async def _delete(connector: Connector, row: Delivery, by: str, *, by_hand: bool
         await asyncio.to_thread(_erase, folder, row)
 
     async def unit(tx: Transaction) -> None:
-        same = await deliveries.find_in(tx, row.destination, row.sha256) if folder else [row]
+        same = await deliveries.find_in(tx, row) if folder else [row]
         for each in same:  # several transfers may have brought the same files
             await _note_deleted(connector, tx, each.transfer_id, by, by_hand=by_hand)
 

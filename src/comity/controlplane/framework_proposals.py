@@ -198,7 +198,9 @@ async def sign(
         await _check_relations(tx, framework, urn)
         ours = await rows.find_party(tx, urn, connector.participant_id)
         if ours is not None and ours.agreed_at:
-            raise errors.ConflictError("it is signed here already", hint="see: comity framework show")
+            raise errors.ConflictError(
+                "it is signed here already", hint=f"see: comity framework show '{urn}'"
+            )
         await rows.insert(
             tx,
             rows.Framework(

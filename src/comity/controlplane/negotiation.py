@@ -160,7 +160,7 @@ async def _receive_next(
     record = process.stepped(
         record, taken.step.after, now_ms=connector.now_ms(), digest=taken.digest, **changes
     )
-    record = await negotiations.save(tx, record)
+    record = await negotiations.save(tx, record, through=taken.step.through)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
     await framework_signing.note(tx, incoming, record)
     await negotiation_moves.go_on(connector, tx, record, partner, idle=taken.idle)

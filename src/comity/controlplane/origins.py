@@ -27,14 +27,15 @@ async def load(tx: Transaction, private_properties: Mapping[str, Any]) -> list[A
         PolicyError: one of them is not there (any more): what it lets cannot be told.
     """
     named = private_properties.get(DERIVED_FROM) or []
-    return [await _load(tx, each) for each in named]
+    return [found for each in named for found in await _load(tx, each)]
 
 
-async def _load(tx: Transaction, name: str) -> Agreement:
-    for each in await agreements.find_by_id(tx, name):
-        if each.role == terms.CONSUMER:
-            return each
-    raise errors.PolicyError(f"the agreement {name[:200]} under which it was received is not there")
+async def _load(tx: Transaction, name: str) -> list[Agreement]:
+    """Return the agreement of this id; all of them, if another provider has chosen the same one."""
+    found = [each for each in await agreements.find_by_id(tx, name) if each.role == terms.CONSUMER]
+    if not found:
+        raise errors.PolicyError(f"the agreement {name[:200]} under which it was received is not there")
+    return found
 
 
 def derive(offered: Document, origins: Sequence[Agreement]) -> Document:

@@ -8,8 +8,11 @@ extra (`comity[signatures]`); certificates are trusted up to the roots in `frame
 from __future__ import annotations
 
 import io
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +23,10 @@ from comity.framework.document import Framework
 
 CMS, PDF = "application/pkcs7-signature", "application/pdf"
 MAX_BYTES = 512 * 1024
+_log = logging.getLogger(
+    "pyhanko"
+)  # it tells each certificate that leads nowhere with a traceback: we say it
+_log.setLevel(logging.CRITICAL)
 _END = re.compile(rb"%%EOF(?:\r\n|\r|\n)?")
 
 
@@ -67,7 +74,8 @@ def _named(verdict: Verdict, framework: Framework, party: str) -> Verdict:
         if each.participant_id == party
         for person in each.signatories
     ]
-    known = any(_plain(name) in _plain(verdict.signer) for name in names)
+    signer = _plain(verdict.signer)
+    known = any(re.search(rf"(?<!\w){re.escape(_plain(name))}(?!\w)", signer) for name in names)
     if not verdict.valid or known or not names:
         return verdict
     detail = f"the document names {', '.join(names)} as signatories of {party}"
@@ -78,14 +86,25 @@ def _plain(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def _context(roots: bytes) -> Any:
+def _context(roots: bytes, moment: datetime | None = None) -> Any:
     from asn1crypto import pem, x509  # noqa: PLC0415  an extra
     from pyhanko_certvalidator import ValidationContext  # noqa: PLC0415
 
     trusted = [
         x509.Certificate.load(der) for _, _, der in (pem.unarmor(roots, multiple=True) if roots else ())
     ]
-    return ValidationContext(trust_roots=trusted, allow_fetching=False)
+    return ValidationContext(trust_roots=trusted, allow_fetching=False, moment=moment)
+
+
+async def _judged(validate: Callable[[Any], Awaitable[Any]], roots: bytes, covers: str) -> Verdict:
+    """Return what a signature is worth: now, or if its certificate has ended, at the time that its signer says."""
+    status = await validate(_context(roots))
+    at = status.signer_reported_dt
+    if not status.bottom_line and status.intact and status.valid and at and at < datetime.now(UTC):
+        then = await validate(_context(roots, at))
+        if then.bottom_line:
+            return _verdict(then, f"{covers}; its certificate has ended since, and held at that time")
+    return _verdict(status, covers)
 
 
 async def _verify_cms(content: bytes, document: bytes, roots: bytes) -> Verdict:
@@ -94,15 +113,15 @@ async def _verify_cms(content: bytes, document: bytes, roots: bytes) -> Verdict:
 
     der = pem.unarmor(content)[2] if pem.detect(content) else content
     info = cms.ContentInfo.load(der, strict=True)
-    status = await async_validate_detached_cms(
-        document, info["content"], signer_validation_context=_context(roots)
-    )
-    return _verdict(status, "over the document")
+
+    async def validate(context: Any) -> Any:
+        return await async_validate_detached_cms(document, info["content"], signer_validation_context=context)
+
+    return await _judged(validate, roots, "over the document")
 
 
 async def _verify_pdf(content: bytes, framework: Framework, roots: bytes) -> Verdict:
     from pyhanko.pdf_utils.reader import PdfFileReader  # noqa: PLC0415  an extra
-    from pyhanko.sign.validation import async_validate_pdf_signature  # noqa: PLC0415
 
     texts = {each.sha256: each.language for each in framework.language_versions}
     language = next((texts[digest] for digest in _revisions(content) if digest in texts), None)
@@ -113,14 +132,15 @@ async def _verify_pdf(content: bytes, framework: Framework, roots: bytes) -> Ver
     signatures = PdfFileReader(io.BytesIO(content)).embedded_signatures
     if not signatures:
         return Verdict("", "", False, "there is no signature in it")
-    found = [
-        _verdict(
-            await async_validate_pdf_signature(each, signer_validation_context=_context(roots)),
-            f"over the text in {language}",
-        )
-        for each in signatures
-    ]
+    covers = f"over the text in {language}"
+    found = [await _judged(partial(_pdf_status, each), roots, covers) for each in signatures]
     return next((each for each in found if not each.valid), found[-1])
+
+
+async def _pdf_status(signature: Any, context: Any) -> Any:
+    from pyhanko.sign.validation import async_validate_pdf_signature  # noqa: PLC0415  an extra
+
+    return await async_validate_pdf_signature(signature, signer_validation_context=context)
 
 
 def _revisions(content: bytes) -> Iterator[str]:
@@ -131,7 +151,7 @@ def _revisions(content: bytes) -> Iterator[str]:
 
 
 def _verdict(status: Any, covers: str) -> Verdict:
-    signer = status.signing_cert.subject.human_friendly
+    signer = status.signing_cert.subject.human_friendly.removeprefix("Common Name: ")
     at = status.signer_reported_dt.isoformat() if status.signer_reported_dt else ""
     if status.bottom_line:
         return Verdict(signer, at, True, covers)

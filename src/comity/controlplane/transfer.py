@@ -185,7 +185,7 @@ async def _receive_next(
     record = process.stepped(
         record, taken.step.after, now_ms=connector.now_ms(), digest=taken.digest, **changes
     )
-    record = await transfers.save(tx, record)
+    record = await transfers.save(tx, record, through=taken.step.through)
     await process.record_received(connector, tx, incoming, record, taken.step, digest=taken.digest)
     await transfer_moves.after_change(tx, record)
     if incoming.key == machine.START and record.role == terms.PROVIDER:

@@ -48,7 +48,8 @@ _SAVE = _TABLE.upsert("transfer_id", "role", "counterparty_id", "agreement_id", 
 _RECEIVED = "WHERE agreement_id = ?1 AND role = 'consumer' ORDER BY created_at"
 _TO_DELETE = "WHERE agreement_id = ?1 AND counterparty_id = ?2 AND role = ?3 AND must_delete = 1 AND deleted_at IS NULL"
 _IN = (
-    "WHERE destination = ?1 AND sha256 = ?2 AND role = 'consumer' AND deleted_at IS NULL ORDER BY created_at"
+    "WHERE destination = ?1 AND sha256 = ?2 AND name = ?3 AND role = 'consumer' AND deleted_at IS NULL"
+    " ORDER BY created_at"
 )
 _LISTING = listing.Listing(
     "delivery",
@@ -88,9 +89,9 @@ async def find_received(tx: Transaction, agreement_id: str) -> list[Delivery]:
     return await _TABLE.all(tx, _RECEIVED, agreement_id)
 
 
-async def find_in(tx: Transaction, destination: str, sha256: str) -> list[Delivery]:
-    """Return what was received into a folder, not deleted yet, as the same files; oldest first."""
-    return await _TABLE.all(tx, _IN, destination, sha256)
+async def find_in(tx: Transaction, row: Delivery) -> list[Delivery]:
+    """Return what was received into the same folder as the same files, and is not deleted yet; oldest first."""
+    return await _TABLE.all(tx, _IN, row.destination, row.sha256, row.name)
 
 
 async def find_to_delete(

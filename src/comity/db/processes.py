@@ -132,16 +132,17 @@ class Processes(Generic[P]):
         await self._tell(tx, new)
         return msgspec.structs.replace(new, told=new.state)
 
-    async def save(self, tx: Transaction, changed: P) -> P:
+    async def save(self, tx: Transaction, changed: P, *, through: str | None = None) -> P:
         """Store a change of the one that was loaded with this version, and return it with the next version.
 
-        A change of its state is recorded as an event.
+        A change of its state is recorded as an event; so is the state that it went `through` in the same step.
 
         Raises:
             ConflictError: somebody else changed it in between.
         """
         moved = changed.state != changed.told
-        number = changed.events + moved
+        passed = through is not None and through not in {changed.told, changed.state}
+        number = changed.events + passed + moved
         values = self._table.values(changed, self._changing)
         if await tx.run(self._update, changed.id, changed.version, number, *values) != 1:
             raise errors.LostRaceError(
@@ -150,6 +151,8 @@ class Processes(Generic[P]):
         saved = msgspec.structs.replace(
             changed, version=changed.version + 1, events=number, told=changed.state
         )
+        if passed:
+            await self._tell(tx, msgspec.structs.replace(saved, state=through, events=number - moved))
         if moved:
             await self._tell(tx, saved)
         return saved

@@ -76,6 +76,11 @@ class Step(Struct, frozen=True):
     implied: bool = False
     withdrawn: bool = False
 
+    @property
+    def through(self) -> str | None:
+        """The state of our intent, if the message showed that it was reached."""
+        return self.before if self.implied else None
+
 
 def receive(  # noqa: PLR0913  both machines, both sides and the wire have a word in it
     kind: str, state: str | None, intent: str | None, message: str, sender: str, *, under_way: bool = True

@@ -130,7 +130,7 @@ class Heads:
         try:
             at_ms, authority = self._stamped(response, part.note)
         except errors.ComityError as error:
-            raise where.error(f": its time stamp does not hold: {error.message}", ".stamp") from None
+            raise where.error(f": its {error.message.removeprefix('the ')}", ".stamp") from None
         return cosigned, (Vouched(found.size, authority, at_ms),)
 
     def _cosigned(self, found: Checkpoint, part: Cosigned, where: Where) -> Vouched:

@@ -8,6 +8,7 @@ reads stamps is loaded where there is one: it would cost every start 50 ms.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from rfc3161_client import TimeStampResponse
 
+_REASON: Final = re.compile(r'reason: "([^"]{1,200})"')
 REQUEST_TYPE: Final = "application/timestamp-query"
 MAX_BYTES: Final = 64 * 1024
 
@@ -85,7 +87,9 @@ def check(response: bytes, note: str, trusted: list[x509.Certificate]) -> Stamp:
         VerifierBuilder(roots=roots, intermediates=others).build().verify_message(found, note.encode())
         return _said(found)
     except (VerificationError, ValueError, TypeError) as error:
-        raise StampError(f"the time stamp does not hold: {str(error)[:200]}") from None
+        reason = _REASON.search(str(error))  # OpenSSL's, out of a list of where in its code it is
+        why = reason[1] if reason else str(error)[:200]
+        raise StampError(f"the time stamp does not hold: {why}") from None
 
 
 def _words(response: TimeStampResponse) -> str:

@@ -141,6 +141,8 @@ def _refusal(text: str) -> errors.InvalidInputError:
         )
     if missing := _MISSING.fullmatch(said):
         return errors.InvalidInputError(f"{missing['name']} is missing", path=f"{path}.{missing['name']}")
+    if said.startswith("Expected `str`"):
+        said = 'it must be a text in quotes, such as "100"'
     return errors.InvalidInputError(said, path=path)
 
 

@@ -31,7 +31,8 @@ ALGORITHMS: Final = {"ecdsa-p256-sha256": "ES256", "ed25519": "Ed25519"}
 _OURS: Final = f'tag="{TAG}"'
 _ALONE: Final = f"{TAG}=("
 _TEXT = r'"(?:[^"\\]|\\.)*"'
-_MEMBER = re.compile(rf'[ \t]*([a-z*][a-z0-9_.*-]*)(?:=((?:{_TEXT}|[^",])*))?[ \t]*(?:,|\Z)')
+_MEMBER = re.compile(rf'[ \t]*+([a-z*][a-z0-9_.*-]*+)(?:=((?:{_TEXT}|[^",])*+))?[ \t]*+(?:,|\Z)')
+"""Nothing is read twice: a field that is made for it would else take half a second."""
 _PARAMETER = r';([a-z*][a-z0-9_.*-]*)=("[^"\\]*"|[0-9]{1,15})'
 _INPUT = re.compile(rf"(\([^()]*\))((?:{_PARAMETER})*)")
 _EACH = re.compile(_PARAMETER)

@@ -50,7 +50,9 @@ def _label(offer: Policy, agreement: Policy) -> Document:
     kept, own = agreement.extra.get(LABEL), offer.extra.get(LABEL)
     if not kept or not any(rule.action == KEEP for rule in agreement.obligation):
         return {}
-    return {LABEL: f"{kept}, {own}" if own and own != kept else kept}
+    if own and f", {kept}, " in f", {own}, ":  # it was derived before
+        return {LABEL: own}
+    return {LABEL: f"{kept}, {own}" if own else kept}
 
 
 def check_recipient(agreed: Mapping[str, object], recipient: str, *, us: str) -> None:

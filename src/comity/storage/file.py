@@ -54,7 +54,7 @@ class Files:
             raise unreadable(path, error) from error
         if self._root_of(real) is None:
             raise StorageError(
-                f"{path!r} leads to {real!r}, outside the folders that may be published",
+                f"{_leading(path, real)} outside the folders that may be published",
                 hint=ROOTS_HINT,
             )
         return real
@@ -70,7 +70,7 @@ class Files:
         real = os.path.realpath(path)
         if self._root_of(real) is None:
             raise StorageError(
-                f"{path!r} leads to {real!r}, outside the folders that may be received into",
+                f"{_leading(path, real)} outside the folders that may be received into",
                 hint=ROOTS_HINT,
             )
         return real
@@ -229,3 +229,7 @@ def _forget_behind(number: int, done: int, position: int, size: int) -> None:
     """
     if size > _CACHED_BYTES and done and done % _FORGET_BYTES == 0 and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(number, position - _FORGET_BYTES, _FORGET_BYTES, os.POSIX_FADV_DONTNEED)
+
+
+def _leading(path: str, real: str) -> str:
+    return f"{path!r} leads to {real!r}," if path != real else f"{path!r} lies"

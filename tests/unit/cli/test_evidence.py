@@ -139,7 +139,12 @@ def test_last_records_are_shown_as_a_table(comity, api, alpha):
     }
     out["receiver"] = "did:web:alpha.example"
     api.says("GET", "evidence?after=40&limit=2", {"entries": [record(41), record(42, **out)], "head": head})
+    approved = record(42, direction="here", message="Approval", outcome="approved", by="anna")
+    api.says("GET", "evidence?after=40&limit=2", {"entries": [approved], "head": head})
     done = comity("evidence", "show", "--last", "2")
+    here = comity("evidence", "show", "--last", "2").out
+    assert "here  Approval" in here
+    assert "approved by anna" in here
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[1].split() == [

@@ -87,8 +87,9 @@ def test_what_is_signed_is_named_by_its_whole_urn_which_reading_it_tells(comity,
     done = comity("framework", "sign", short, "--with", "alpha")
     assert (done.code, f"comity framework show {short} --with alpha" in done.err) == (2, True)
     api.says("POST", "catalog/request", {"dataset": [{"@id": "urn:other"}, {"@id": urn}]})
-    api.says("POST", "frameworks/offered", {"document": document, "textsId": "urn:texts"})
+    api.says("POST", "frameworks/offered", {"document": document, "textsId": "urn:\x1b[2Jtexts"})
     done = comity("framework", "show", short, "--with", "alpha")
+    assert "urn:?[2Jtexts" in done.out
     assert f"comity framework sign '{urn}' --with alpha --texts texts" in done.out
 
 
@@ -103,7 +104,7 @@ def test_the_list_says_with_whom_it_is_in_force_or_why_it_is_not(comity, api, al
     said = [
         " ".join(comity("framework", COLUMNS="120").out.split()).partition(" signed ")[2] for _ in range(3)
     ]
-    assert said == ["yes", "no: did:web:c suspended it: audit", "with Alpha; not with did:web:c"]
+    assert said == ["yes", "no: did:web:c suspended it: audit", "with Alpha Works; not with did:web:c"]
 
 
 def test_a_draft_does_not_write_over_another(comity, drafted):

@@ -130,6 +130,19 @@ def test_beginning_of_an_id_or_a_title_is_looked_for_in_the_catalog(comity, api,
     assert api.bodies("POST", "exchanges")[0]["assetId"] == ASSET
 
 
+@pytest.mark.parametrize(
+    ("held", "hint"),
+    [([{"@id": AGREEMENT}], "still hold: comity agreements"), ([], "comity catalog")],
+)
+def test_what_is_not_offered_any_more_leads_to_the_agreement_about_it(comity, api, offered, held, hint):
+    api.replies["POST", "catalog/dataset/request"].clear()
+    api.fails("POST", "catalog/dataset/request", 502, "delivery-refused", "the partner has no such dataset")
+    api.says("POST", "catalog/request", {"dataset": []})
+    api.says("POST", "contractagreements/request", held)
+    done = comity("get", "alpha", ASSET, "-o", "got")
+    assert (done.code, hint in done.err) == (5, True)
+
+
 def test_get_for_programs_prints_the_end_and_nothing_else(comity, api, offered):
     goes(api, NEGOTIATING, COMPLETED)
     done = comity("get", "alpha", ASSET, "-o", "in", "--json")

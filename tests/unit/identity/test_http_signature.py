@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from hashlib import sha256
 from types import SimpleNamespace
 
@@ -151,6 +152,14 @@ def test_ours_is_found_among_those_of_others_whatever_its_label():
 def test_one_that_says_it_is_ours_and_is_not_well_written_is_refused(changes, words):
     with pytest.raises(errors.IdentityError, match=words):
         signatures.read(fields(**changes))
+
+
+def test_a_field_that_is_made_to_take_long_takes_no_time():
+    spaces = f'x=();tag="comity", y={" " * 8000}"'
+    begun = time.thread_time()
+    with pytest.raises(errors.IdentityError, match="dictionary"):
+        signatures.read(fields(signature_input=spaces))
+    assert time.thread_time() - begun < 0.1
 
 
 @pytest.mark.parametrize("text", ["", "sha-256=:AA==:", f"sha-256=:{'A' * 43}=:", "md5=:x:"])

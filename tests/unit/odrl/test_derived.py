@@ -118,4 +118,5 @@ def test_a_marking_that_must_stay_stands_beside_the_offers_own():
     assert derived.derive(USE, agreed(must=keep, **label), us=US)["rdfs:label"] == "partners-only"
     own = derived.derive({**USE, "rdfs:label": "report-use"}, agreed(must=keep, **label), us=US)
     assert own["rdfs:label"] == "partners-only, report-use"
+    assert derived.derive(own, agreed(must=keep, **label), us=US) == own
     assert "rdfs:label" not in derived.derive(USE, agreed(**label), us=US)
