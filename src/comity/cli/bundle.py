@@ -6,6 +6,7 @@ What a bundle has to hold is `evidence.proving`'s part, what it proves in words 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import re
 from collections.abc import Collection, Sequence
@@ -175,12 +176,18 @@ def _document(path: Path) -> tuple[str, set[str]]:
 
 
 async def _signatures(frameworks: Sequence[Framework], roots: bytes) -> list[dict[str, Any]]:
-    """Return what signatories' own signatures over the framework agreements say; each of them holds."""
+    """Return what signatories' own signatures over the framework agreements are worth: one of them has to hold.
+
+    Not each of them: either party can attach what it likes, and would take the other's proof from it.
+    """
     from comity.controlplane import signatories  # noqa: PLC0415  start-up time
     from comity.evidence.bundle import Where, unpacked  # noqa: PLC0415
     from comity.framework import document  # noqa: PLC0415
 
-    found = []
+    if importlib.util.find_spec("pyhanko") is None:
+        raise errors.InvalidInputError("--signatories needs pip install 'comity[signatures]'")
+    found: list[dict[str, Any]] = []
+    wrong: list[errors.ComityError] = []
     for at, framework in enumerate(frameworks):
         where = Where(f"framework agreement {at + 1}", f"$.frameworks[{at}]")
         try:
@@ -193,7 +200,11 @@ async def _signatures(frameworks: Sequence[Framework], roots: bytes) -> list[dic
             content = unpacked(each.content, place)
             verdict = await signatories.verify(content, written, read, roots, each.party)
             if not verdict.valid:
-                raise place.error(f" by {verdict.signer or 'somebody'} does not hold: {verdict.detail}")
-            said = {"signer": verdict.signer, "signedAt": verdict.signed_at, "detail": verdict.detail}
-            found.append({"urn": framework.urn, "party": each.party, **said})
+                wrong.append(
+                    place.error(f" by {verdict.signer or 'somebody'} does not hold: {verdict.detail}")
+                )
+            said = {"signer": verdict.signer, "signedAt": verdict.signed_at, "valid": verdict.valid}
+            found.append({"urn": framework.urn, "party": each.party, **said, "detail": verdict.detail})
+    if wrong and len(wrong) == len(found):
+        raise wrong[0]
     return found

@@ -147,7 +147,7 @@ def _of_agreement(proven: Proven, message: str = AGREEMENT, negotiation_id: str 
 
 
 def show(proven: Proven, signatories: Sequence[Document] | None = None) -> None:
-    """Print what is proven; `signatories` are people's signatures that hold, None if they were not looked at."""
+    """Print what is proven; `signatories` says what people's signatures are worth, None if nobody looked at them."""
     agreed = proven.agreed
     output.line(
         f"the bundle holds: {words.count(len(proven.said), 'record')}, every proof and signature in it"
@@ -282,8 +282,14 @@ def _people(proven: Proven, signatories: Sequence[Document] | None) -> Iterator[
     """Say which people signed the framework agreements, or that nobody has looked."""
     for each in signatories or ():
         when = f", {each['signedAt']} by the signer's clock" if each["signedAt"] else ""
-        yield f"proven: {each['signer']} signed {ids.short(each['urn'])} for {each['party']}{when} ({each['detail']})"
+        who, what = each["signer"] or "somebody", f"{ids.short(each['urn'])} for {each['party']}{when}"
+        if each["valid"]:
+            yield f"proven: {who} signed {what} ({each['detail']})"
+        else:
+            yield f"NOT proven: that {who} signed {what}: {each['detail']}"
     held = sum(len(each.signatures) for each in proven.frameworks)
+    if signatories is not None and not signatories:
+        yield "not there: no signature of a person over a framework agreement"
     if held and signatories is None:
         yield f"not looked at: {words.count(held, 'signature')} of people; --signatories FILE names whom to trust"
 

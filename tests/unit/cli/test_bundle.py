@@ -121,9 +121,11 @@ async def test_signatures_of_people_are_checked_with_the_certificates_that_are_n
     people, written = Authority("Ministry"), strict_json.canonical(bundles.FRAMEWORK)
     (tmp_path / "people.pem").write_bytes(people.pem)
 
-    async def checked(signer, data=written):
+    async def checked(signer, data=written, more=()):
         parts = bundles.make()
-        parts["frameworks"][0]["signatures"][0]["content"] = packed(await cms(signer, data))
+        signatures = parts["frameworks"][0]["signatures"]
+        signatures[0]["content"] = packed(await cms(signer, data))
+        signatures += [{"party": CONSUMER, "mediaType": "x", "content": packed(each)} for each in more]
         (tmp_path / "deal.json").write_bytes(bundles.seal(parts))
         return await asyncio.to_thread(
             comity, "evidence", "verify", "deal.json", "--signatories", "people.pem"
@@ -132,6 +134,8 @@ async def test_signatures_of_people_are_checked_with_the_certificates_that_are_n
     done = await checked(people.person("N. N."))
     said = f"proven: N. N. signed {ids.short(bundles.URN)} for {PROVIDER}, "
     assert (done.code, said in done.out) == (0, True)
+    done = await checked(people.person("N. N."), more=[b"what the other party attached"])
+    assert (done.code, said in done.out, "\nNOT proven: that somebody signed " in done.out) == (0, True, True)
     for signer, data, why in (
         (people.person("N. N."), b"another", "N. N. does not hold: what was signed is something else"),
         (Authority("Nobody").person("N. N."), written, "leads to no root that is trusted here"),
