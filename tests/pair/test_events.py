@@ -234,6 +234,7 @@ async def test_a_state_that_the_partner_s_next_message_shows_is_told_too(pair):
     await pair.consumer.reaches(record.id, "FINALIZED", 30)
     pair.consumer.release(hold)
     record = await pair.consumer.negotiation(record.id)
+    await pair.provider.reaches(record.counterparty_pid, "FINALIZED", 30)
     assert await kinds(pair.provider, record.counterparty_pid) == PROVIDER
 
 

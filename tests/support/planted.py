@@ -77,8 +77,8 @@ def no_compare_and_set(patch, world):
     shown = {}
     save = rows.save
 
-    async def remember(tx, changed):
-        saved = await save(tx, changed)
+    async def remember(tx, changed, **more):
+        saved = await save(tx, changed, **more)
         if saved.state == terms.REQUESTED:
             shown.setdefault(saved.id, saved)
         return saved
@@ -95,13 +95,13 @@ def save_ignored(patch, world):
     """Somebody else changed the row in between, and nobody looks at what became of the update."""
     save = negotiations.save
 
-    async def careless(tx, changed):
+    async def careless(tx, changed, **more):
         if changed.state == terms.FINALIZED and changed.role == terms.PROVIDER:
             await tx.run("UPDATE negotiation SET version = version + 1 WHERE id = ?1", changed.id)
             with contextlib.suppress(errors.ConflictError):
-                return await save(tx, changed)
+                return await save(tx, changed, **more)
             return changed
-        return await save(tx, changed)
+        return await save(tx, changed, **more)
 
     patch.setattr(negotiations, "save", careless)
 
