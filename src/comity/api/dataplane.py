@@ -65,7 +65,7 @@ def application(
         if scope["type"] != "http":
             return
         transfer_id, path = parts_of(scope, prefix)
-        started = _Started(send)
+        started, flow = _Started(send), None
         try:
             async with open_flows.open(transfer_id) as flow:
                 leaving = asyncio.create_task(_watch_leaving(receive, flow))
@@ -75,9 +75,20 @@ def application(
                 finally:
                     leaving.cancel()
         except ComityError as error:
+            if flow is not None and flow.ending == "cut" and not started.begun:
+                error = await _why_cut(door, transfer_id, scope, error)
             await _fail(error, scope, started)
 
     return app
+
+
+async def _why_cut(door: _Door, transfer_id: str, scope: Scope, error: ComityError) -> ComityError:
+    """Return why a request was cut before its answer began: it is told what the next one would be told."""
+    try:
+        await door.lookup(transfer_id, tokens.digest(tokens.read(headers_of(scope).get("authorization"))))
+    except ComityError as reason:
+        return reason
+    return error
 
 
 async def _answer(door: _Door, flow: flows.Flow, scope: Scope, path: str) -> serve.Answer:

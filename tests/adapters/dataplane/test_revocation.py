@@ -11,8 +11,9 @@ import uvicorn
 from adapters.dataplane.processes import make_client
 from comity.api import connection, dataplane
 from comity.dataplane import flows, pull, serve, tokens
-from comity.errors import PermanentDeliveryError, TransientDeliveryError
+from comity.errors import IdentityError, PermanentDeliveryError, TransientDeliveryError
 from comity.storage import file
+from support import asgi
 
 MIB = 2**20
 TOKEN = "t" * 43
@@ -167,3 +168,21 @@ async def test_a_cut_stream_is_transient_for_the_receiver_and_the_next_request_g
         assert received.sha256 == content.sha256
         assert received.fetched_bytes < 256 * MIB - 19 * MIB
         await client.close()
+
+
+async def test_a_request_that_is_cut_before_its_answer_is_told_what_the_next_one_is():
+    arrived = asyncio.Event()
+
+    async def lookup(transfer_id, token_digest):
+        if arrived.is_set():
+            raise IdentityError("this token opens nothing here (any more)", step="token")
+        arrived.set()
+        await asyncio.Event().wait()
+
+    open_flows = flows.Flows()
+    client = asgi.Client(dataplane.application(lookup, storages={}, open_flows=open_flows), "")
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    asking = asyncio.create_task(client.request("GET", "/urn:uuid:1/files/a", headers=headers))
+    await arrived.wait()
+    open_flows.cut("urn:uuid:1")
+    assert (await asking).status == 401
