@@ -31,6 +31,8 @@ from comity.storage import source
 
 ABORT: Final = "comity.abort"
 _MAX_HEADER: Final = 8192
+_WHY_CUT: Final = 1.0
+"""Seconds that a request which was cut waits for its reason: a look-up that hangs holds up no cut."""
 _log = logging.getLogger(__name__)
 
 
@@ -85,9 +87,12 @@ def application(
 async def _why_cut(door: _Door, transfer_id: str, scope: Scope, error: ComityError) -> ComityError:
     """Return why a request was cut before its answer began: it is told what the next one would be told."""
     try:
-        await door.lookup(transfer_id, tokens.digest(tokens.read(headers_of(scope).get("authorization"))))
+        digest = tokens.digest(tokens.read(headers_of(scope).get("authorization")))
+        await asyncio.wait_for(door.lookup(transfer_id, digest), _WHY_CUT)
     except ComityError as reason:
         return reason
+    except TimeoutError:
+        _log.info("no reason in %s s why a request for transfer %s was cut", _WHY_CUT, transfer_id)
     return error
 
 
