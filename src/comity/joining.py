@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from comity import errors, settings
+from comity import data_folder, errors, settings
 from comity.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def join(  # noqa: PLR0913  what a folder is made of
         text += f"\n[{section}]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in keys_of.items())
     mine = {settings.SEAL_KEY: seal_key.hex().encode(), settings.MANAGEMENT_KEY: management_key.encode()}
     _check_keys(folder / "keys", {**mine, **keys})
-    settings.write_folder(folder, text.encode(), {**mine, **keys}, readable=False)
+    data_folder.write_folder(folder, text.encode(), {**mine, **keys}, readable=False)
     return settings.load(folder)
 
 
@@ -123,5 +123,5 @@ def _values(own: Settings) -> dict[str, dict[str, Any]]:
 
 def _toml(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(settings.quote, value))}]"
-    return settings.quote(value) if isinstance(value, str) else str(value).lower()
+        return f"[{', '.join(map(data_folder.quote, value))}]"
+    return data_folder.quote(value) if isinstance(value, str) else str(value).lower()

@@ -1,19 +1,16 @@
 """What an operator decides, in one file of the data folder (`comity.toml`), and the keys beside it.
 
-`initialize` makes a data folder, `load` reads one and says of every mistake which key of which file is wrong. The keys
+`data_folder` makes a data folder, `load` reads one and says of every mistake which key of which file is wrong. The keys
 lie in `keys/`, readable by their owner only: `connector.pem` signs, `seal.key` encrypts columns, `management.key`
 opens the management API.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
-import shlex
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from comity import errors
 from comity.db.seal import KEY_BYTES
-from comity.identity import did, jose, keyring
-from comity.storage import descriptor
+from comity.identity import jose, keyring
 from comity.storage import keys as key_files
 
 if TYPE_CHECKING:
@@ -35,57 +31,6 @@ HSM_PIN = "COMITY_HSM_PIN"
 RECEIVED = "received"
 SEAL_KEY, MANAGEMENT_KEY = "seal.key", "management.key"
 MAX_DAYS = 36_500
-
-TEMPLATE = """\
-# Comity: settings of {name}. Documented in docs/reference/settings.md; restart after a change.
-
-[participant]
-id = {participant_id}
-name = {name}
-
-[public]
-# The address at which partners reach this connector, and where it listens for them.
-address = {address}
-listen = {listen}
-{tls}
-[management]
-# For your own people and programs: not to be reached from outside.
-listen = {management}
-
-[database]
-# Empty: SQLite in this folder. Else the URL of a PostgreSQL database: postgresql://user:password@host/name
-url = {database}
-
-[keys]
-# Empty: signing keys are files in keys/. Else the PKCS#11 module of an HSM, its token, and a file with the PIN.
-{token}
-[storage]
-# Folders that may be published from and received into.
-roots = [{roots}]
-
-[outgoing]
-# Private networks or hosts that may be connected to, such as "10.1.0.0/16"; all others are refused.
-allow = []
-
-[evidence]
-# How often checkpoints are made and stamped, and by which authority: docs/reference/settings.md.
-
-[events]
-# For how many days events are kept for those who read them later.
-keep_days = 30
-
-[frameworks]
-# How long a partner's word on a framework agreement counts, and whose signatories: docs/reference/settings.md.
-
-[limits]
-# How much one address or one partner may have at once: docs/reference/settings.md.
-
-[development]
-# true allows http and loopback addresses: for one machine, never between two sites.
-insecure = {insecure}
-# true believes whoever says a name: only for tests against other connectors.
-mock_identity = {mock_identity}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,72 +81,6 @@ class Settings:
         return self.folder / DATABASE
 
 
-def initialize(  # noqa: PLR0913  what an operator decides
-    folder: Path,
-    *,
-    address: str,
-    name: str = "",
-    listen: str = "",
-    management: str = "127.0.0.1:8281",
-    roots: Sequence[str] = (),
-    tls_certificate: str = "",
-    tls_key: str = "",
-    insecure: bool = False,
-    mock_identity: bool = False,
-    participant_id: str = "",
-    database: str = "",
-    token: Mapping[str, str] | None = None,
-    before: Callable[[Settings], object] = lambda _: None,
-) -> Settings:
-    """Make a data folder with settings and new keys, and return the settings; `before` sees them ere they are written.
-
-    The signing key is made in the PKCS#11 token, where one is given by the settings of `[keys]`.
-
-    Raises:
-        SettingsError: the folder holds a connector already, or a value is wrong; nothing was written then.
-        ComityError: what `before` raises; nothing was written then either.
-    """
-    folder = folder.absolute()
-    if (folder / FILE).exists():
-        raise errors.SettingsError(
-            f"{folder} holds a connector already",
-            hint=f"start it with: comity serve --data {shlex.quote(str(folder))}",
-        )
-    address = address.rstrip("/")
-    values = {
-        "participant": {"id": participant_id or _participant_id(address), "name": name or _host(address)},
-        "public": {
-            "address": address,
-            "listen": listen or _default_listen(address),
-            **(
-                {"tls_certificate": tls_certificate, "tls_key": tls_key} if tls_certificate or tls_key else {}
-            ),
-        },
-        "management": {"listen": management},
-        "database": {"url": database},
-        "keys": dict(token or {}),
-        "storage": {"roots": list(roots) or _default_roots(folder)},
-        "development": {"insecure": insecure, "mock_identity": mock_identity},
-    }
-    settings = read_values(folder, values)
-    before(read_values(folder, _with_environment(values)))
-    made = {
-        **_first_key(settings),
-        SEAL_KEY: secrets.token_hex(KEY_BYTES).encode(),
-        MANAGEMENT_KEY: secrets.token_urlsafe(32).encode(),
-    }
-    write_folder(folder, _format(settings).encode(), made, readable=not database)  # a URL has a password
-    return load(folder)
-
-
-def _first_key(settings: Settings) -> dict[str, bytes]:
-    """Make the first signing key and return the file that says which it is."""
-    token = open_token(settings)
-    if token is None:
-        return {key_files.FIRST_FILE: jose.SigningKey.generate(keyring.FIRST).dump_pem()}
-    return {key_files.RING: key_files.first_ring(token.make(f"{settings.participant_id}#{keyring.FIRST}"))}
-
-
 def open_token(settings: Settings) -> hsm.Token | None:
     """Return the token that holds our signing keys, None if they are files.
 
@@ -231,16 +110,7 @@ def _pin(settings: Settings) -> str:
     return found
 
 
-def _participant_id(address: str) -> str:
-    try:
-        return did.format_did_web(address)
-    except errors.IdentityError as error:
-        raise errors.SettingsError(
-            f"the address cannot be a did:web name: {error.message}", hint=error.hint
-        ) from None
-
-
-def _split(address: str) -> SplitResult | None:
+def split_address(address: str) -> SplitResult | None:
     """Return the parts of a public address, None if it is none that partners could reach."""
     try:
         parts = urlsplit(address)
@@ -249,79 +119,6 @@ def _split(address: str) -> SplitResult | None:
         return None
     plain = re.fullmatch(r"[!-~]+", address) and "@" not in parts.netloc
     return parts if usable and plain and parts.scheme in {"http", "https"} else None
-
-
-def _host(address: str) -> str:
-    parts = _split(address)
-    return (parts.hostname if parts else None) or address
-
-
-def _default_listen(address: str) -> str:
-    parts = _split(address)
-    if parts is None:
-        return "127.0.0.1:0"  # the address is refused before anything listens
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"127.0.0.1:{port}" if parts.hostname in {"localhost", "127.0.0.1"} else f"0.0.0.0:{port}"
-
-
-def _default_roots(folder: Path) -> list[str]:
-    folders = [folder / RECEIVED]
-    for find in (Path.home, Path.cwd):
-        with contextlib.suppress(OSError, RuntimeError):  # an account without a home, a folder that is gone
-            folders.append(find())
-    # the connector's own data folder is refused below these, but for what was received
-    return list(dict.fromkeys(str(each) for each in folders))
-
-
-def write_folder(folder: Path, content: bytes, keys: Mapping[str, bytes], *, readable: bool) -> None:
-    """Write a data folder; the settings last, so that one with settings has all its keys.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
-    try:
-        for each, mode in ((folder, 0o700), (folder / "keys", 0o700), (folder / RECEIVED, 0o777)):
-            descriptor.make_folder(str(each), mode)
-        for name, key in keys.items():
-            _put(folder / "keys" / name, key, mode=0o600)
-        _put(folder / FILE, content, mode=0o644 if readable else 0o600)
-    except OSError as error:
-        raise errors.SettingsError(f"{folder} cannot be written: {error.strerror}") from None
-
-
-def _put(path: Path, content: bytes, *, mode: int) -> None:
-    """Make a file whole or not at all: half a key, after a full disk, would be taken for a key later."""
-    if not path.exists():  # never overwrite a key: what was sealed or signed with it would be lost
-        descriptor.write_whole(path, content, mode)
-
-
-def _format(settings: Settings) -> str:
-    tls = ""
-    if settings.tls_certificate:
-        tls = f"tls_certificate = {quote(settings.tls_certificate)}\ntls_key = {quote(settings.tls_key)}\n"
-    return TEMPLATE.format(
-        participant_id=quote(settings.participant_id),
-        name=quote(settings.name),
-        address=quote(settings.address),
-        listen=quote(settings.listen),
-        management=quote(settings.management),
-        tls=tls,
-        database=quote(settings.database_url),
-        token="".join(
-            f"{name} = {quote(getattr(settings, f'keys_{name}'))}\n"
-            for name in KEYS["keys"]
-            if name == "hsm_module" or getattr(settings, f"keys_{name}")
-        ),
-        roots=", ".join(quote(root) for root in settings.roots),
-        insecure=str(settings.insecure).lower(),
-        mock_identity=str(settings.mock_identity).lower(),
-    )
-
-
-def quote(text: str) -> str:
-    """Write a TOML basic string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
 def load(folder: Path) -> Settings:
@@ -358,10 +155,11 @@ def read_text(folder: Path, content: bytes, *, management_key: str = "") -> Sett
         values = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise errors.SettingsError(f"{folder / FILE} cannot be read: {error}") from None
-    return read_values(folder, _with_environment(values), management_key=management_key)
+    return read_values(folder, with_environment(values), management_key=management_key)
 
 
-def _with_environment(values: dict[str, Any]) -> dict[str, Any]:
+def with_environment(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a file with those that the environment puts in their place."""
     url = os.environ.get(DATABASE_URL)
     return {**values, "database": {"url": url}} if url else values
 
@@ -457,7 +255,7 @@ def _require(place: Path, values: dict[str, Any], section: str, name: str) -> st
 
 
 def _check(place: Path, settings: Settings) -> None:
-    parts = _split(settings.address)
+    parts = split_address(settings.address)
     if parts is None:
         raise errors.SettingsError(
             f"{place}: public.address must be an address such as https://connector.example, not {settings.address!r}"
@@ -485,7 +283,7 @@ def _check(place: Path, settings: Settings) -> None:
 
 def _check_evidence(place: Path, settings: Settings) -> None:
     url = settings.evidence_stamp_url
-    if url and (_split(url) is None or not settings.evidence_stamp_ca):
+    if url and (split_address(url) is None or not settings.evidence_stamp_ca):
         raise errors.SettingsError(
             f"{place}: evidence.stamp_url must be an http or https address, and evidence.stamp_ca a file with the"
             " certificates of its authority"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comity import errors, settings
+from comity import data_folder, errors, settings
 
 ROW = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| ([^|]+) \| ([^|]+) \|", re.MULTILINE)
 KEYS = {f"{section}.{name}": kind for section, keys in settings.KEYS.items() for name, kind in keys.items()}
@@ -34,7 +34,7 @@ def test_row_names_the_type_of_its_key(key, rows):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_row_tells_the_default_that_holds_when_the_key_is_missing(key, rows, tmp_path):
-    settings.initialize(tmp_path, address="https://alpha.example")
+    data_folder.initialize(tmp_path, address="https://alpha.example")
     file = tmp_path / settings.FILE
     section, name = key.split(".")
     text = re.sub(
@@ -54,7 +54,7 @@ def test_row_tells_the_default_that_holds_when_the_key_is_missing(key, rows, tmp
 
 
 def test_example_on_the_page_is_a_connector_that_can_be_read(root, tmp_path):
-    settings.initialize(tmp_path, address="https://alpha.example")
+    data_folder.initialize(tmp_path, address="https://alpha.example")
     page = (root / "docs" / "reference" / "settings.md").read_text()
     examples = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert examples

@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine, pool
 
-from comity import errors, settings
+from comity import data_folder, errors, settings
 from comity.controlplane import backup
 from comity.db import backup as backups
 from comity.db import digest, evidence, migrate, sqlite, stores
@@ -27,7 +27,7 @@ NOW_MS = 1_790_000_000_000
 @pytest.fixture
 def conf(tmp_path, template):
     """A data folder with an empty store."""
-    made = settings.initialize(
+    made = data_folder.initialize(
         tmp_path / "site",
         address=f"http://127.0.0.1:{free_port()}",
         management=f"127.0.0.1:{free_port()}",

@@ -10,7 +10,7 @@ import ssl
 
 import pytest
 
-from comity import runtime, settings
+from comity import data_folder, runtime
 from comity.api import connection
 from support import authority
 from support.pair import wait_for
@@ -29,7 +29,7 @@ class Listener:
     def __init__(self, folder):
         files = authority.make(folder / "tls")
         self.client_tls = ssl.create_default_context(cafile=files.authority)
-        made = settings.initialize(
+        made = data_folder.initialize(
             folder / "data",
             address="https://localhost",
             name="x",

@@ -9,7 +9,7 @@ import functools
 
 import pytest
 
-from comity import runtime, settings
+from comity import data_folder, runtime
 from comity.api import connection
 from comity.net import dsp
 from support import stores
@@ -260,7 +260,7 @@ def test_a_connector_sends_again_what_was_answered_429():
 
 
 def test_the_limits_are_settings(tmp_path):
-    conf = settings.initialize(tmp_path / "a", address="https://a.example")
+    conf = data_folder.initialize(tmp_path / "a", address="https://a.example")
     assert (conf.limits_open_processes, conf.limits_refused_per_hour) == (100_000, 1000)
     made = runtime._connections(
         dataclasses.replace(conf, limits_connections=7, limits_connections_per_address=3)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from comity import runtime, settings
+from comity import data_folder, runtime, settings
 from comity.controlplane import negotiation_moves, partners, publish, transfer_moves
 from comity.controlplane.decide import Move
 from comity.db import agreements, negotiations, transfers
@@ -307,7 +307,7 @@ def new_site(
     **more,
 ) -> Site:
     port = free_port()
-    conf = settings.initialize(
+    conf = data_folder.initialize(
         folder,
         address=address or f"http://127.0.0.1:{port}",
         listen=f"127.0.0.1:{port}",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comity import settings
+from comity import data_folder, settings
 from comity.client.connector import PROTOCOL, Connector
 from comity.db import evidence
 from comity.evidence import entry
@@ -171,7 +171,7 @@ def make(
 ) -> Served:
     """Make a data folder below `folder`, which is also the one that may be published from and received into."""
     port = port or free_port()
-    conf = settings.initialize(
+    conf = data_folder.initialize(
         folder / name,
         address=address or f"http://127.0.0.1:{port}",
         name=name,

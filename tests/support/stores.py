@@ -1,7 +1,7 @@
 """The kinds of store that tests run on, and a fresh migrated one of a kind for a data folder.
 
 url = stores.fresh(kind, folder)                  # "" for SQLite
-conf = settings.initialize(folder, ..., database=url)
+conf = data_folder.initialize(folder, ..., database=url)
 stores.rows(conf, "SELECT state FROM negotiation WHERE id = ?1", name)     # from outside, running or not
 """
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from comity import errors, settings
+from comity import data_folder, errors, settings
 
 ADDRESS = "https://alpha.example"
 KEYS = ("connector.pem", "seal.key", "management.key")
@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def made(folder):
-    return settings.initialize(folder, address=ADDRESS, name="Alpha Works")
+    return data_folder.initialize(folder, address=ADDRESS, name="Alpha Works")
 
 
 def edit(folder, old, new):
@@ -41,7 +41,7 @@ def test_what_was_made_is_loaded(made, folder):
 
 
 def test_every_value_that_can_be_given_is_kept(folder, tmp_path):
-    made = settings.initialize(
+    made = data_folder.initialize(
         folder,
         address="http://127.0.0.1:8080/alpha/",
         name='Ä "quoted" \\ name',
@@ -66,7 +66,7 @@ def test_every_value_that_can_be_given_is_kept(folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["a\nb", "\x7f", "\u200b", "\U000e0001", "# [x]", "{0}", '"""', "\\u0041"])
 def test_a_name_of_odd_characters_is_written_so_that_it_is_read_back(folder, name):
-    assert settings.initialize(folder, address=ADDRESS, name=name).name == name
+    assert data_folder.initialize(folder, address=ADDRESS, name=name).name == name
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_name_of_odd_characters_is_written_so_that_it_is_read_back(folder, nam
     ],
 )
 def test_name_and_port_follow_from_the_address(folder, address, participant_id, listen):
-    made = settings.initialize(folder, address=address)
+    made = data_folder.initialize(folder, address=address)
     assert (made.participant_id, made.listen) == (participant_id, listen)
 
 
 def test_keys_are_new_and_for_their_owner_only(made, tmp_path):
-    other = settings.initialize(tmp_path / "other", address=ADDRESS)
+    other = data_folder.initialize(tmp_path / "other", address=ADDRESS)
     assert stat.S_IMODE((made.folder / "keys").stat().st_mode) == 0o700
     for name in KEYS:
         path = made.folder / "keys" / name
@@ -96,7 +96,7 @@ def test_keys_are_new_and_for_their_owner_only(made, tmp_path):
 def test_a_folder_that_holds_a_connector_is_left_alone(made):
     before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
     with pytest.raises(errors.SettingsError, match="holds a connector already") as caught:
-        settings.initialize(made.folder, address="https://other.example")
+        data_folder.initialize(made.folder, address="https://other.example")
     assert caught.value.hint == f"start it with: comity serve --data {made.folder}"
     assert {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()} == before
 
@@ -104,7 +104,7 @@ def test_a_folder_that_holds_a_connector_is_left_alone(made):
 def test_keys_outlive_a_lost_settings_file(made):
     before = [(made.folder / "keys" / name).read_bytes() for name in KEYS]
     (made.folder / settings.FILE).unlink()
-    settings.initialize(made.folder, address=ADDRESS)
+    data_folder.initialize(made.folder, address=ADDRESS)
     assert [(made.folder / "keys" / name).read_bytes() for name in KEYS] == before
 
 
@@ -121,11 +121,11 @@ def test_an_initialization_that_was_cut_short_is_done_again(folder, monkeypatch,
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(errors.SettingsError, match="cannot be written: No space left on device"):
-        settings.initialize(folder, address=ADDRESS)
+        data_folder.initialize(folder, address=ADDRESS)
     assert not (folder / settings.FILE).exists()
     assert not list(folder.rglob("*.new"))
     monkeypatch.undo()
-    made = settings.initialize(folder, address=ADDRESS)
+    made = data_folder.initialize(folder, address=ADDRESS)
     assert settings.seal_key(made)
     assert settings.signing_key(made)
     assert made.management_key
@@ -152,7 +152,7 @@ def test_an_initialization_that_was_cut_short_is_done_again(folder, monkeypatch,
 @pytest.mark.parametrize("participant_id", ["", "BPNL1"])
 def test_a_wrong_address_is_refused_and_nothing_written(folder, address, participant_id):
     with pytest.raises(errors.SettingsError, match="address"):
-        settings.initialize(folder, address=address, participant_id=participant_id)
+        data_folder.initialize(folder, address=address, participant_id=participant_id)
     assert not folder.exists()
 
 
@@ -178,7 +178,7 @@ def test_a_wrong_address_is_refused_and_nothing_written(folder, address, partici
 )
 def test_a_wrong_value_is_refused_and_nothing_written(folder, more, words):
     with pytest.raises(errors.SettingsError, match=words):
-        settings.initialize(folder, **{"address": ADDRESS, **more})
+        data_folder.initialize(folder, **{"address": ADDRESS, **more})
     assert not folder.exists()
 
 
@@ -299,7 +299,7 @@ def test_a_signing_key_that_is_none_is_refused(made, content):
     ],
 )
 def test_the_management_api_is_reached_on_this_machine(folder, listen, address):
-    assert settings.initialize(folder, address=ADDRESS, management=listen).management_address == address
+    assert data_folder.initialize(folder, address=ADDRESS, management=listen).management_address == address
 
 
 @pytest.mark.parametrize(("listen", "parts"), [("[::1]:80", ("::1", 80)), ("a.example:0", ("a.example", 0))])
@@ -312,10 +312,10 @@ def test_an_account_without_a_home_still_gets_a_connector(folder, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", nowhere)
-    assert settings.initialize(folder, address=ADDRESS).roots[0] == str(folder / "received")
+    assert data_folder.initialize(folder, address=ADDRESS).roots[0] == str(folder / "received")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(errors.SettingsError, match=r"file/data cannot be written: Not a directory"):
-        settings.initialize(tmp_path / "file" / "data", address=ADDRESS)
+        data_folder.initialize(tmp_path / "file" / "data", address=ADDRESS)

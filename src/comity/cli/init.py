@@ -91,6 +91,7 @@ def init(
     _json: AsJson = False,
 ) -> None:
     """Make a connector: a data folder with its settings and keys."""
+    from comity import data_folder  # noqa: PLC0415  start-up time
     from comity import settings as configuration  # noqa: PLC0415  start-up time
     from comity.db import stores  # noqa: PLC0415
 
@@ -106,7 +107,7 @@ def init(
         # here, so that a start needs neither the time nor the memory of it
         stores.prepare(made.database, made.database_url, insecure=made.insecure)
 
-    made = configuration.initialize(
+    made = data_folder.initialize(
         here.folder,
         address=address,
         name=name,

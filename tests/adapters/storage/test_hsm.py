@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from comity import settings
+from comity import data_folder, settings
 from comity.errors import KeyAwayError, SettingsError
 from comity.identity import jose
 from comity.identity.keyring import Keyring
@@ -132,7 +132,7 @@ def test_a_token_that_is_away_signs_nothing_and_signs_again_when_it_is_back(toke
 
 class TestFolder:
     def test_a_new_connector_has_its_first_key_in_the_token(self, said, tmp_path):
-        made = settings.initialize(tmp_path / "data", address="https://hsm.example", token=said)
+        made = data_folder.initialize(tmp_path / "data", address="https://hsm.example", token=said)
         assert sorted(each.name for each in (made.folder / "keys").iterdir()) == [
             keys.RING,
             "management.key",
@@ -147,19 +147,19 @@ class TestFolder:
     def test_the_pin_is_of_the_environment_or_of_a_file(self, said, tmp_path, monkeypatch):
         without = {name: value for name, value in said.items() if name != "hsm_pin_file"}
         with pytest.raises(SettingsError, match="the PIN of the token adapters is missing"):
-            settings.initialize(tmp_path / "data", address="https://hsm.example", token=without)
+            data_folder.initialize(tmp_path / "data", address="https://hsm.example", token=without)
         with pytest.raises(SettingsError, match=r"keys\.hsm_pin_file .*gone cannot be read"):
-            settings.initialize(
+            data_folder.initialize(
                 tmp_path / "data",
                 address="https://hsm.example",
                 token={**said, "hsm_pin_file": str(tmp_path / "gone")},
             )
         monkeypatch.setenv(settings.HSM_PIN, softhsm.PIN)
-        assert settings.initialize(tmp_path / "data", address="https://hsm.example", token=without)
+        assert data_folder.initialize(tmp_path / "data", address="https://hsm.example", token=without)
 
     def test_module_and_token_go_together(self, said, tmp_path):
         with pytest.raises(SettingsError, match="go together"):
-            settings.initialize(
+            data_folder.initialize(
                 tmp_path / "data",
                 address="https://hsm.example",
                 token={"hsm_module": said["hsm_module"]},

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
+from comity import data_folder as making
 from comity import settings
 from comity.cli import main
 from unit.client import standin
@@ -33,7 +34,7 @@ class Command:
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "comity-data"
-    settings.initialize(folder, address="https://beta.example", name="Beta", management="127.0.0.1:1")
+    making.initialize(folder, address="https://beta.example", name="Beta", management="127.0.0.1:1")
     return folder
 
 
