@@ -8,7 +8,7 @@ CODE := $(wildcard src tests tools demo bench)
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP MYPYPATH PYTEST_ADDOPTS PYTEST_PLUGINS VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo fmt lint test check bench crash replicas double hostile power chaos fuzz tck interop clients features lock changelog clean
+.PHONY: help setup runtime demo fmt lint test check bench crash cuts longline replicas double hostile power chaos fuzz tck interop clients features lock changelog clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ bench: setup ## Measure speed, start and memory of both stores, and of an EDC be
 
 crash: setup ## Kill processes N times (50) under negotiations and transfers, on SQLite, then PostgreSQL (STORES=... chooses): nothing is lost
 	@COMITY_KILLS=$(or $(N),50) COMITY_STORM="$(or $(STORES),sqlite postgresql)" $(BIN)/pytest tests/crash/test_storm.py -s
+
+cuts: setup ## Cut transfers N times (1000), by kills of either side, restarts and resets: exact, at most 1 MiB sent again a cut
+	@COMITY_LINE_CUTS=$(or $(N),1000) $(BIN)/pytest tests/crash/test_cuts.py -s
+
+longline: setup ## Compare a file of N MiB (16) with one plain stream over a long, lossy line between two namespaces (needs root)
+	@COMITY_LONG_LINE=$(or $(N),16) $(BIN)/pytest tests/adapters/dataplane/test_long_line.py -s
 
 replicas: setup ## Kill one replica of three and pause another, N times (10), as provider and as consumer: nothing is lost or done twice
 	@COMITY_REPLICA_ROUNDS=$(or $(N),10) COMITY_REPLICA_SIDES="provider consumer" $(BIN)/pytest tests/replicas -s

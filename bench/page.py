@@ -119,6 +119,18 @@ def data(found: Found) -> list[str]:
     return _table(["server", "CPU s a GiB", "MB a second"], rows)
 
 
+def ranges(found: Found) -> list[str]:
+    """Return a row for each way to read at a partner."""
+    cpu = [f"{side}_cpu_s_per_gib" for side in ("provider", "consumer", "reader")]
+    rows = []
+    for way, row in found.get("ranges", {}).items():
+        used = ", ".join(_said(row[name]) for name in cpu)
+        memory = ", ".join(_said(row[name]) for name in ("provider_mib", "consumer_mib"))
+        rows.append([way, _said(row["mb_per_s"]), _said(row["reads_per_s"]), used, memory])
+    used = "CPU s a GiB: provider, consumer, reader"
+    return _table(["read", "MB a second", "reads a second", used, "MiB: provider, consumer"], rows)
+
+
 def targets(found: Found) -> list[str]:
     """Return a row for each figure that was asked for: what was seen, and how much is missing."""
     rows = []
@@ -231,7 +243,7 @@ def _table(head: list[str], rows: list[list[object]]) -> list[str]:
 
 TABLES: dict[str, Callable[[Found], list[str]]] = {
     "run": run, "negotiations": negotiations, "starts": starts, "targets": targets, "pages": pages, "whole": whole,
-    "data": data,
+    "data": data, "ranges": ranges,
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ import negotiations
 import page
 import plot
 import pull
+import ranges
 from edc import Edc
 from negotiations import Figures, Keep, Pair
 from sides import Comity, Side, free_port
@@ -99,7 +100,7 @@ def main() -> None:
     """Measure what is asked for, print it and write it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--only", nargs="+", default=["negotiations", "catalog", "data"], help="parts to measure"
+        "--only", nargs="+", default=["negotiations", "catalog", "data", "ranges"], help="parts to measure"
     )
     parser.add_argument(
         "--edc", default=EDC_VERSION, help="the version of EDC beside it; 'none' leaves it out"
@@ -136,7 +137,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder, ExitStack() as stack:
         if "negotiations" in wanted.only:
             measure_pairs(Path(folder), wanted, stack, keep)
-    for part, measure in (("catalog", catalog.measure_all), ("data", pull.measure)):
+    for part, measure in (
+        ("catalog", catalog.measure_all),
+        ("data", pull.measure),
+        ("ranges", ranges.measure),
+    ):
         if part in wanted.only:
             print(f"{part}, after {time.monotonic() - began:.0f} s", flush=True)
             keep({part: measure()})

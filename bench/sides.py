@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from comity import data_folder
 from comity import settings as configuration
 from comity.client import connector as client
 
@@ -81,7 +82,7 @@ class Comity:
     def __init__(self, folder: Path, name: str, *, database: str = "", unproven: bool = False) -> None:
         port = free_port()
         self.name, self.database = name, database
-        self.settings = configuration.initialize(
+        self.settings = data_folder.initialize(
             folder / name,
             address=f"http://127.0.0.1:{port}",
             name=name,

@@ -47,6 +47,13 @@ def make(folder: Path) -> None:
     _write_measurements(folder / "quality" / "measurements.csv")
 
 
+def revise(folder: Path) -> Path:
+    """Change what a new revision changes, and return the file."""
+    manual = folder / "documents" / "manual.txt"
+    manual.write_text(MANUAL.replace("25 Nm", "28 Nm"), encoding="utf-8")
+    return manual
+
+
 def _write_mesh(path: Path) -> None:
     """Write a ribbed housing, turned round an axis, as a binary STL: 50 bytes a triangle."""
     count = 2 * RINGS * SEGMENTS

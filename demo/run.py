@@ -150,6 +150,9 @@ def tell(folder: Path, sides: list[Side]) -> None:
     beta.comity("get", alpha.did, ASSET, "--purpose", PURPOSE, "-o", str(received))
     check_files(source, received)
 
+    chapter(f"{alpha.name} publishes a revision: {beta.name} is told what changed, and fetches only that")
+    check_revision(alpha, beta, source, received)
+
     chapter("Both hold the same agreement")
     check_agreement(alpha, beta)
     chapter("Both hold evidence that neither can quietly change")
@@ -313,6 +316,24 @@ def digest(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_revision(alpha: Side, beta: Side, source: Path, received: Path) -> None:
+    """Publish the folder again with one file changed, and get it again under the agreement that is there."""
+    changed = package.revise(source)
+    alpha.comity("publish", str(source), "--serials", "P100-030000-P100-059999")
+    wait_for(
+        lambda: bool(json.loads(beta.comity("revisions", "list", "--json", show=False))),
+        CUT_S,
+        f"{beta.name} to be told of the revision",
+    )
+    beta.comity("revisions", "changes", ASSET)
+    beta.comity("get", alpha.did, ASSET, "--purpose", PURPOSE, "-o", str(received))
+    check_files(source, received)
+    fetched = beta.api.exchanges()[0]
+    says(f"{fetched} {changed}")
+    for serial in ("P100-000042", "P100-030042"):
+        beta.comity("revisions", "applies", ASSET, "--serial", serial)
 
 
 def check_agreement(alpha: Side, beta: Side) -> None:

@@ -22,12 +22,17 @@ ROWS = ROOT / "tests" / "features"
 PAGE = ROOT / "docs" / "reference" / "features.md"
 OBSERVED = ("tests/adapters/api", "tests/pair")
 NOT_SHOWN = "**not shown**"
+MATRICES = (
+    ("What the Dataspace Protocol asks", "dsp"),
+    ("What EDC has", "edc"),
+    ("What users of Python clients ask for", "clients"),
+)
 HEAD = """\
 # Features
 
-What the Dataspace Protocol 2025-1 asks and what the management API of EDC 0.18 and Tractus-X has, against what Comity
-does. Made by `make features`: each cell names a test that passed when this page was written. What was run against the
-others themselves is in [interop](interop.md).
+What the Dataspace Protocol 2025-1 asks, what the management API of EDC 0.18 and Tractus-X has, and what users of Python
+clients ask for, against what Comity does. Made by `make features`: each cell names a test that passed when this page
+was written. What was run against the others themselves is in [interop](interop.md).
 """
 VERBS = {"GET": "read", "PUT": "changed", "DELETE": "deleted", "POST": "created"}
 SUBJECTS = {
@@ -111,7 +116,7 @@ def rows(name: str) -> dict[str, Any]:
 
 def named_tests() -> list[str]:
     """Return the tests that rows name."""
-    listed = [*rows("dsp")["row"], *rows("edc")["row"]]
+    listed = [row for _, name in MATRICES for row in rows(name)["row"]]
     return sorted({test for row in listed for test in row["tests"]})
 
 
@@ -138,7 +143,7 @@ def link(test: str) -> str:
 def page(watch: Watch) -> str:
     """Return the page, as a run showed it."""
     lines = [HEAD]
-    for title, name in (("What the Dataspace Protocol asks", "dsp"), ("What EDC has", "edc")):
+    for title, name in MATRICES:
         lines += [f"## {title}\n", *_matrix(rows(name)["row"], watch)]
     lines += ["## Endpoints of EDC's management API\n", *_endpoints(rows("edc")["endpoint"], watch)]
     return "\n".join(lines)

@@ -42,7 +42,7 @@ url = {database}
 # Empty: signing keys are files in keys/. Else the PKCS#11 module of an HSM, its token, and a file with the PIN.
 {token}
 [storage]
-# Folders that may be published from and received into.
+# Folders that may be published from and received into; for buckets see docs/how-to/buckets.md.
 roots = [{roots}]
 
 [outgoing]
@@ -58,6 +58,9 @@ keep_days = 30
 
 [frameworks]
 # How long a partner's word on a framework agreement counts, and whose signatories: docs/reference/settings.md.
+
+[transfers]
+# How fast transfers may be: docs/reference/settings.md.
 
 [limits]
 # How much one address or one partner may have at once: docs/reference/settings.md.

@@ -46,10 +46,10 @@ def join(  # noqa: PLR0913  what a folder is made of
     values["database"] = {"url": database}
     values["public"]["listen"] = listen or values["public"]["listen"]
     values["management"]["listen"] = management or values["management"]["listen"]
-    settings.read_values(folder, values)
     text = "# Comity: a further replica. Documented in docs/reference/settings.md; restart after a change.\n"
     for section, keys_of in values.items():
         text += f"\n[{section}]\n" + "".join(f"{name} = {_toml(value)}\n" for name, value in keys_of.items())
+    settings.read_text(folder, text.encode())
     mine = {settings.SEAL_KEY: seal_key.hex().encode(), settings.MANAGEMENT_KEY: management_key.encode()}
     _check_keys(folder / "keys", {**mine, **keys})
     data_folder.write_folder(folder, text.encode(), {**mine, **keys}, readable=False)
@@ -111,13 +111,16 @@ def _values(own: Settings) -> dict[str, dict[str, Any]]:
         | {name: path for name, path in files.items() if path},
         "management": {"listen": own.management},
         "keys": {name: value for name in settings.KEYS["keys"] if (value := getattr(own, f"keys_{name}"))},
-        "storage": {"roots": list(own.roots)},
+        "storage": {"roots": list(own.roots), "shred_after_days": own.storage_shred_after_days}
+        | ({"kept": own.storage_kept} if own.storage_kept else {}),
         "outgoing": {"allow": list(own.allow)} | ({"ca_file": own.ca_file} if own.ca_file else {}),
         "events": {"keep_days": own.events_keep_days},
         "evidence": {name: getattr(own, f"evidence_{name}") for name in settings.KEYS["evidence"]},
         "frameworks": {name: getattr(own, f"frameworks_{name}") for name in settings.KEYS["frameworks"]},
         "limits": {name: getattr(own, f"limits_{name}") for name in settings.KEYS["limits"]},
+        "transfers": {name: getattr(own, f"transfers_{name}") for name in settings.KEYS["transfers"]},
         "development": {"insecure": own.insecure, "mock_identity": own.mock_identity},
+        **{f"buckets.{each.name}": each.written() for each in own.buckets},
     }
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import itertools
 import logging
 import os
 import random
@@ -33,7 +34,19 @@ from comity.api import app, connection
 from comity.api import dataplane as data_api
 from comity.api import inbox as inbox_api
 from comity.api.handshake import Handshake
-from comity.controlplane import events, keyring, operands, repeats, trust, webhooks
+from comity.controlplane import (
+    bucket_keys,
+    deletions,
+    events,
+    kept,
+    keyring,
+    operands,
+    repeats,
+    republishing,
+    shredding,
+    trust,
+    webhooks,
+)
 from comity.controlplane.apikeys import Keys
 from comity.controlplane.approvals import Deadlines
 from comity.controlplane.checkpoints import Checkpoints
@@ -53,6 +66,8 @@ from comity.controlplane.stamping import Stamping
 from comity.controlplane.transfer_moves import Revoked
 from comity.dataplane import flows, push, tokens
 from comity.dataplane.pull import Pull
+from comity.dataplane.remote import Remote
+from comity.dataplane.speeds import Speeds
 from comity.db import repeatable, stores, token_uses
 from comity.db.seal import Seal
 from comity.db.store import Store
@@ -61,6 +76,7 @@ from comity.delivery.worker import Post, Worker
 from comity.dsp import terms
 from comity.evidence import stamp
 from comity.identity import did
+from comity.management import rates
 from comity.net import did as did_net
 from comity.net import dsp as dsp_net
 from comity.net.guard import Guard
@@ -68,9 +84,11 @@ from comity.net.http import HttpClient
 from comity.net.stamp import Authority
 from comity.net.webhook import Receivers
 from comity.settings import Settings
+from comity.storage import kept as kept_files
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
 from comity.storage.keys import KeyFiles
+from comity.storage.objects import Objects
 from comity.storage.source import Storage
 
 BACKLOG = 2048
@@ -139,7 +157,9 @@ async def _running(
     await reconciliation.begin()
     worker = Worker(Outcomes(made), post, now_ms=now_ms, chance=random.random, kept=made.held.keeps)
     pulling = Pulling(made, Pull(functools.partial(client.stream, "GET")), chance=random.random)
-    contents, open_flows, pushes = Contents(made), flows.Flows(), flows.Flows(stall_s=push.ANSWER_S)
+    pace = made.speeds.outgoing
+    contents, open_flows = Contents(made), flows.Flows(pace=pace)
+    pushes = flows.Flows(stall_s=push.ANSWER_S, pace=pace)
     sender = push.Push(client.stream, _storages(made), pushes)
     pushing = Pushing(made, contents, sender, chance=random.random)
     cuts = (functools.partial(_cut, open_flows), functools.partial(_cut, pushes))
@@ -163,12 +183,14 @@ async def _running(
         yield Parts(made, *_applications(settings, made, contents, open_flows), worker, open_flows)
     finally:
         open_flows.cut_all()
+        made.readers.cut_all()
         made.news.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for part in (worker, pulling, pushing, telling):
             await part.close()
+        made.objects.close()
 
 
 def _proving(settings: Settings, made: Connector, client: HttpClient) -> list[Checkpoints | Stamping]:
@@ -230,11 +252,25 @@ def _connector(
         signing_keys=keys,
         places=settings.storage_spatial,
         files=Files(settings.roots, private=str(settings.folder)),
+        kept=kept_files.Folder(str(settings.kept)),
+        shred_after_ms=settings.storage_shred_after_days * DAY_MS,
         back_end=HttpSource(client),
+        objects=Objects(
+            settings.buckets,
+            bucket_keys.Keys(settings.folder, store, seal).find,
+            insecure=settings.insecure,
+            staging=str(settings.folder / "staging"),
+        ),
+        remote=Remote(client.stream),
         decisions=decisions,
         now_ms=now_ms,
         new_id=new_id,
         new_token=tokens.new_token,
+        speeds=Speeds(
+            bytes_per_s=rates.parse(settings.transfers_limit),
+            bytes_ahead=settings.transfers_ahead_mib * 1024 * 1024,
+            streams=settings.transfers_streams,
+        ),
         limits=Limits(settings.limits_open_processes, settings.limits_refused_per_hour),
         held=held,
         shared_keys=SharedKeys(store, seal, keys) if settings.database_url else None,
@@ -271,7 +307,7 @@ def _identity(
 
 
 def _storages(made: Connector) -> dict[str, Storage]:
-    return {"file": made.files, "http": made.back_end}
+    return {"file": made.files, "kept": republishing.Storage(made), "http": made.back_end, "object": made.objects}
 
 
 def _applications(
@@ -316,8 +352,14 @@ def _cut(open_flows: flows.Flows, announced: object) -> None:
 
 async def _purge(made: Connector, settings: Settings) -> None:
     store = made.database
-    while True:
+    with contextlib.suppress(errors.ComityError):
+        await kept.tidy(made)
+    for minute in itertools.count():
         await asyncio.sleep(PURGE_S)
+        with contextlib.suppress(errors.ComityError):
+            await deletions.run_due(made)
+            if minute % 60 == 0:
+                await shredding.run(made)
         with contextlib.suppress(errors.DatabaseError):
             await store.write(lambda tx: token_uses.purge(tx, before_s=int(time.time()) - TOKEN_KEPT_S))
             await store.write(lambda tx: repeatable.purge(tx, before_ms=now_ms() - repeats.KEPT_MS))
@@ -442,6 +484,7 @@ def _stop(servers: list[_Server], parts: Parts) -> None:
     for server in servers:
         server.should_exit = True
     parts.open_flows.cut_all()
+    parts.connector.readers.cut_all()
     parts.connector.news.close()
 
 

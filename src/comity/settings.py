@@ -19,7 +19,10 @@ from urllib.parse import SplitResult, urlsplit
 from comity import errors
 from comity.db.seal import KEY_BYTES
 from comity.identity import jose, keyring
+from comity.management import rates
+from comity.storage import buckets
 from comity.storage import keys as key_files
+from comity.storage.buckets import Bucket
 
 if TYPE_CHECKING:
     from comity.storage import hsm
@@ -29,6 +32,7 @@ DATABASE = "comity.sqlite"
 DATABASE_URL = "COMITY_DATABASE_URL"
 HSM_PIN = "COMITY_HSM_PIN"
 RECEIVED = "received"
+KEPT = "kept"
 SEAL_KEY, MANAGEMENT_KEY = "seal.key", "management.key"
 MAX_DAYS = 36_500
 
@@ -45,6 +49,8 @@ class Settings:
     management: str
     roots: tuple[str, ...]
     storage_spatial: tuple[str, ...] = ()
+    storage_kept: str = ""
+    storage_shred_after_days: int = 7
     allow: tuple[str, ...] = ()
     tls_certificate: str = ""
     tls_key: str = ""
@@ -63,17 +69,26 @@ class Settings:
     limits_connections_per_address: int = 1024
     limits_open_processes: int = 100_000
     limits_refused_per_hour: int = 1000
+    transfers_limit: str = ""
+    transfers_streams: int = 8
+    transfers_ahead_mib: int = 1
     management_key: str = field(default="", repr=False)
     database_url: str = field(default="", repr=False)
     keys_hsm_module: str = ""
     keys_hsm_token: str = ""
     keys_hsm_pin_file: str = ""
+    buckets: tuple[Bucket, ...] = ()
 
     @property
     def management_address(self) -> str:
         """The address of the management API on this machine."""
         host, _, port = self.management.rpartition(":")
         return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared, not bound
+
+    @property
+    def kept(self) -> Path:
+        """The folder of the store of what was received."""
+        return Path(self.storage_kept) if self.storage_kept else self.folder / KEPT
 
     @property
     def database(self) -> Path:
@@ -170,7 +185,7 @@ KEYS: dict[str, dict[str, type]] = {
     "management": {"listen": str},
     "database": {"url": str},
     "keys": {"hsm_module": str, "hsm_token": str, "hsm_pin_file": str},
-    "storage": {"roots": list, "spatial": list},
+    "storage": {"roots": list, "spatial": list, "kept": str, "shred_after_days": int},
     "outgoing": {"allow": list, "ca_file": str},
     "evidence": {
         "checkpoint_every_s": int,
@@ -187,6 +202,7 @@ KEYS: dict[str, dict[str, type]] = {
         "open_processes": int,
         "refused_per_hour": int,
     },
+    "transfers": {"limit": str, "streams": int, "ahead_mib": int},
     "development": {"insecure": bool, "mock_identity": bool},
 }
 
@@ -198,7 +214,10 @@ def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "
         SettingsError: a key is missing, unknown or wrong.
     """
     place = folder / FILE
+    listed = values.get("buckets", {})
     for section, keys in values.items():
+        if section == "buckets":
+            continue
         if section not in KEYS:
             raise errors.SettingsError(f"{place}: there is no section {section}")
         for name, value in keys.items() if isinstance(keys, dict) else [("", keys)]:
@@ -218,6 +237,8 @@ def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "
         management=_require(place, values, "management", "listen"),
         roots=tuple(values.get("storage", {}).get("roots", ())),
         storage_spatial=tuple(values.get("storage", {}).get("spatial", ())),
+        storage_kept=values.get("storage", {}).get("kept", ""),
+        storage_shred_after_days=values.get("storage", {}).get("shred_after_days", 7),
         allow=tuple(values.get("outgoing", {}).get("allow", ())),
         ca_file=values.get("outgoing", {}).get("ca_file", ""),
         tls_certificate=values["public"].get("tls_certificate", ""),
@@ -229,10 +250,21 @@ def read_values(folder: Path, values: dict[str, Any], *, management_key: str = "
         **{f"frameworks_{name}": value for name, value in values.get("frameworks", {}).items()},
         **{f"keys_{name}": value for name, value in values.get("keys", {}).items()},
         **{f"limits_{name}": value for name, value in values.get("limits", {}).items()},
+        **{f"transfers_{name}": value for name, value in values.get("transfers", {}).items()},
         **values.get("development", {}),
+        buckets=_buckets(place, listed, insecure=values.get("development", {}).get("insecure", False)),
     )
     _check(place, settings)
     return settings
+
+
+def _buckets(place: Path, listed: Any, *, insecure: bool) -> tuple[Bucket, ...]:
+    if not isinstance(listed, dict):
+        raise errors.SettingsError(f"{place}: there is no setting buckets", hint="write [buckets.NAME]")
+    try:
+        return tuple(buckets.read(name, values, insecure=insecure) for name, values in listed.items())
+    except errors.SettingsError as error:
+        raise errors.SettingsError(f"{place}: {error.message}", hint=error.hint) from None
 
 
 def _texts(value: Any) -> list[Any]:
@@ -279,6 +311,19 @@ def _check(place: Path, settings: Settings) -> None:
         )
     if not all(Path(root).is_absolute() for root in settings.roots):
         raise errors.SettingsError(f"{place}: storage.roots must be absolute paths")
+    if settings.storage_kept:
+        _check_kept(place, settings)
+
+
+def _check_kept(place: Path, settings: Settings) -> None:
+    kept = settings.kept
+    if not kept.is_absolute():
+        raise errors.SettingsError(f"{place}: storage.kept must be an absolute path")
+    if any(kept.is_relative_to(root) or Path(root).is_relative_to(kept) for root in settings.roots):
+        raise errors.SettingsError(
+            f"{place}: storage.kept must not lie in a folder of storage.roots, or around one",
+            hint="what is published or received there would lie among the files of the store",
+        )
 
 
 def _check_evidence(place: Path, settings: Settings) -> None:
@@ -295,10 +340,13 @@ def _check_evidence(place: Path, settings: Settings) -> None:
 def _check_numbers(place: Path, settings: Settings) -> None:
     ranges = {
         "events.keep_days": (1, MAX_DAYS),
+        "storage.shred_after_days": (0, MAX_DAYS),
         "frameworks.lease_hours": (1, MAX_DAYS * 24),
         "evidence.checkpoint_every_s": (1, MAX_DAYS),
         "evidence.stamp_every_s": (1, MAX_DAYS),
         "evidence.stop_after_s": (0, MAX_DAYS * 86_400),
+        "transfers.streams": (1, 16),
+        "transfers.ahead_mib": (1, 64),
     }
     for name, (lowest, highest) in ranges.items():
         if not lowest <= getattr(settings, name.replace(".", "_")) <= highest:
@@ -308,6 +356,10 @@ def _check_numbers(place: Path, settings: Settings) -> None:
     for name in KEYS["limits"]:
         if getattr(settings, f"limits_{name}") < 1:
             raise errors.SettingsError(f"{place}: limits.{name} must be 1 or more")
+    try:
+        rates.parse(settings.transfers_limit)
+    except errors.InvalidInputError as error:
+        raise errors.SettingsError(f"{place}: transfers.limit: {error.message}", hint=error.hint) from None
 
 
 def _is_database(url: str) -> bool:

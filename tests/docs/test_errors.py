@@ -31,7 +31,8 @@ def classes() -> dict[str, type[errors.ComityError]]:
 
 
 CLASSES = classes()
-NO_STATUS = {"UnreachableError", "UnauthorizedError", "UnfinishedError"}  # made by commands, never by an API
+# made by commands and clients, never by an API
+NO_STATUS = {"ExchangeError", "HashError", "UnauthorizedError", "UnfinishedError", "UnreachableError"}
 
 
 def status(kind: type[errors.ComityError], table) -> str:

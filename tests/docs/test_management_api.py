@@ -10,7 +10,7 @@ import pytest
 from comity.api import problems
 from comity.api.management import endpoints, openapi, partners, unversioned
 from comity.controlplane import catalogs
-from comity.management import approvals, deletions, edrs, offers, processes, query, retirements, versions
+from comity.management import approvals, deletions, edrs, inquiries, offers, processes, query, retirements, versions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "management-api.md").read_text()
 
@@ -111,6 +111,7 @@ def test_the_fields_of_queries_are_those_that_are_taken() -> None:
         "catalogs": [*catalogs.FIELDS, *catalogs.ALIASES],
         "deletions": list(deletions.DELETION_FIELDS),
         "receipts": list(deletions.RECEIPT_FIELDS),
+        "inquiries": list(inquiries.FIELDS),
         "exchanges": list(partners.EXCHANGE_FIELDS),
     }
 

@@ -27,6 +27,9 @@ UNCHANGED = {
     ("POST", "connectordiscovery", "connectors"): "asks another connector",
     ("POST", "protocol-versions", "request"): "asks another connector",
     ("POST", "frameworks", "offered"): "asks another connector",
+    ("HEAD", "received", "{id}/files/{path}"): "hands out no bytes",
+    ("HEAD", "readings", "{id}/files/{path}"): "hands out no bytes",
+    ("POST", "received", "{id}/check"): "reads what is there",
 }
 IN_FILES = {("DELETE", "identity", "{id}"): "keys/keyring.json.new"}
 """Kinds whose state is a file beside the store."""

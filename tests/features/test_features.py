@@ -12,8 +12,8 @@ from comity.api.management.endpoints import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]
 OURS = {
-    "apikeys", "approvals", "deletions", "events", "evidence", "exchanges", "frameworks", "licences", "packages",
-    "partners", "receipts", "received", "webhooks", "identity", "check",
+    "apikeys", "approvals", "deletions", "events", "evidence", "exchanges", "frameworks", "inquiries", "licences",
+    "packages", "partners", "readings", "receipts", "received", "revisions", "webhooks", "identity", "check",
 }  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def _tool():
 
 
 features = _tool()
-ROWS = [*features.rows("dsp")["row"], *features.rows("edc")["row"]]
+ROWS = [row for _, name in features.MATRICES for row in features.rows(name)["row"]]
 LISTED = {(each["method"], each["path"]) for each in features.rows("edc")["endpoint"]}
 
 

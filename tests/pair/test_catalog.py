@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from comity import errors
+from comity.cli import described
 from comity.controlplane import catalog, offering, partners, publish
 from comity.db.partners import Partner
 from support import schemas, wire
@@ -126,7 +127,7 @@ async def _offer_id(site, asset_id):
 async def test_an_offer_hidden_later_cannot_be_taken_by_its_old_id(site, peer):
     await site.publish(access_policy=wire.USE, policy=wire.USE)
     offer = offer_of(await peer.dataset(site))
-    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE, replace=True)
+    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE)
     assert (await Process(peer, site).ask(offer)).status == 400
     assert (await peer.get(site, "/catalog/datasets/asset")).status == 404
 
@@ -134,7 +135,7 @@ async def test_an_offer_hidden_later_cannot_be_taken_by_its_old_id(site, peer):
 async def test_an_offer_whose_terms_changed_is_unknown_by_its_old_id(site, peer):
     await site.publish(policy=wire.USE)
     offer = offer_of(await peer.dataset(site))
-    await site.publish(policy=wire.until("2099-12-31"), replace=True)
+    await site.publish(policy=wire.until("2099-12-31"))
     assert (await Process(peer, site).ask(offer)).status == 400
 
 
@@ -144,7 +145,7 @@ async def test_an_offer_withdrawn_while_terms_are_on_the_table_ends_the_negotiat
     process = Process(peer, site)
     assert (await process.ask({**offer, "permission": [{"action": "read"}]})).status == 201
     await site.reaches(process.theirs, "OFFERED")
-    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE, replace=True)
+    await site.publish(access_policy=only("did:web:somebody.example"), policy=wire.USE)
     await process.send("ContractRequestMessage", offer=offer)
     await site.reaches(process.theirs, "TERMINATED")
 
@@ -331,3 +332,46 @@ async def test_of_a_long_request_its_digest_alone_is_kept(site, peer):
         assert (await peer.send(site, "/catalog/request", asked)).status == 200
     kept = await site.rows("SELECT length(body) FROM evidence ORDER BY seq")
     assert [bool(each) for (each,) in kept] == [True, False]
+
+
+SUBMODEL = "https://w3id.org/catenax/taxonomy#Submodel"
+ITEM_STOCK = "urn:samm:io.catenax.item_stock:2.0.0#ItemStock"
+AS_CATENA_X_ASKS = {
+    "'http://purl.org/dc/terms/type'.'@id'": SUBMODEL,
+    "'https://purl.org/dc/terms/type'.'@id'": SUBMODEL,  # wrong, and written so in some standards and samples
+    "https://w3id.org/catenax/ontology/common#version": "3.0",
+    "'https://w3id.org/catenax/ontology/common#version'": "3.0",
+    "'https://admin-shell.io/aas/3/0/HasSemantics/semanticId'.'@id'": ITEM_STOCK,
+}
+
+
+async def test_what_catena_x_clients_ask_for_is_found_as_they_ask(site, peer):
+    said = described.properties("cx-taxo:Submodel", "3.0", ITEM_STOCK)
+    await site.publish("stock", properties=said, policy=wire.USE)
+    await site.publish("other", policy=wire.USE)
+
+    async def asked(*criteria):
+        query = {
+            "@type": "https://w3id.org/edc/v0.0.1/ns/QuerySpec",
+            "offset": 0,
+            "limit": 50,
+            "filterExpression": [
+                {
+                    "@type": "https://w3id.org/edc/v0.0.1/ns/Criterion",
+                    "operandLeft": left,
+                    "operator": "=",
+                    "operandRight": right,
+                }
+                for left, right in criteria
+            ],
+        }
+        return (await pages(site, peer, filter=[query]))[0]
+
+    for each in AS_CATENA_X_ASKS.items():
+        assert ids(await asked(each)) == ["stock"], each
+    (found,) = await asked(*AS_CATENA_X_ASKS.items())
+    (dataset,) = found["dataset"]
+    assert dataset["dct:type"] == {"@id": SUBMODEL}
+    assert dataset["https://w3id.org/catenax/ontology/common#version"] == "3.0"
+    assert dataset["https://admin-shell.io/aas/3/0/HasSemantics/semanticId"] == {"@id": ITEM_STOCK}
+    assert ids(await asked(("'http://purl.org/dc/terms/type'.'@id'", SUBMODEL + "s"))) == []

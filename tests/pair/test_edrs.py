@@ -244,6 +244,46 @@ async def test_a_pull_into_a_folder_takes_a_new_token_where_its_own_has_ended(si
     await runner.cleanup()
 
 
+async def test_a_pull_whose_token_ends_again_and_again_on_its_way_takes_a_new_one_each_time(
+    site, peer, tokens, tmp_path
+):
+    """The provider ends each token after two ranges, long before the time that it named."""
+    content = bytes(range(256)) * 4096 * 6
+    served = {}
+
+    async def data(request):
+        token = request.headers["Authorization"]
+        served[token] = served.get(token, 0) + 1
+        if served[token] > 2 or token != f"Bearer data-{len(tokens.seen)}":
+            return web.Response(status=401)
+        wanted = request.http_range
+        part = content[wanted]
+        headers = {"ETag": '"one"', "Accept-Ranges": "bytes"}
+        if wanted.start is None:
+            return web.Response(body=part, headers=headers)
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.start + len(part) - 1}/{len(content)}"
+        return web.Response(body=part, status=206, headers=headers)
+
+    application = web.Application()
+    application.router.add_get("/part", data)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    endpoint = {"https://w3id.org/edc/v0.0.1/ns/endpoint": f"http://127.0.0.1:{port}/part"}
+    name, handed = await running(site, peer, address_of(tokens, peer, **endpoint))
+    assert (await handed.send("TransferSuspensionMessage", reason=["a pause"])).status == 200
+    pull = pulls.Pull(transfer_id=name, destination=str(tmp_path / "got"), updated_at=1)
+    await site.connector.database.write(lambda tx: pulls.save(tx, pull))
+    address = address_of(tokens, peer, **endpoint)
+    assert (await handed.send("TransferStartMessage", dataAddress=address)).status == 200
+    await site.reaches(name, "COMPLETED", 30)
+    received = [each for each in (tmp_path / "got").iterdir() if not each.name.startswith(".")]
+    assert [each.read_bytes() for each in received] == [content]
+    assert len(tokens.seen) >= 4
+    await runner.cleanup()
+
+
 async def test_our_signature_is_for_the_provider_only_whatever_audience_its_address_names(site, peer, tokens):
     """Else it could have our token for a third participant, and speak to that one in our name."""
     other = "did:web:somebody.example"

@@ -131,7 +131,7 @@ async def _ended(site) -> bool:
 
 async def test_what_is_offered_and_taken_back_is_told(pair):
     await pair.provider.publish("bracket")
-    await pair.provider.publish("bracket", replace=True)
+    await pair.provider.publish("bracket", files={"a.txt": b"another"})
     await offers.change_policy(
         pair.provider.connector,
         offer_forms.PolicyForm("bracket#access", {"@type": "Set", "permission": [{"action": "use"}]}, {}),
@@ -146,7 +146,9 @@ async def test_what_is_offered_and_taken_back_is_told(pair):
     ]
     assert found == [
         *((f"{kind}.created", name) for kind, name in made),
+        ("revision.published", "bracket"),
         *((f"{kind}.updated", name) for kind, name in made),
+        ("revision.published", "bracket"),
         ("policy.definition.updated", "bracket#access"),
         ("contract.definition.deleted", "bracket#offer"),
     ]
@@ -182,11 +184,11 @@ async def test_a_webhook_sends_the_value_of_a_secret_as_it_is_at_that_moment(pai
     await secrets.create(connector, secret_forms.SecretForm(id="their-key", value="first"))
     await tell(pair.consumer, receiver, header={"auth_key": "X-Key", "auth_code_id": "their-key"})
     await pair.consumer.publish("one")
-    await wait_for(lambda: len(receiver.got) == 4, "four events")
+    await wait_for(lambda: len(receiver.got) == 5, "five events")
     await secrets.change(connector, secret_forms.SecretForm(id="their-key", value="second"))
     await pair.consumer.publish("two")
-    await wait_for(lambda: len(receiver.got) == 8, "four more")
-    assert [each.headers["x-key"] for each in receiver.got] == ["first"] * 4 + ["second"] * 4
+    await wait_for(lambda: len(receiver.got) == 10, "five more")
+    assert [each.headers["x-key"] for each in receiver.got] == ["first"] * 5 + ["second"] * 5
 
 
 async def test_a_receiver_that_was_away_gets_everything_over_a_restart_of_ours(pair, receiver):
@@ -327,17 +329,17 @@ async def test_the_callback_of_a_negotiation_is_told_of_the_transfer_that_follow
 async def test_a_webhook_removed_gets_no_more(pair, receiver):
     created = await tell(pair.consumer, receiver)
     await pair.consumer.publish("one")
-    await wait_for(lambda: len(receiver.got) == 4, "four events")
+    await wait_for(lambda: len(receiver.got) == 5, "five events")
     await webhooks.remove(pair.consumer.connector, created.id)
     await pair.consumer.publish("two")
     other = Receiver()
     await other.start()
     try:
         await tell(pair.consumer, other, after=0)
-        await wait_for(lambda: len(other.got) == 8, "another gets all from the beginning")
+        await wait_for(lambda: len(other.got) == 10, "another gets all from the beginning")
     finally:
         await other.stop()
-    assert len(receiver.got) == 4
+    assert len(receiver.got) == 5
 
 
 async def test_a_follower_sees_each_event_once_and_in_order_while_it_is_slow(pair):

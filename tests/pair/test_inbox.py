@@ -4,10 +4,13 @@ import asyncio
 import base64
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
-from comity.controlplane import decide, get, processes, receiving
+from comity.controlplane import decide, get, processes
+from comity.dataplane import disk
 from comity.errors import InvalidInputError, StorageError
+from comity.techdata import manifest
 from support import stores
 from support.endpoint import Endpoint
 from support.handed import CONTENT, FILES, asked, into, listing, pull_row
@@ -18,8 +21,8 @@ async def test_a_package_is_pushed_into_the_consumers_folder_and_both_sides_comp
     transfer_id = await asked(pair, into(tmp_path / "got"), files=FILES)
     await pair.consumer.reaches(transfer_id, "COMPLETED", 20)
     assert listing(tmp_path / "got") == FILES
-    hidden = [path.name for path in (tmp_path / "got").iterdir() if path.name.startswith(".")]
-    assert hidden == [".comity-manifest.json"]
+    hidden = {path.name for path in (tmp_path / "got").iterdir() if path.name.startswith(".")}
+    assert hidden == {".comity-manifest.json", ".comity-seal.jws"}
     size = sum(map(len, FILES.values()))
     assert await pull_row(pair.consumer, transfer_id) == ("DONE", 4, 4, size, size, "")
     assert await pair.consumer.rows("SELECT 1 FROM received_file") == []
@@ -84,7 +87,7 @@ async def test_a_suspended_push_takes_nothing_and_goes_on_after_the_next_start(p
 async def test_a_full_disk_is_waited_for(pair, tmp_path, monkeypatch):
     room = [0]
     monkeypatch.setattr(
-        receiving.free_bytes.__globals__["shutil"], "disk_usage", lambda _: SimpleNamespace(free=room[0])
+        disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=room[0])
     )
     transfer_id = await asked(pair, into(tmp_path / "got"), files=FILES)
 
@@ -161,13 +164,18 @@ async def test_get_without_a_folder_says_that_a_provider_only_pushes(pair, monke
         await get.start(pair.consumer.connector, pair.provider.did, "asset", "")
 
 
+def _other_title(kept):
+    other = msgspec.structs.replace(manifest.decode(kept.manifest.encode()), title="another")
+    return msgspec.structs.replace(kept, manifest=manifest.encode(other).decode())
+
+
 async def test_a_package_other_than_the_catalogs_ends_the_transfer(pair, tmp_path, monkeypatch):
     monkeypatch.setattr("comity.dsp.transfer.FORMATS", ("HttpData-PUSH",))
     await pair.provider.publish(files=FILES)
     hold = pair.provider.hold("/transfers/request")
     begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
     await hold.arrived.wait()
-    await pair.provider.publish(files={**FILES, "a.txt": b"other"}, replace=True)
+    await pair.provider.hand_out(_other_title)
     pair.provider.release(hold)
 
     async def failed():

@@ -83,7 +83,7 @@ async def test_a_part_that_came_whole_before_a_kill_is_looked_at_as_any_other(ha
 
 
 async def test_a_folder_that_is_in_use_is_not_named_to_the_sender(handed):
-    other = target.Target(handed.folder)
+    other = target.Folder(handed.folder)
     try:
         for method in ("POST", "HEAD"):
             answer = await handed.send(method, b"x")

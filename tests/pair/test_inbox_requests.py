@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from comity.controlplane import get, processes, receiving
+from comity.dataplane import disk
 from comity.management import query
 from support import handed as handing
 from support.endpoint import digest_header
@@ -229,7 +230,7 @@ async def test_a_manifest_that_names_a_way_out_ends_the_transfer(handed, evil):
 
 async def test_room_is_looked_for_before_a_byte_is_taken(handed, monkeypatch):
     await handed.start()
-    shutil = receiving.free_bytes.__globals__["shutil"]
+    shutil = disk.shutil
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=64 * 1024 * 1024 + 100))
     for method, named in (("POST", {}), ("PATCH", {**TUS, "Upload-Offset": "0", "Upload-Length": "1000"})):
         answer = await handed.send(method, b"x" * 1000, **named)

@@ -6,7 +6,7 @@ import pytest
 
 from comity import errors
 from comity.controlplane import get, pulling, transfer_moves
-from comity.dataplane import pull, target
+from comity.dataplane import disk, target
 from comity.db import pulls
 from support import pair as pairs
 
@@ -41,7 +41,7 @@ async def completed(site, exchange, folder):
 
 async def test_full_disk_is_shown_and_the_pull_goes_on_when_there_is_room(pair, tmp_path, monkeypatch):
     room = [0]
-    monkeypatch.setattr(pull.shutil, "disk_usage", lambda folder: SimpleNamespace(free=room[0]))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: SimpleNamespace(free=room[0]))
     exchange = await begin(pair, tmp_path / "in")
     seen = await told(pair.consumer, exchange, "no room to write")
     assert seen["stage"] == get.PULLING
@@ -53,7 +53,7 @@ async def test_full_disk_is_shown_and_the_pull_goes_on_when_there_is_room(pair, 
 
 
 async def test_folder_in_use_by_another_transfer_is_waited_for(pair, tmp_path):
-    held = target.Target(tmp_path / "in")
+    held = target.Folder(tmp_path / "in")
     exchange = await begin(pair, tmp_path / "in")
     seen = await told(pair.consumer, exchange, "another transfer is being received into")
     assert seen["stage"] == get.PULLING
@@ -131,6 +131,15 @@ def test_refused_token_is_tried_eight_times_however_long_the_partner_was_away(ou
     assert [tries.may_mend(refused) for _ in range(9)] == [True] * 8 + [False]
     assert not tries.may_mend(errors.PermanentDeliveryError("gone", status=410))
     assert not tries.may_mend(errors.StorageError("a file in the way"))
+
+
+def test_a_token_that_opened_something_may_end_as_often_as_the_transfer_is_long():
+    tries = pulling.Tries()
+    refused = errors.PermanentDeliveryError("over", status=401)
+    for done in range(1, 100):
+        tries.count(done)
+        assert tries.may_mend(refused)
+        assert tries.refused
 
 
 def test_line_that_brings_something_each_time_is_tried_again_soon():

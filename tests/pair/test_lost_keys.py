@@ -33,5 +33,5 @@ async def test_a_lost_seal_key_takes_what_was_published_and_nothing_that_was_agr
     _, address, token = await transfer_started(peer, site, agreement_id)
     refused = await peer.fetch(address, token)
     assert (refused.status, "Retry-After" in refused.headers) == (503, True)
-    await site.publish(replace=True)
+    await site.publish()
     assert (await peer.fetch(address, token)).status == 200

@@ -357,7 +357,7 @@ async def test_data_that_was_published_anew_in_between_is_not_sent_as_the_rest(s
         await wait_for(noted)
         await site.move(process.theirs, decide.SUSPEND, reason="x")
         await site.reaches(process.theirs, "SUSPENDED")
-        await site.publish(files={"big.bin": CONTENT * 47 + bytes(len(CONTENT))}, replace=True)
+        await site.publish(files={"big.bin": CONTENT * 47 + bytes(len(CONTENT))})
         await site.move(process.theirs, decide.START)
         await site.reaches(process.theirs, "TERMINATED")
         assert len(endpoint.got["/up/secret-place"]) < len(BIG["big.bin"])

@@ -27,7 +27,7 @@ from comity.management.licences import LicenceForm
 from comity.management.offers import AssetForm
 from comity.odrl import marking
 from support import wire
-from support.pair import offer_of, wait_for
+from support.pair import introduced, offer_of, wait_for
 from support.process import finalized, transfer
 
 DAY_MS = 24 * 3600 * 1000
@@ -135,15 +135,18 @@ async def test_what_was_received_is_opened_under_its_terms_only_and_each_access_
     assert told["sender"] == pair.consumer.did
 
 
-async def test_what_may_not_be_passed_on_is_not_published_and_a_prohibition_follows_it(pair, tmp_path):
+async def test_what_may_not_be_passed_on_is_not_published_and_a_prohibition_follows_it(
+    pair, started, tmp_path
+):
     said = marking.Said(recipients=[pair.consumer.did, "did:web:third"])
     await pair.provider.publish(policy=marking.policy(said, marking.choose(["no-re-export"])))
     status = await got(pair, tmp_path / "got")
-    await pair.consumer.befriend(pair.provider)
+    other = await started("other")
+    await introduced(pair.consumer, other)
     files = {"notes.txt": b"own", "copy.txt": (tmp_path / "got" / "a.txt").read_bytes()}
-    with pytest.raises(errors.PolicyError, match=rf"copy\.txt, received .*{pair.provider.did}") as caught:
+    with pytest.raises(errors.PolicyError, match=rf"copy\.txt, received .*{other.did}") as caught:
         await pair.consumer.publish(
-            "again", files=files, policy=wire.constrained("recipient", "eq", pair.provider.did)
+            "again", files=files, policy=wire.constrained("recipient", "eq", other.did)
         )
     assert any("prohibited: distribute" in each for each in caught.value.reasons)
     published = await pair.consumer.publish("again", files=files)
@@ -156,36 +159,48 @@ async def test_what_may_not_be_passed_on_is_not_published_and_a_prohibition_foll
         await pair.consumer.connector.database.write(
             functools.partial(offered.put, pair.consumer.connector, value=wider)
         )
-    dataset = await catalog.request_dataset(pair.provider.connector, pair.consumer.did, None, "again")
+    dataset = await catalog.request_dataset(other.connector, pair.consumer.did, None, "again")
     said = offer_of(dataset)
     assert said["permission"] == published.policy["permission"]
     assert said["prohibition"] == published.policy["prohibition"]
-    asked = Question(pair.provider.did, "again", None, "")
+    asked = Question(other.did, "again", None, "")
     told = await explaining.explain(pair.consumer.connector, asked)
     assert "prohibited: distribute" in str(told)
     by_hand = {"@id": "urn:by-hand", "@type": "Offer", "target": "again", **wire.USE}
-    record = await pair.consumer.offer(pair.provider, by_hand)
+    record = await pair.consumer.offer(other, by_hand)
     assert record.offer["prohibition"] == published.policy["prohibition"]
     await pair.consumer.reaches(record.id, terms.OFFERED)
     theirs = (await pair.consumer.negotiation(record.id)).counterparty_pid
-    await pair.provider.move(theirs, decide.ACCEPT)
-    await pair.provider.reaches(theirs, terms.TERMINATED)
+    await other.move(theirs, decide.ACCEPT)
+    await other.reaches(theirs, terms.TERMINATED)
     without = functools.partial(origins.check_complete, offer=by_hand)
     with pytest.raises(errors.PolicyError, match="does not let it be passed on so"):
         await pair.consumer.connector.database.read(without)
     await pair.consumer.publish("plain", files={"c.txt": b"y"})
-    dataset = await catalog.request_dataset(pair.provider.connector, pair.consumer.did, None, "plain")
-    theirs = (await pair.provider.request(pair.consumer, offer_of(dataset))).id
-    await pair.provider.reaches(theirs, terms.FINALIZED)
+    dataset = await catalog.request_dataset(other.connector, pair.consumer.did, None, "plain")
+    theirs = (await other.request(pair.consumer, offer_of(dataset))).id
+    await other.reaches(theirs, terms.FINALIZED)
     late = AssetForm("plain", {}, {origins.DERIVED_FROM: [status["agreementId"]]}, None)
     await offers.change_asset(pair.consumer.connector, late)
-    wanted = await pair.provider.ask_for_data(theirs)
-    await pair.provider.reaches(wanted.id, terms.TERMINATED)
-    assert "prohibited: distribute" in (await pair.provider.transfer(wanted.id)).error
+    wanted = await other.ask_for_data(theirs)
+    await other.reaches(wanted.id, terms.TERMINATED)
+    assert "prohibited: distribute" in (await other.transfer(wanted.id)).error
     twin = functools.partial(twins, agreement_id=status["agreementId"], negotiation_id=record.id)
     assert len(await pair.consumer.connector.database.write(twin)) == 2
     named = await pair.consumer.publish("own", files={"b.txt": b"x"}, derived_from=[status["agreementId"]])
     assert named.policy == published.policy
+    await goes_back(pair, files, status["agreementId"])
+
+
+async def goes_back(pair, files, agreement_id):
+    """What may go to nobody may go to its owner."""
+    policy = wire.constrained("recipient", "eq", pair.provider.did)
+    back = await pair.consumer.publish("again", files=files, policy=policy)
+    assert back.derived_from == [agreement_id]
+    assert back.policy["permission"] == policy["permission"]
+    assert (await catalog.request_dataset(pair.provider.connector, pair.consumer.did, None, "again"))[
+        "hasPolicy"
+    ]
 
 
 async def twins(tx, *, agreement_id, negotiation_id):

@@ -17,7 +17,7 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of PEM files: the authority, and a certificate for `localhost`, 127.0.0.1 and `more`, with its key."""
+    """Paths of PEM files: the authority, and a certificate for `localhost`, 127.0.0.1 and `more` names or addresses, with its key."""
 
     authority: str
     certificate: str
@@ -33,7 +33,7 @@ def make(folder: Path, *more: str) -> Files:
     root = issued.add_extension(_usage(signs_certificates=True), critical=True).sign(
         authority_key, hashes.SHA256()
     )
-    listed = [x509.DNSName(name) for name in ("localhost", *more)]
+    listed = [_alternative(name) for name in ("localhost", *more)]
     names = [*listed, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     issued = _builder(_named("localhost"), authority, key.public_key())
     issued = issued.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -72,6 +72,13 @@ def _builder(subject, issuer, public_key) -> x509.CertificateBuilder:
         .not_valid_after(now + DAY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -17,6 +17,7 @@ from comity.db import outbox, partners
 from comity.db.seal import Seal
 from comity.db.sqlite import Database
 from comity.storage.file import Files
+from comity.storage.objects import Objects
 
 US = "did:web:us.example"
 THEM = "did:web:them.example"
@@ -62,6 +63,11 @@ class Egress:
             raise errors.PermanentDeliveryError("loopback is refused")
 
 
+async def no_credentials(bucket):
+    """There are no buckets here."""
+    raise AssertionError(bucket)
+
+
 class Workbench:
     """The connector, and what a test does to it from outside."""
 
@@ -83,7 +89,10 @@ class Workbench:
                 "signing_keys": None,
                 "egress": Egress(),
                 "files": Files([str(root)]),
+                "kept": None,
                 "back_end": None,
+                "objects": Objects((), no_credentials),
+                "remote": None,
                 "decisions": ByPolicy(),
                 "now_ms": self._now_ms,
                 "new_id": lambda: f"urn:test:{next(numbers)}",

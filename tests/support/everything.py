@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from comity import errors
+from comity.client.calls import STORE
 from comity.client.connector import Connector
 from comity.controlplane import checkpoints
 from comity.evidence import checkpoint
@@ -133,6 +134,7 @@ async def everything(site: ByHand, peer: Peer, folder: Path) -> None:
     bought = await _buying(person, site, peer)
     await _getting(person, site, peer, bought)
     await _receiving(person, site, peer, bought, folder)
+    await _inquiring(person, site, peer, bought, folder)
     await _edrs(person, site, peer)
     await _exchanging(person, site, peer, folder)
     await _agreeing(person, site, peer, folder)
@@ -145,6 +147,7 @@ async def _offering(person: Person, site: ByHand, peer: Peer, folder: Path) -> N
     (folder / "package").mkdir(parents=True, exist_ok=True)
     (folder / "package" / "a.txt").write_text("a drawing")
     await person.do("POST", "packages", {"folder": str(folder / "package"), "assetId": "package"})
+    await person.do("POST", "revisions/package/recall", {"revision": 1, "reason": "sheet 4 is wrong"})
     asset = {
         "@id": "part",
         "properties": {},
@@ -296,6 +299,9 @@ async def _receiving(person: Person, site: ByHand, peer: Peer, bought: str, fold
         for begin, end in ((0, 70_000), (70_000, len(data))):
             told = {"Upload-Offset": str(begin), "Upload-Length": str(len(data))}
             ok(await pushing.send("PATCH", "/b/c/d.bin", data[begin:end], **TUS, **told))
+        kept = await _push(person, site, peer, bought, STORE, http)
+        ok(await kept.send("PUT", "", data))
+        await person.do("POST", f"received/{kept.id}/export", {"destination": str(folder / "exported")})
     await person.do("POST", f"received/{pushing.id}/open", {"purpose": "repair"})
     await person.do("POST", f"received/{pushing.id}/attest", {"statement": "It stays in one room."})
     await person.do("POST", "deletions", {"transferId": pushing.id})
@@ -323,7 +329,9 @@ class _Pushing:
             return answer
 
 
-async def _push(person: Person, site: ByHand, peer: Peer, bought: str, folder: Path, http: Any) -> _Pushing:
+async def _push(
+    person: Person, site: ByHand, peer: Peer, bought: str, folder: Path | str, http: Any
+) -> _Pushing:
     body = {
         "contractId": bought,
         "transferType": "HttpData-PUSH",
@@ -338,6 +346,41 @@ async def _push(person: Person, site: ByHand, peer: Peer, bought: str, folder: P
     }
     ok(await awaited(peer, site, name, collection="transfers").send("TransferStartMessage"))
     return _Pushing(http, name, sent.document["dataAddress"]["endpoint"], named["authCode"])
+
+
+async def _inquiring(person: Person, site: ByHand, peer: Peer, bought: str, folder: Path) -> None:
+    """What a holder asks and we decide, in each way; and what we ask, write and withdraw ourselves."""
+    made = await person.do("POST", "apikeys", {"name": "olga", "role": "approver"})
+    olga, shown = Person(site, made["key"]), {"folder": str(folder / "package"), "assetId": "inquired"}
+    published = await person.do("POST", "packages", shown)
+    asked = Process(peer, site)
+    ok(await asked.ask(offer_of(await peer.dataset(site, "inquired"))))
+    at = f"contractnegotiations/{asked.theirs}"
+    await person.move(at, "agree", "AGREED")
+    ok(await asked.verify())
+    await person.move(at, "finalize", "FINALIZED")
+    agreement = str(peer.of(f"/{asked.pid}/agreement")[-1].document["agreement"]["@id"])
+    limits = {"lotFrom": "1", "lotTo": "2"}
+    for name, kind, verb, said in (
+        ("urn:q", "question", "answer", {"text": "Yes."}),
+        ("urn:d", "deviation", "grant", {}),
+        ("urn:r", "question", "refuse", {"text": "No."}),
+    ):
+        body = {
+            "@type": "comity:InquiryNotice",
+            "@id": name,
+            "agreementId": agreement,
+            "kind": kind,
+            "text": "May we?",
+        }
+        body |= {"assetId": "inquired", "manifestSha256": published["manifestSha256"]}
+        body |= {"limits": limits} if kind == "deviation" else {}
+        ok(await peer.send(site, "/../../comity/notices", wire.encode(body)))
+        await olga.do("POST", f"inquiries/{name}/{verb}", said)
+    body = {"agreementId": bought, "kind": "question", "text": "Why?", "manifestSha256": "0" * 64}
+    ours = f"inquiries/{quote((await person.do('POST', 'inquiries', body))['@id'], safe='')}"
+    await person.do("POST", f"{ours}/say", {"text": "And when?"})
+    await person.do("POST", f"{ours}/withdraw", {"text": "It is in the manual."})
 
 
 async def _edrs(person: Person, site: ByHand, peer: Peer) -> None:
@@ -376,6 +419,8 @@ async def _exchanging(person: Person, site: ByHand, peer: Peer, folder: Path) ->
         "exchanges",
         {"counterPartyId": peer.did, "assetId": "part", "destination": str(folder / "got")},
     )
+    begun = (await person.do("POST", "readings", {"counterPartyId": peer.did, "assetId": "part"}))["@id"]
+    await person.do("DELETE", f"readings/{quote(begun, safe='')}")
 
 
 async def _agreeing(person: Person, site: ByHand, peer: Offering, folder: Path) -> None:

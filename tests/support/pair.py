@@ -17,13 +17,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from comity import data_folder, runtime, settings
-from comity.controlplane import negotiation_moves, partners, publish, transfer_moves
+from comity.controlplane import content as contents
+from comity.controlplane import negotiation_moves, packaging, partners, publish, transfer_moves
 from comity.controlplane.decide import Move
-from comity.db import agreements, negotiations, transfers
+from comity.db import agreements, negotiations, offers, transfers
 from comity.db import evidence as evidence_rows
 from comity.dsp import negotiation, terms
 from comity.evidence import entry
+from comity.techdata import manifest
 from comity.testing.wire import Recorder
 from support import stores
 
@@ -200,6 +204,25 @@ class Site:
             path.write_bytes(content)
         return await publish.publish(self.connector, str(folder), asset_id=asset_id, **more)
 
+    async def hand_out(self, change) -> None:
+        """Let the asset hand out what `change` makes of its content, against what was published."""
+
+        async def unit(tx):
+            asset = await offers.find(tx, offers.Asset, "asset")
+            kept = change(contents.opened(self.connector, "asset", asset.content_sealed))
+            sealed = contents.close(self.connector, "asset", kept)
+            digest = manifest.digest(kept.manifest.encode())
+            properties = {**asset.properties, "comity:manifestSha256": digest}
+            changed = msgspec.structs.replace(asset, content_sealed=sealed, properties=properties)
+            await offers.save(tx, changed)
+            await tx.run("UPDATE revision SET manifest_sha256 = ?1", digest)
+
+        await self.connector.database.write(unit)
+
+    async def manifest(self, asset_id: str = "asset"):
+        """Return the manifest of what is published under an id."""
+        return (await packaging.before(self.connector, asset_id)).manifest
+
     async def rows(self, sql: str, *values):
         return await self.connector.database.read(lambda tx: tx.all(sql, *values))
 
@@ -304,6 +327,7 @@ def new_site(
     decisions=None,
     recorder=None,
     kind=stores.SQLITE,
+    buckets=(),
     **more,
 ) -> Site:
     port = free_port()
@@ -316,7 +340,8 @@ def new_site(
         insecure=insecure,
         **{"database": stores.fresh(kind, folder) if kind == stores.POSTGRESQL else ""} | more,
     )
-    conf = replace(conf, limits_refused_per_hour=1_000_000)  # one peer may try all there is to be refused
+    # one peer may try all there is to be refused
+    conf = replace(conf, limits_refused_per_hour=1_000_000, buckets=tuple(buckets))
     return Site(folder, conf, template, decisions=decisions, recorder=recorder)
 
 

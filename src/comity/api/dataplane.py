@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from comity.api import sending
 from comity.dataplane import flows, serve, tokens
 from comity.errors import (
     ComityError,
@@ -29,7 +29,6 @@ from comity.errors import (
 )
 from comity.storage import source
 
-ABORT: Final = "comity.abort"
 _MAX_HEADER: Final = 8192
 _WHY_CUT: Final = 1.0
 """Seconds that a request which was cut waits for its reason: a look-up that hangs holds up no cut."""
@@ -67,13 +66,13 @@ def application(
         if scope["type"] != "http":
             return
         transfer_id, path = parts_of(scope, prefix)
-        started, flow = _Started(send), None
+        started, flow = sending.Started(send), None
         try:
             async with open_flows.open(transfer_id) as flow:
-                leaving = asyncio.create_task(_watch_leaving(receive, flow))
+                leaving = asyncio.create_task(sending.watch_leaving(receive, flow))
                 try:
                     reply = await _answer(door, flow, scope, path)
-                    await _send(reply, started, flow)
+                    await sending.send(reply, started, flow)
                 finally:
                     leaving.cancel()
         except ComityError as error:
@@ -108,64 +107,15 @@ async def _answer(door: _Door, flow: flows.Flow, scope: Scope, path: str) -> ser
     return await serve.answer(grant, scope["method"], path, headers, door.storages)
 
 
-class _Started:
-    """Sends messages and remembers whether an answer has begun and whether it is complete."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.begun = False
-        self.complete = False
-
-    async def start(self, reply: serve.Answer) -> None:
-        self.begun = True
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
-
-    async def body(self, chunk: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def end(self, body: bytes = b"") -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
-        self.complete = True
-
-
-async def _send(reply: serve.Answer, started: _Started, flow: flows.Flow) -> None:
-    if isinstance(reply.body, bytes):
-        await started.start(reply)
-        await started.end(reply.body)
-    else:
-        async with aclosing(reply.body) as chunks:
-            await _stream(reply, chunks, started, flow)
-
-
-async def _stream(
-    reply: serve.Answer, chunks: AsyncGenerator[bytes, None], started: _Started, flow: flows.Flow
-) -> None:
-    await started.start(reply)
-    async for chunk in chunks:
-        await started.body(chunk)
-        flow.bytes_sent += len(chunk)
-    await started.end()
-
-
-async def _watch_leaving(receive: Receive, flow: flows.Flow) -> None:
-    """End the flow when the receiver leaves: servers swallow what is sent to a closed connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    flow.end("left")
-
-
-async def _fail(error: ComityError, scope: Scope, started: _Started) -> None:
+async def _fail(error: ComityError, scope: Scope, started: sending.Started) -> None:
     if isinstance(error, StorageError):
         _log.error("transfer data could not be read: %s", error.message)
     if not started.begun:
         reply = problem(error)
         await started.start(reply)
         await started.end(reply.body if isinstance(reply.body, bytes) else b"")
-    elif not started.complete:
-        abort: Callable[[], Awaitable[None]] | None = scope.get("extensions", {}).get(ABORT)
-        if abort is not None:
-            await abort()
+    else:
+        await sending.abort(scope, started)
 
 
 _PROBLEMS: Final[tuple[tuple[type[ComityError], int, str, serve.Headers], ...]] = (
@@ -187,7 +137,7 @@ def problem(error: ComityError) -> serve.Answer:
 
 async def send_whole(reply: serve.Answer, send: Send) -> None:
     """Send an answer whose body is there already."""
-    started = _Started(send)
+    started = sending.Started(send)
     await started.start(reply)
     await started.end(reply.body if isinstance(reply.body, bytes) else b"")
 

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from comity import errors
 from comity.api import dataplane as wire
 from comity.controlplane.receiving import Admitted, Receiving
-from comity.dataplane import flows, inbox, serve, target, tokens, uploads
+from comity.dataplane import disk, flows, inbox, serve, tokens, uploads
+from comity.storage import opening
 
 METHODS: Final = ("HEAD", "PATCH", "POST", "PUT", "OPTIONS")
 ENCODING: Final = "a push in a Content-Encoding is not taken"
@@ -127,6 +128,7 @@ def _sent(request: _Request, offset: int | None, total: int | None) -> inbox.Sen
         headers.get("repr-digest", ""),
         headers.get("content-disposition", ""),
         request.body.chunks(),
+        headers.get(uploads.SEAL.lower(), ""),
     )
 
 
@@ -190,9 +192,11 @@ def problem(error: errors.ComityError) -> serve.Answer:
     if isinstance(error, inbox.OffsetError):
         where = (("Upload-Offset", str(error.offset)), *_TUS)
         return serve.problem(uploads.CONFLICT, error.code, error.message, where)
-    if error.code == target.DISK_FULL:
+    if error.code == disk.DISK_FULL:
         return serve.problem(
             507, error.code, "the receiver has no room for this now", (("Retry-After", "60"),)
         )
+    if error.code == opening.AWAY:
+        return serve.problem(503, error.code, "the receiver cannot take this now", (("Retry-After", "10"),))
     status, message, extra = next(row[1:] for row in _PROBLEMS if isinstance(error, row[0]))
     return serve.problem(status, error.code, message or error.message, extra)

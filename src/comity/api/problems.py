@@ -50,6 +50,22 @@ class RoleError(errors.ComityError):
         )
 
 
+class ConditionError(errors.ComityError):
+    """What is read has another entity tag than the request asks for."""
+
+    code = "condition"
+
+
+class RangeError(errors.ComityError):
+    """Not one range of bytes inside what is read is asked for; `content_range` says how long that is."""
+
+    code = "range"
+
+    def __init__(self, message: str, *, content_range: str) -> None:
+        super().__init__(message)
+        self.content_range = content_range
+
+
 STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (TooLargeError, 413),
     (TooSlowError, 408),
@@ -61,6 +77,8 @@ STATUSES: tuple[tuple[type[errors.ComityError], int], ...] = (
     (MethodError, 405),
     (errors.NotFoundError, 404),
     (KeyReusedError, 422),
+    (ConditionError, 412),
+    (RangeError, 416),
     (errors.ConflictError, 409),
     (errors.RemoteProtocolError, 502),
     (errors.ProtocolError, 409),
@@ -104,6 +122,8 @@ def _hint(error: errors.ComityError) -> str:
 def _headers(error: errors.ComityError, status: int) -> dict[str, str]:
     if isinstance(error, MethodError):
         return {"Allow": error.allowed}
+    if isinstance(error, RangeError):
+        return {"Content-Range": error.content_range}
     if status == _UNAVAILABLE:
         return {"Retry-After": str(RETRY_S)}
     wait_s = getattr(error, "retry_after_s", None)

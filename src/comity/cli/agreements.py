@@ -39,7 +39,7 @@ def list_(
 def _table(here: Invocation, found: list[Document]) -> None:
     short, assets = ids.shorten([str(each["@id"]) for each in found]), processes.short_assets(found)
     names = processes.partner_names(here)
-    us = here.settings.participant_id
+    us = here.us
     output.table(
         ("ID", "Partner", "Asset", "Terms", "Signed"),
         [
@@ -62,7 +62,7 @@ def show(ctx: typer.Context, *, agreement: processes.Id, _data: Data = None, _js
 
 
 def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:
-    us = here.settings.participant_id
+    us = here.us
     return [
         ("agreement", found.get("@id")),
         (

@@ -127,7 +127,7 @@ def show(ctx: typer.Context, *, approval: Id, _data: Data = None, _json: AsJson 
             ("negotiation", found.get("contractNegotiationId")),
             ("partner", people.called(names, found.get("counterPartyId"))),
             ("asset", found.get("assetId")),
-            ("terms", words.terms(found.get("offer"), us=here.settings.participant_id, names=names)),
+            ("terms", words.terms(found.get("offer"), us=here.us, names=names)),
             *words.enforced(found.get("offer")),
             ("we would", found.get("move")),
             *(("not by", ", ".join(each["notBy"])) for each in found["needs"] if each["notBy"]),

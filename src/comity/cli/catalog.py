@@ -5,12 +5,14 @@ Terms are shown as sentences by `words`; what a partner may see is decided at th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from comity.cli import ids, output, people, words
 from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client import choosing
 
 Document = dict[str, Any]
 
@@ -45,7 +47,7 @@ def catalog(
         _list(here, datasets, names)
 
 
-def choose(datasets: list[Document], text: str, see: str) -> Document:
+def choose(datasets: Sequence[Document], text: str, see: str) -> Document:
     """Return the dataset that a person means by its id or its title, whole or how it begins; `see` lists them.
 
     Raises:
@@ -53,23 +55,10 @@ def choose(datasets: list[Document], text: str, see: str) -> Document:
         InvalidInputError: it has several.
     """
     by_id = {str(each.get("@id")): each for each in datasets}
-    titled = _titled(by_id, text)
+    titled = choosing.titled({name: words.title(each) for name, each in by_id.items()}, text)
     if text not in by_id and titled:
         return by_id[titled]
     return by_id[ids.find(text, by_id.keys(), "asset", hint=f"see what it offers you with: {see}")]
-
-
-def _titled(by_id: dict[str, Document], text: str) -> str:
-    """Return the id of the one dataset with this title, or with a title that begins so, else nothing."""
-    titles = {name: words.title(each).casefold() for name, each in by_id.items()}
-    wanted = text.casefold()
-    for found in (
-        [name for name, title in titles.items() if title == wanted],
-        [name for name, title in titles.items() if wanted and title.startswith(wanted)],
-    ):
-        if len(found) == 1:
-            return found[0]
-    return ""
 
 
 def size(dataset: Document) -> str:
@@ -77,7 +66,7 @@ def size(dataset: Document) -> str:
     return words.size(dataset.get("dcat:byteSize") or dataset.get("byteSize") or "")
 
 
-def _list(here: Invocation, datasets: list[Document], names: dict[str, str]) -> None:
+def _list(here: Invocation, datasets: Sequence[Document], names: dict[str, str]) -> None:
     short = ids.shorten([str(each.get("@id")) for each in datasets])
     output.table(
         ("Asset", "Title", "Size", "Terms"),
@@ -94,7 +83,7 @@ def _list(here: Invocation, datasets: list[Document], names: dict[str, str]) -> 
 
 
 def _terms(here: Invocation, dataset: Document, names: dict[str, str]) -> list[str]:
-    said = [words.terms(each, us=here.settings.participant_id, names=names) for each in words.offers(dataset)]
+    said = [words.terms(each, us=here.us, names=names) for each in words.offers(dataset)]
     return list(dict.fromkeys(said)) or ["no offer"]
 
 
@@ -103,7 +92,7 @@ def _show(here: Invocation, dataset: Document, names: dict[str, str]) -> None:
         output.document(dataset)
         return
     listed = words.offers(dataset)
-    us = here.settings.participant_id
+    us = here.us
     output.pairs(
         [
             ("asset", dataset.get("@id")),

@@ -65,6 +65,10 @@ def backup(
     )
     output.pairs([("evidence", words.count(about.evidence_size, "record")), ("head", about.evidence_head)])
     output.note("it holds your private keys: keep it as you keep them")
+    if conf.kept.is_dir():
+        output.note(
+            f"what was received is not in it: copy {conf.kept} too; its files are encrypted, and read with this backup"
+        )
 
 
 @app.command()
@@ -114,6 +118,10 @@ def restore(
         output.note(
             f"the database could not be read: what was in it is in its schema {done.aside} now, as it was; when nobody"
             f" needs it: DROP SCHEMA {done.aside} CASCADE"
+        )
+    if conf.kept.is_dir():
+        output.note(
+            f"what was received lies in {conf.kept}, as it was; what of it fits: {here.command('received', 'check')}"
         )
     if done.held:
         output.line(f"open in it: {done.held:,}; their partners are asked before any of them goes on")

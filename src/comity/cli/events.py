@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
@@ -94,17 +93,7 @@ def _last(here: Invocation, process_id: str, types: list[str], last: int) -> tup
 
 
 def _follow(here: Invocation, place: int, process_id: str, types: list[str], names: dict[str, str]) -> None:
-    from comity.client import events as client  # noqa: PLC0415  start-up time
-
-    stream = client.follow(
-        here.connector,
-        after=place,
-        process_id=process_id,
-        types=types,
-        clock_s=time.monotonic,
-        sleep=time.sleep,
-    )
-    for event in stream:
+    for event in here.connector.watch(after=place, process_id=process_id, types=types):
         _show(here, [event], names)
         sys.stdout.flush()
 

@@ -21,6 +21,7 @@ _BY_ERROR = {
     "broken-evidence": INTEGRITY,
     "hash-mismatch": INTEGRITY,
     "bad-content": INTEGRITY,
+    "bad-seal": INTEGRITY,
     "unfinished": UNFINISHED,
 }
 

@@ -135,7 +135,7 @@ def draft(
             drafts.Said(
                 title=title,
                 parties=[
-                    (here.settings.participant_id, here.settings.name),
+                    (here.us, here.settings.name),
                     *((people.identity(each), str(each.get("name") or "")) for each in others),
                 ],
                 begin=from_ or datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -189,7 +189,7 @@ def propose(
         _attach(here, str(made["@id"]), signature)
     _show(here, made)
     if not here.as_json:
-        us = here.settings.participant_id
+        us = here.us
         output.line(f"\nits parties sign it with: comity framework sign {made['@id']} --with {us}")
 
 
@@ -249,7 +249,7 @@ def _join(
 
         drafts.check_texts(offered["document"], texts)
     if not here.as_json:
-        said.document(offered["document"], urn, us=here.settings.participant_id)
+        said.document(offered["document"], urn, us=here.us)
     begun = here.connector.sign_framework(partner, urn, accede=accede)
     again = here.command("framework", "show", urn)
     found = _wait(here, urn, str(begun["@id"]), timeout_s, again)
@@ -327,10 +327,10 @@ def show(
 
         output.raw(documents.canonical(found["document"]))
     elif with_ and not here.as_json:
-        said.document(found["document"], urn, us=here.settings.participant_id)
+        said.document(found["document"], urn, us=here.us)
         texts = here.command("get", with_, str(found["textsId"]), "-o", "texts")
         output.line(f"\nread its texts: {output.clean(texts)}")
-        verb = "sign" if here.settings.participant_id in _parties(found["document"]) else "accede"
+        verb = "sign" if here.us in _parties(found["document"]) else "accede"
         signing = here.command("framework", verb, urn, "--with", with_, "--texts", "texts")
         output.line(f"then {verb}: {signing}")
     else:
@@ -345,7 +345,7 @@ def _show(here: Invocation, found: Document) -> None:
     if here.as_json:
         output.document(found)
         return
-    said.document(found["document"], str(found["@id"]), us=here.settings.participant_id)
+    said.document(found["document"], str(found["@id"]), us=here.us)
     output.line()
     said.standing(said.named(found, people.names(here.connector.partners())))
 

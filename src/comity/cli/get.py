@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from comity import errors
-from comity.cli import catalog, ids, output, people, progress, words
+from comity.cli import catalog, ids, output, people, places, progress, words
 from comity.cli.invocation import AsJson, Data, Invocation
 from comity.client import connector as client
 from comity.client import problems, watch
+from comity.client.calls import STORE
+from comity.storage import buckets
 
 Document = dict[str, Any]
 
@@ -24,7 +26,16 @@ Named = Annotated[
     str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
 ]
 Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Asset id or title, or how one of these begins.")]
-Into = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.")]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Where the files go, out of what the node enforces: a folder or a bucket; else its encrypted store.",
+        show_default=False,
+    ),
+]
 OfferChoice = Annotated[
     str,
     typer.Option("--offer", metavar="N", help="Which offer, as `comity catalog PARTNER ASSET` numbers them."),
@@ -39,6 +50,16 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="Stop watching after so long; the connector goes on."),
 ]
+Revision = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", help="This revision of it; else the newest released one.", show_default=False
+    ),
+]
+Limit = Annotated[
+    str,
+    typer.Option(metavar="RATE", help="How fast it may come, such as 5MB/s; where it is new.", show_default=False),
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", metavar="", help="Start it and do not watch.")]
 
 
@@ -47,28 +68,33 @@ def get(
     *,
     partner: Named,
     asset: Asset,
-    into: Into,
+    into: Into = None,
     offer: OfferChoice = "",
     purpose: Purpose = "",
+    revision: Revision = 0,
+    limit: Limit = "",
     timeout: Timeout = None,
     no_wait: NoWait = False,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Get an asset: negotiate an agreement and pull the files into a folder.
+    """Get an asset: negotiate an agreement and pull the files into the node's store, or into a folder.
 
+    In the store they are encrypted, and opened under the agreement's terms: see `comity received`.
     Run it again to watch what is under way, or to go on after a failure: what was received is kept.
     """
     here = Invocation(ctx)
-    destination = os.path.abspath(into)  # noqa: PTH100  keeps symlinks, takes out `..`
+    destination = STORE if into is None else places.absolute(into)
     story = progress.Story(output.console(), lambda found: _agreed_terms(here, found), quiet=here.as_json)
     party = people.find(here.connector, partner)
     begun = time.monotonic()
     started = _rejoin(here, party, asset, destination, story) or _begin(
-        here, party, (asset, offer, purpose), destination, story
+        here, party, (asset, offer, purpose, revision, limit), destination, story
     )
     stated = ("--purpose", purpose) if purpose else ()
-    again = here.command("get", partner, asset, "-o", str(into), *stated)
+    stated = (*stated, "--revision", str(revision)) if revision else stated
+    placed = () if into is None else ("-o", into)
+    again = here.command("get", partner, asset, *placed, *stated)
     if no_wait:
         _leave(here, started, again)
         return
@@ -78,6 +104,8 @@ def get(
     if final.get("stage") == watch.FAILED:
         raise _failure(final, again)
     story.end(final, seconds=time.monotonic() - begun)
+    if not here.as_json:
+        _tell_place(here, final, story)
 
 
 def _rejoin(
@@ -88,7 +116,7 @@ def _rejoin(
         each
         for each in here.connector.exchanges()
         if each.get("counterPartyId") == people.identity(party)
-        and os.path.realpath(str(each.get("destination"))) == os.path.realpath(destination)
+        and _same_place(str(each.get("destination")), destination)
         and each.get("stage") not in watch.ENDED
     ]
     by_asset = {str(each["assetId"]): each for each in same}
@@ -100,17 +128,35 @@ def _rejoin(
     return by_asset[found]
 
 
+def _same_place(one: str, other: str) -> bool:
+    if STORE in {one, other} or buckets.is_address(other):
+        return one == other.rstrip("/")
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _tell_place(here: Invocation, final: Document, story: progress.Story) -> None:
+    """Say what holds of the place: the store asks the terms, a folder is open to whoever may read it."""
+    if final.get("destination") == STORE:
+        story.line("open it", here.command("received", "open", ids.short(str(final.get("transferId")))))
+    else:
+        story.line("", "outside the node's store its terms are yours to keep: this is in the evidence as an export")
+
+
 def _begin(
-    here: Invocation, party: Document, wanted: tuple[str, str, str], destination: str, story: progress.Story
+    here: Invocation,
+    party: Document,
+    wanted: tuple[str, str, str, int, str],
+    destination: str,
+    story: progress.Story,
 ) -> Document:
-    asset, offer, purpose = wanted
+    asset, offer, purpose, revision, limit = wanted
     called = output.clean(party.get("name") or people.identity(party))
     dataset = _find(here, party, asset, called)
     offers = words.offers(dataset)
     chosen = _choose(offers, offer, here.command("catalog", called, asset))
     described = [words.title(dataset) or str(dataset.get("@id")), _files(dataset), catalog.size(dataset)]
     story.line("finding", f"{', '.join(each for each in described if each)}, at {called}")
-    story.offered = words.terms(chosen, us=here.settings.participant_id)
+    story.offered = words.terms(chosen, us=here.us)
     if len(offers) > 1 and not offer:
         story.line("", f"the first of {len(offers)} offers; --offer chooses")
     return here.connector.start_exchange(
@@ -120,6 +166,8 @@ def _begin(
         offer_id=str(chosen.get("@id") or ""),
         offer=chosen,
         purpose=purpose,
+        **({"revision": revision} if revision else {}),
+        **({"limit": limit} if limit else {}),
     )
 
 
@@ -147,7 +195,7 @@ def _held(here: Invocation, party: Document, asset: str) -> str:
     return f"you have an agreement about it; see whether its terms still hold: {see}"
 
 
-def _choose(offers: list[Document], offer: str, see: str) -> Document:
+def _choose(offers: Sequence[Document], offer: str, see: str) -> Document:
     if not offers:
         raise errors.NotFoundError("there is no offer for it", hint="ask the partner to offer it to you")
     if not offer:
@@ -169,18 +217,10 @@ def _files(dataset: Document) -> str:
 def _follow(
     here: Invocation, started: Document, story: progress.Story, timeout_s: float | None, again: str
 ) -> Document:
-    status = started
     watching = f"the connector goes on; watch again with: {again}"
     try:
         with story:
-            for status in watch.watch(
-                here.connector,
-                str(started["@id"]),
-                clock_s=time.monotonic,
-                sleep=time.sleep,
-                timeout_s=timeout_s,
-            ):
-                story.tell(status)
+            return here.connector.follow(str(started["@id"]), told=story.tell, timeout_s=timeout_s)
     except KeyboardInterrupt:
         raise watch.UnfinishedError("stopped watching", hint=watching) from None
     except watch.UnfinishedError as error:
@@ -189,7 +229,6 @@ def _follow(
     except problems.UnreachableError as error:
         error.hint += f"; it then goes on, and you watch again with: {again}"
         raise
-    return status
 
 
 def _agreed_terms(here: Invocation, agreement_id: str) -> str:
@@ -197,7 +236,7 @@ def _agreed_terms(here: Invocation, agreement_id: str) -> str:
         agreement = here.connector.load(client.AGREEMENTS, agreement_id)
     except errors.NotFoundError:
         return f"see: comity agreements {ids.tail(agreement_id)}"
-    return words.terms(agreement.get("policy"), us=here.settings.participant_id)
+    return words.terms(agreement.get("policy"), us=here.us)
 
 
 def _failure(final: Document, again: str) -> errors.ComityError:

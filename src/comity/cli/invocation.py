@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import os
-import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from comity.client import finding
+
 if TYPE_CHECKING:
     from comity.client.connector import Connector
     from comity.settings import Settings
 
-DEFAULT_FOLDER = Path("comity-data")
-API_KEY = "COMITY_API_KEY"
-"""The variable of a person's own API key; else commands use the one of the data folder, which is nobody's by name."""
+DEFAULT_FOLDER = finding.DEFAULT_FOLDER
 _DATA_HELP = "Data folder of your connector; else the variable COMITY_DATA, else ./comity-data."
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help=_DATA_HELP, show_default=False)]
@@ -33,36 +32,31 @@ class Invocation:
 
     def __init__(self, ctx: typer.Context) -> None:
         self.folder: Path = _find(ctx, "_data") or DEFAULT_FOLDER
+        self._elsewhere = not _named(ctx) and bool(os.environ.get(finding.URL))
         self.as_json = bool(_find(ctx, "_json"))
 
     def command(self, *words: str) -> str:
         """Return a command line that a person can run next, naming the data folder where it must be named."""
-        usual = Path(os.environ.get("COMITY_DATA") or DEFAULT_FOLDER)
-        named = () if self.folder.absolute() == usual.absolute() else ("--data", str(self.folder))
-        return shlex.join(["comity", *words, *named])
+        return finding.command(self.folder, *words)
 
     @cached_property
     def settings(self) -> Settings:
         """The settings of the data folder."""
-        from comity import errors, settings  # noqa: PLC0415  start-up time: brings the cryptography along
+        return finding.settings(self.folder)
 
-        try:
-            return settings.load(self.folder)
-        except errors.SettingsError as error:
-            if not (self.folder / settings.FILE).exists():
-                error.hint += "; or name its folder with --data or COMITY_DATA"
-            raise
+    @cached_property
+    def us(self) -> str:
+        """The participant id of the connector."""
+        if self._elsewhere:
+            return str(self.connector.identity()["@id"])
+        return self.settings.participant_id
 
     @cached_property
     def connector(self) -> Connector:
-        """A client of the connector's management API."""
+        """A client of the connector's management API: that of the data folder, or the one that COMITY_URL names."""
         from comity.client import connector  # noqa: PLC0415  start-up time
 
-        return connector.Connector(
-            self.settings.management_address,
-            os.environ.get(API_KEY) or self.settings.management_key,
-            start_with=self.command("serve"),
-        )
+        return connector.Connector(data=None if self._elsewhere else self.folder)
 
 
 def _find(ctx: typer.Context, name: str) -> Any:
@@ -72,3 +66,14 @@ def _find(ctx: typer.Context, name: str) -> Any:
             return here.params[name]
         here = here.parent
     return None
+
+
+def _named(ctx: typer.Context) -> bool:
+    """Tell whether the command line itself names a data folder."""
+    here: Any = ctx
+    while here is not None:
+        source = here.get_parameter_source("_data")
+        if here.params.get("_data") and source is not None and source.name == "COMMANDLINE":
+            return True
+        here = here.parent
+    return False

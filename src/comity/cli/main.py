@@ -25,6 +25,7 @@ from comity.cli import (
     groups,
     identity,
     init,
+    inquiries,
     join,
     licence,
     markings,
@@ -33,8 +34,10 @@ from comity.cli import (
     partner,
     publish,
     received,
+    revisions,
     serve,
     transfers,
+    watch,
 )
 
 app = typer.Typer(
@@ -56,13 +59,16 @@ app.add_typer(apikey.app, name="apikey", rich_help_panel=START)
 app.add_typer(db.app, name="db", rich_help_panel=START)
 app.add_typer(framework.app, name="framework", rich_help_panel=EXCHANGE)
 app.command(rich_help_panel=EXCHANGE)(publish.publish)
+app.command(rich_help_panel=EXCHANGE)(watch.watch)
 app.command(rich_help_panel=EXCHANGE)(markings.markings)
 app.command(rich_help_panel=EXCHANGE)(catalog.catalog)
 app.command(rich_help_panel=EXCHANGE)(get.get)
 app.add_typer(negotiations.app, name="negotiations", rich_help_panel=LOOK)
 app.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
+app.add_typer(inquiries.app, name="inquiries", rich_help_panel=LOOK)
 app.add_typer(agreements.app, name="agreements", rich_help_panel=LOOK)
 app.add_typer(received.app, name="received", rich_help_panel=LOOK)
+app.add_typer(revisions.app, name="revisions", rich_help_panel=LOOK)
 app.add_typer(transfers.app, name="transfers", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(deletions.deletions)
 app.command(rich_help_panel=LOOK)(deletions.delete)

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from comity import errors
+from comity.client.choosing import identity
+from comity.client.choosing import partner as choose
 
 if TYPE_CHECKING:
     from comity.client.connector import Connector
+    from comity.client.records import Participant
 
-Document = dict[str, Any]
-_ADD = "comity partner list shows your partners; put one on the list with: comity partner add <did or url>"
+__all__ = ["called", "choose", "find", "identity", "named", "names"]
 
 
-def find(connector: Connector, text: str) -> Document:
+def find(connector: Connector, text: str) -> Participant:
     """Return the partner that a person means.
 
     Raises:
@@ -25,25 +26,6 @@ def find(connector: Connector, text: str) -> Document:
         InvalidInputError: it could be several.
     """
     return choose(connector.partners(), text)
-
-
-def choose(partners: list[Document], text: str) -> Document:
-    """Return the one of `partners` that `text` names, exactly or by its beginning."""
-    for matches in (_is, _begins):
-        found = [each for each in partners if matches(each, text)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise errors.InvalidInputError(
-                f"{text} could be {len(found)} partners",
-                hint=f"give one of: {', '.join(map(identity, found))}",
-            )
-    raise errors.NotFoundError(f"there is no partner {text} on the list", hint=_ADD)
-
-
-def identity(partner: Mapping[str, Any]) -> str:
-    """Return a partner's participant id."""
-    return str(partner.get("@id") or partner.get("id") or "")
 
 
 def names(partners: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -64,30 +46,3 @@ def named(given: Mapping[str, str], text: str) -> str:
     for participant_id, name in sorted(given.items(), key=lambda each: -len(each[0])):
         text = text.replace(participant_id, name)
     return text
-
-
-def _is(partner: Document, text: str) -> bool:
-    address = str(partner.get("address") or "")
-    wanted = text.rstrip("/")
-    reached = wanted.startswith(("http://", "https://")) and (
-        address == wanted or address.startswith(f"{wanted}/") or identity(partner) == _did(wanted)
-    )
-    return reached or identity(partner) == text or str(partner.get("name")).casefold() == text.casefold()
-
-
-def _begins(partner: Document, text: str) -> bool:
-    host = identity(partner).removeprefix("did:web:")
-    return bool(text) and (
-        identity(partner).startswith(text)
-        or host.startswith(text)
-        or str(partner.get("name") or "").casefold().startswith(text.casefold())
-    )
-
-
-def _did(address: str) -> str:
-    from comity.identity import did  # noqa: PLC0415  start-up time
-
-    try:
-        return did.format_did_web(address)
-    except errors.IdentityError:
-        return ""

@@ -30,6 +30,7 @@ def build(
     classes: Sequence[str] = (),
     licence: str = "",
     delete_after: str = "",
+    current_only: bool = False,
     marks: Sequence[str] = (),
 ) -> Document | None:
     """Return a policy that permits use where all of these hold, or None when nothing is asked for.
@@ -51,6 +52,7 @@ def build(
         classes=classes,
         licence=licence,
         delete_after=delete_after,
+        current_only=current_only,
     )
     made = marking.policy(said, marking.choose(marks, markings()))
     if made is not None:

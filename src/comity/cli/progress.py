@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from comity.cli import ids, output, words
 from comity.client import watch
+from comity.client.calls import STORE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +117,36 @@ class Story:
         self.line("checked", "SHA-256 of every file, against the manifest")
         if status.get("manifestSha256"):
             self.line("manifest", str(status["manifestSha256"]))
-        self.line("folder", str(status.get("destination")))
+        if status.get("sealedBy") is not None and status.get("manifestSha256"):
+            self.line("sealed by", str(status["sealedBy"]) or "nobody: the partner gives no seal")
+        place = str(status.get("destination"))
+        self.line("kept", "encrypted, in the node's store") if place == STORE else self.line("folder", place)
+
+
+class Hashing:
+    """A bar for files that are being hashed."""
+
+    def __init__(self, console: Console) -> None:
+        from rich import progress  # noqa: PLC0415  start-up time
+
+        self._bar = progress.Progress(*_columns(), console=console, transient=True)
+        self._task = self._bar.add_task("hashing the files", total=None, files="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, status: Document) -> None:
+        """Show how far it is."""
+        self._bar.update(
+            self._task,
+            completed=int(status.get("bytesDone") or 0),
+            total=int(status.get("bytesTotal") or 0) or None,
+            files=f"{status.get('filesDone')}/{status.get('filesTotal')} files",
+        )
 
 
 def _amount(status: Document, what: str) -> str:

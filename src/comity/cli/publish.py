@@ -6,29 +6,52 @@ The connector reads and hashes the files; names of partners become their DIDs he
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from comity import errors
-from comity.cli import approvals, framework_words, ids, output, people, policy, processes, words
+from comity.cli import (
+    approvals,
+    described,
+    framework_words,
+    hashing,
+    ids,
+    inquiries,
+    meant,
+    output,
+    people,
+    places,
+    policy,
+    processes,
+    words,
+)
 from comity.cli import framework as frameworks
+from comity.cli import received as received_data
 from comity.cli.invocation import AsJson, Data, Invocation
+from comity.client.calls import STORE
 from comity.client.connector import AGREEMENTS
-
-if TYPE_CHECKING:
-    from comity.client.connector import Connector
-
-HASHING_TIMEOUT_S = 24 * 3600.0
+from comity.storage import buckets
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="The folder to publish, with all that is below it.")
+    str,
+    typer.Argument(metavar="FOLDER", help="The folder, or a bucket's address, with all that is below it."),
 ]
-AssetId = Annotated[str, typer.Option("--id", metavar="ID", help="Asset id; else one made from its content.")]
-Title = Annotated[str, typer.Option(help="What partners read; else the folder's name.", show_default=False)]
+Received = Annotated[
+    str,
+    typer.Option(
+        metavar="ID",
+        help="Instead of a folder: what was received into the node's store; its terms follow.",
+        show_default=False,
+    ),
+]
+AssetId = Annotated[
+    str, typer.Option("--id", metavar="ID", help="Asset id; else the folder's own, the same each time.")
+]
+Title = Annotated[
+    str, typer.Option(help="What partners read; else as before, or the folder's name.", show_default=False)
+]
 To = Annotated[
     list[str] | None, typer.Option("--to", metavar="PARTNER", help="Only for it; may be repeated.")
 ]
@@ -61,6 +84,14 @@ DeleteAfter = Annotated[
         metavar="DURATION", help="To be deleted so long after it is received: P30D.", show_default=False
     ),
 ]
+CurrentOnly = Annotated[
+    bool,
+    typer.Option(
+        "--current-only",
+        metavar="",
+        help="Opened only while its revision is neither superseded nor recalled.",
+    ),
+]
 Marking = Annotated[
     list[str] | None,
     typer.Option(
@@ -74,6 +105,10 @@ DerivedFrom = Annotated[
         help="It is made from what was received under this; its terms follow. May be repeated.",
     ),
 ]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option(metavar="INQUIRY", help="It answers this inquiry; who asked is told. May be repeated."),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
@@ -86,17 +121,21 @@ Framework = Annotated[
         show_default=False,
     ),
 ]
-Replace = Annotated[
-    bool, typer.Option("--replace", metavar="", help="Replace what is published under the same id.")
-]
 
 
 def publish(
     ctx: typer.Context,
     *,
-    folder: Folder,
+    folder: Folder = "",
+    received: Received = "",
     asset_id: AssetId = "",
     title: Title = "",
+    part: meant.Part = "",
+    serials: meant.Serials = "",
+    plant: meant.Plants = None,
+    kind: described.Type = "",
+    version: described.Version = "",
+    semantic_id: described.SemanticId = "",
     to: To = None,
     until: Until = None,
     purpose: Purpose = None,
@@ -106,31 +145,32 @@ def publish(
     distribution_class: Classes = None,
     licence: Licence = "",
     delete_after: DeleteAfter = "",
+    current_only: CurrentOnly = False,
     marking: Marking = None,
     derived_from: DerivedFrom = None,
+    answers: Answers = None,
     framework: Framework = "",
     policy_file: PolicyFile = None,
     approval: approvals.Approval = None,
     four_eyes: approvals.FourEyes = False,
     approve_within: approvals.Within = approvals.WITHIN_H,
-    replace: Replace = False,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Offer a folder to partners: hashed, described by a manifest, under terms."""
+    """Offer a folder to partners: hashed, described by a manifest, sealed, under terms.
+
+    Published again it is the next revision; what is not said again, of terms above all, stays as it was.
+    """
     here = Invocation(ctx)
-    options = (to, purpose, spatial, person_nationality, distribution_class, licence, delete_after, marking)
+    options = (
+        to, purpose, spatial, person_nationality, distribution_class, licence, delete_after, marking, current_only
+    )  # fmt: skip
     if policy_file and (any(options) or until is not None or count is not None):
         raise errors.InvalidInputError(
             "--policy stands alone",
             hint="write what --to, --until, --marking and the others say of terms into the file",
         )
-    if not folder.is_dir():
-        is_file = folder.exists()
-        raise errors.InvalidInputError(
-            f"{folder} is no folder" if is_file else f"there is no folder {folder}",
-            hint="comity publish takes a folder of files",
-        )
+    place = _place(here, folder, received)
     terms = policy.read(policy_file) if policy_file else None
     terms = terms or policy.build(
         recipients=_recipients(here, to or []),
@@ -142,22 +182,25 @@ def publish(
         classes=distribution_class or [],
         licence=licence,
         delete_after=delete_after,
+        current_only=current_only,
         marks=marking or [],
     )
     origins = [processes.find(here, AGREEMENTS, each) for each in derived_from or []]
     rule = approvals.rule(approval, four_eyes=four_eyes, within_h=approve_within)
-    with _waiting("hashing the files", quiet=here.as_json):
-        done = _publish(
-            here.connector,
-            folder,
-            assetId=asset_id,
-            title=title,
-            policy=terms,
-            framework=frameworks.find(here, framework) if framework else "",
-            derivedFrom=origins,
-            approval=rule,
-            replace=replace,
-        )
+    done = hashing.publish(
+        here.connector,
+        place,
+        quiet=here.as_json,
+        assetId=asset_id,
+        title=title,
+        policy=terms,
+        framework=frameworks.find(here, framework) if framework else "",
+        derivedFrom=origins,
+        answers=[inquiries.find(here, each) for each in answers or []],
+        approval=rule,
+        effectivity=meant.effectivity(part, serials, plant),
+        properties=described.properties(kind, version, semantic_id),
+    )
     _show(here, done, done.get("policy") or terms, rule)
     if until and policy.is_past(until):
         output.note(f"nobody may see or use it: {until} is past")
@@ -167,6 +210,19 @@ def publish(
         output.note(
             f"nobody may see or use it until you write the licence down: comity licence add {licence}"
         )
+
+
+def _place(here: Invocation, folder: str, received: str) -> str:
+    """Return what is to be published as the connector is told it."""
+    if bool(folder) == bool(received):
+        raise errors.InvalidInputError(
+            "name a folder, or what was received with --received ID", path="FOLDER"
+        )
+    if received:
+        return f"{STORE}{received_data.find(here, received)['@id']}"
+    if not buckets.is_address(folder):
+        _check_folder(Path(folder))
+    return places.absolute(folder)
 
 
 def _not_in_force(here: Invocation, named: str) -> str:
@@ -185,23 +241,20 @@ def _is_known(here: Invocation, licence: str) -> bool:
     return True
 
 
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        is_file = folder.exists()
+        raise errors.InvalidInputError(
+            f"{folder} is no folder" if is_file else f"there is no folder {folder}",
+            hint="comity publish takes a folder of files",
+        )
+
+
 def _recipients(here: Invocation, named: list[str]) -> list[str]:
     if not named:
         return []
     partners = here.connector.partners()
     return [people.identity(people.choose(partners, each)) for each in named]
-
-
-def _publish(connector: Connector, folder: Path, **said: Any) -> dict[str, Any]:
-    absolute = os.path.abspath(folder)  # noqa: PTH100  keeps symlinks, takes out `..`
-    return connector.publish(absolute, timeout_s=HASHING_TIMEOUT_S, **said)
-
-
-def _waiting(what: str, *, quiet: bool) -> contextlib.AbstractContextManager[object]:
-    if quiet:
-        return contextlib.nullcontext()
-    console = output.console(to_stderr=True)
-    return console.status(what) if console.is_terminal else contextlib.nullcontext()
 
 
 def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, rule: dict[str, Any]) -> None:
@@ -212,13 +265,15 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, 
     whom = "" if terms and _names_recipients(terms) else "to every partner on the list: "
     output.pairs(
         [
-            ("published", done.get("title")),
+            ("unchanged" if done.get("unchanged") else "published", done.get("title")),
             ("id", done.get("assetId")),
+            ("revision", done.get("revision")),
             (
                 "files",
                 f"{words.count(int(done.get('files') or 0), 'file')}, {words.size(done.get('sizeBytes'))}",
             ),
             ("manifest", done.get("manifestSha256")),
+            ("sealed by", done.get("sealedBy")),
             ("marking", (terms or {}).get("rdfs:label")),
             ("terms", whom + (words.terms(terms) if terms else "use, no conditions")),
             *words.enforced(terms),
@@ -227,7 +282,9 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, 
             ("left out", f"{len(skipped)}: {_listed(skipped)}" if skipped else ""),
         ]
     )
-    output.line(f"\nyour partners see it with: comity catalog {here.settings.participant_id}")
+    for each in done.get("warnings") or []:
+        output.note(str(each))
+    output.line(f"\nyour partners see it with: comity catalog {here.us}")
 
 
 def _names_recipients(terms: dict[str, Any]) -> bool:

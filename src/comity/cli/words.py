@@ -11,9 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from comity import errors
 from comity.cli import ids
+from comity.client.records import assets as datasets
+from comity.client.records import offers, title
 
 if TYPE_CHECKING:
     from comity.odrl import model
+
+__all__ = [
+    "count",
+    "datasets",
+    "duration",
+    "enforced",
+    "message",
+    "moment",
+    "named",
+    "offers",
+    "size",
+    "terms",
+    "title",
+]
 
 _KILO = 1000
 _EXACT_BELOW = 10
@@ -114,28 +130,6 @@ def enforced(policy: Any) -> list[tuple[str, str]]:
     names = {**{name: name for name in enforcement.CLASSES}, "": "unknown, so always a no"}
     rows = [f"{said}: {'; '.join(by_class[name])}" for name, said in names.items() if name in by_class]
     return [("", ids.within(each)) for each in rows]
-
-
-def offers(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the offers of a dataset, one or many in either spelling."""
-    listed = dataset.get("hasPolicy") or dataset.get("odrl:hasPolicy") or []
-    return [each for each in (listed if isinstance(listed, list) else [listed]) if isinstance(each, dict)]
-
-
-def datasets(catalog: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the datasets of a catalog, one or many in either spelling."""
-    listed = catalog.get("dataset") or catalog.get("dcat:dataset") or []
-    return [each for each in (listed if isinstance(listed, list) else [listed]) if isinstance(each, dict)]
-
-
-def title(described: Mapping[str, Any]) -> str:
-    """Return the title of a dataset or asset, or its name, or nothing."""
-    for name in ("dct:title", "title", "dcterms:title", "http://purl.org/dc/terms/title", "name", "edc:name"):
-        value = described.get(name)
-        value = value.get("@value") if isinstance(value, Mapping) else value
-        if isinstance(value, str) and value:
-            return value
-    return ""
 
 
 def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:

@@ -1,396 +1,269 @@
-"""The management API of a connector as methods: JSON in, JSON out, `comity.errors` for what goes wrong.
+"""`Connector`: a connector for programs and for the `comity` command, without an event loop.
 
-Synchronous, with the standard library's HTTP client: one connection for each request, no redirects, no proxies from
-the environment, no repeats. What a document holds is the API's business (`/management/v3`, EDC's payloads).
+What each method asks and returns is described once, in `calls`, `getting` and `reading`; `aconnector` has the same for
+`async`. Results are the API's JSON with typed attributes (`records`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
-import ssl
+import functools
+import io
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from pathlib import Path
+from typing import BinaryIO, TypedDict, Unpack, cast
 
-from comity import errors
-from comity.client import problems
+from comity.client import calls, choosing, events, finding, getting, reading, saving
+from comity.client.blocking import Operation, Transport
+from comity.client.calls import AGREEMENTS, NEGOTIATIONS, PAGE, PARTNER_TIMEOUT_S, PROTOCOL, TRANSFERS
+from comity.client.choosing import Policies, Wanted
+from comity.client.records import Applies, Asset, Event, File, Participant
+from comity.client.saving import Got
+from comity.client.stages import Told
+from comity.client.steps import Document
+from comity.client.tracing import Trace
 
-Document = dict[str, Any]
-
-NEGOTIATIONS = "contractnegotiations"
-AGREEMENTS = "contractagreements"
-TRANSFERS = "transferprocesses"
-_SORTED_BY = {AGREEMENTS: "contractSigningDate"}
-
-PROTOCOL = "dataspace-protocol-http:2025-1"
-PAGE = 1000
+__all__ = [
+    "AGREEMENTS",
+    "NEGOTIATIONS",
+    "PAGE",
+    "PARTNER_TIMEOUT_S",
+    "PROTOCOL",
+    "TIMEOUT_S",
+    "TRANSFERS",
+    "Connector",
+    "Document",
+    "Partner",
+]
 TIMEOUT_S = 60.0
-PARTNER_TIMEOUT_S = 600.0
-"""For what the connector asks of a partner before it answers: many pages, each with a time limit of its own."""
-_REDIRECT, _REFUSED = 300, 400
 
 
-class Connector:
-    """A connector, reached at its management API such as `http://127.0.0.1:8281`; `start_with` is for a hint."""
+class Access(TypedDict, total=False):
+    """Who opens something, and what for, under which terms (`accept`), and of which revision."""
 
-    def __init__(
-        self, address: str, api_key: str, *, timeout_s: float = TIMEOUT_S, start_with: str = "comity serve"
-    ) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise errors.SettingsError(f"{address!r} is no address of a management API: http://host:port is")
-        self.address = address.rstrip("/")
-        self._parts = parts
-        self._api_key = api_key
-        self._timeout_s = timeout_s
-        self._start_with = start_with
+    purpose: str
+    person: str
+    nationality: Sequence[str]
+    accept: Policies
+    revision: int
 
-    def request(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
-        """Send one request below `/management/v3/` and return the JSON of its answer, None when it has none.
 
-        Raises:
-            UnreachableError: nobody answers there, or not in `timeout_s`, or something that is no connector.
-            ComityError: what the connector answered.
-        """
-        sent = json.dumps(body, allow_nan=False).encode() if body is not None else None
-        status, answer = self._exchange(method, path, sent, timeout_s or self._timeout_s)
-        if status >= _REFUSED:
-            raise problems.read(status, answer, address=self.address)
-        if not answer:
-            return None
-        try:
-            value = json.loads(answer)
-        except (ValueError, RecursionError):
-            value = None
-        if value is None or status >= _REDIRECT:
-            raise problems.read(status, b"", address=self.address)
-        return value
+def wanted(partner: str, asset: str, access: Access) -> Wanted:
+    """Return what is wanted of whom."""
+    return Wanted(
+        partner,
+        asset,
+        access.get("purpose", ""),
+        access.get("person", ""),
+        tuple(access.get("nationality", ())),
+        choosing.accepted(access.get("accept")),
+        access.get("revision", 0),
+    )
 
-    def _exchange(self, method: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
-        headers = {"X-Api-Key": self._api_key, "Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection = self._connection(timeout_s)
-        try:
-            connection.request(method, f"{self._parts.path.rstrip('/')}/management/v3/{path}", body, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
-        except TimeoutError:
-            raise problems.UnreachableError(
-                f"the connector at {self.address} did not answer within {timeout_s:g} s",
-                hint="its log says what it is doing; what was asked may have happened",
-            ) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from None
-        finally:
-            connection.close()
 
-    @contextlib.contextmanager
-    def stream(
-        self, path: str, headers: dict[str, str], *, timeout_s: float
-    ) -> Iterator[http.client.HTTPResponse]:
-        """Send a GET below `/management/v3/` and hand over the answer while it comes; `timeout_s` limits each wait.
+class Connector(Transport):
+    """Your connector, reached at its management API; found as the `comity` command finds it if nothing is given.
 
-        Raises:
-            UnreachableError: nobody answers there, or the connection broke.
-            ComityError: what the connector answered.
-        """
-        connection = self._connection(timeout_s)
-        sent = {"X-Api-Key": self._api_key, **headers}
-        try:
-            connection.request("GET", f"{self._parts.path.rstrip('/')}/management/v3/{path}", None, sent)
-            response = connection.getresponse()
-            if response.status >= _REDIRECT:
-                raise problems.read(response.status, response.read(), address=self.address)
-            yield response
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from None
-        finally:
-            connection.close()
+    Args:
+        address: such as `http://127.0.0.1:8281`; else COMITY_URL, else that of the data folder.
+        api_key: else COMITY_API_KEY, else the data folder's.
+        data: the data folder; else COMITY_DATA, else ./comity-data.
+        timeout_s: how long an answer may take that needs no partner.
+        trace: True prints every request to the error stream; a function gets each as a `Traced`.
+        start_with: the command that starts it, for a hint.
 
-    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        host = self._parts.hostname or ""
-        if self._parts.scheme == "https":
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(host, self._parts.port, timeout=timeout_s, context=context)
-        return http.client.HTTPConnection(host, self._parts.port, timeout=timeout_s)
+    Raises:
+        SettingsError: there is no connector, or no key for it.
+    """
 
-    def _unreachable(self, error: Exception) -> problems.UnreachableError:
-        reason = (
-            (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        )
-        return problems.UnreachableError(
-            f"the connector at {self.address} cannot be reached: {reason}",
-            hint=f"start it with: {self._start_with}",
-        )
-
-    # Partners
-
-    def partners(self) -> list[Document]:
-        """Return every partner on the list."""
-        listed: list[Document] = self.request("GET", "partners")
-        return listed
-
-    def add_partner(self, participant: str, **said: Any) -> Document:
-        """Put a participant (DID or public address) on the list: see the form NewPartner."""
-        body = {"participant": participant, **{name: value for name, value in said.items() if value}}
-        added: Document = self.request("POST", "partners", body, timeout_s=PARTNER_TIMEOUT_S)
-        return added
-
-    def remove_partner(self, participant_id: str) -> None:
-        """Take a participant off the list."""
-        self.request("DELETE", f"partners/{_segment(participant_id)}")
-
-    # API keys
-
-    def api_keys(self) -> list[Document]:
-        """Return every API key but that of the data folder."""
-        listed: list[Document] = self.request("GET", "apikeys")
-        return listed
-
-    def add_api_key(self, name: str, role: str, *, expires_at: int | None = None) -> Document:
-        """Make an API key (viewer, operator, admin), for good or until `expires_at` (ms); `key` is in the answer."""
-        made: Document = self.request(
-            "POST", "apikeys", {"name": name, "role": role, "expiresAt": expires_at}
-        )
-        return made
-
-    def remove_api_key(self, name: str) -> None:
-        """Remove an API key."""
-        self.request("DELETE", f"apikeys/{_segment(name)}")
-
-    # Offering and finding
-
-    def publish(self, folder: str, *, timeout_s: float, **said: Any) -> Document:
-        """Hash a folder and offer it: assetId, title, policy, accessPolicy, properties, replace."""
-        body = {"folder": folder, **{name: value for name, value in said.items() if value}}
-        published: Document = self.request("POST", "packages", body, timeout_s=timeout_s)
-        return published
-
-    def catalog(self, counterparty_id: str) -> Document:
-        """Return a partner's catalog."""
-        body = {"@type": "CatalogRequest", **_party(counterparty_id)}
-        found: Document = self.request("POST", "catalog/request", body, timeout_s=PARTNER_TIMEOUT_S)
-        return found
-
-    def dataset(self, counterparty_id: str, asset_id: str) -> Document:
-        """Return one dataset of a partner's catalog."""
-        body = {"@type": "DatasetRequest", "@id": asset_id, **_party(counterparty_id)}
-        found: Document = self.request("POST", "catalog/dataset/request", body, timeout_s=PARTNER_TIMEOUT_S)
-        return found
-
-    # Getting
-
-    def start_exchange(  # noqa: PLR0913  what is wanted may be said in many words
+    def __init__(  # noqa: PLR0913  all have their usual values
         self,
-        counterparty_id: str,
-        asset_id: str,
-        destination: str,
+        address: str = "",
+        api_key: str = "",
         *,
-        offer_id: str = "",
-        offer: Document | None = None,
-        purpose: str = "",
-    ) -> Document:
-        """Have the connector get an asset into a folder, an absolute path; one that does so already is returned.
+        data: str | Path | None = None,
+        timeout_s: float = TIMEOUT_S,
+        trace: bool | Trace | None = None,
+        start_with: str = "",
+    ) -> None:
+        hint = f"start it with: {start_with}" if start_with else ""
+        place = finding.find(address, api_key, data=data, hint=hint)
+        super().__init__(place, timeout_s=timeout_s, trace=trace)
 
-        `offer` is the one that was shown: it is taken by its terms where the partner has given it another id.
-        `purpose` is what the data is for, which the partner is told.
+    def partner(self, name: str) -> Partner:
+        """Return a partner on the list by its name, DID or address; it is looked up when it is first asked."""
+        return Partner(self, name)
+
+    def save(
+        self, transfer_id: str, to: str | Path, *, progress: Told | None = None, **access: Unpack[Access]
+    ) -> Got:
+        """Fetch what was received from the connector's store into a folder, and check every hash.
+
+        Raises:
+            ExchangeError: the terms do not allow it, or a hash does not hold.
         """
-        body: Document = {
-            "counterPartyId": counterparty_id,
-            "assetId": asset_id,
-            "destination": destination,
-        }
-        body |= {"offerId": offer_id} if offer_id else {}
-        body |= {"policy": offer} if offer else {}
-        body |= {"purpose": purpose} if purpose else {}
-        started: Document = self.request("POST", "exchanges", body, timeout_s=PARTNER_TIMEOUT_S)
-        return started
+        return self.run(saving.save(transfer_id, to, wanted("", "", access), progress=progress))
 
-    def exchange(self, exchange_id: str) -> Document:
-        """Return how far an exchange has come."""
-        found: Document = self.request("GET", f"exchanges/{_segment(exchange_id)}")
-        return found
+    def watch(
+        self, *, after: int | None = None, process_id: str = "", types: Sequence[str] = ()
+    ) -> Iterator[Event]:
+        """Yield events as they happen, those after the place `after` first; a connector that restarts is waited for.
 
-    def exchanges(self) -> list[Document]:
-        """Return how far the exchanges have come, the newest first."""
-        return self.find("exchanges", limit=PAGE)
+        Raises:
+            UnreachableError: the connector does not answer any more.
+        """
+        return events.follow(
+            self,
+            after=after,
+            process_id=process_id,
+            types=types,
+            clock_s=time.monotonic,
+            sleep=time.sleep,
+        )
 
-    # Framework agreements
+    request = Operation(calls.request)
 
-    def frameworks(self) -> list[Document]:
-        """Return all framework agreements."""
-        listed: list[Document] = self.request("GET", "frameworks")
-        return listed
+    partners = Operation(calls.partners)
+    add_partner = Operation(calls.add_partner)
+    remove_partner = Operation(calls.remove_partner)
+    api_keys = Operation(calls.api_keys)
+    add_api_key = Operation(calls.add_api_key)
+    remove_api_key = Operation(calls.remove_api_key)
 
-    def framework(self, urn: str) -> Document:
-        """Return a framework agreement."""
-        found: Document = self.request("GET", f"frameworks/{_segment(urn)}")
-        return found
+    publish = Operation(calls.publish)
+    publishing = Operation(calls.publishing)
+    catalog = Operation(calls.catalog)
+    dataset = Operation(calls.dataset)
 
-    def propose_framework(self, document: Document, folder: str, *, timeout_s: float) -> Document:
-        """Propose a framework agreement, whose texts are in a folder, to its parties."""
-        body = {"document": document, "folder": folder}
-        made: Document = self.request("POST", "frameworks", body, timeout_s=timeout_s)
-        return made
+    start_exchange = Operation(calls.start_exchange)
+    exchange = Operation(calls.exchange)
+    exchanges = Operation(calls.exchanges)
+    follow = Operation(getting.follow)
+    received = Operation(calls.received)
+    received_files = Operation(calls.received_files)
+    begin_reading = Operation(calls.begin_reading)
+    reading = Operation(calls.reading)
+    reading_files = Operation(calls.reading_files)
+    end_reading = Operation(calls.end_reading)
 
-    def offered_framework(self, counterparty_id: str, urn: str) -> Document:
-        """Return a framework agreement that a partner offers."""
-        body = {"counterPartyId": counterparty_id, "frameworkAgreement": urn}
-        found: Document = self.request("POST", "frameworks/offered", body, timeout_s=PARTNER_TIMEOUT_S)
-        return found
+    revisions = Operation(calls.revisions)
+    changes = Operation(calls.changes)
+    applies = Operation(calls.applies)
+    recall = Operation(calls.recall)
+    inquiries = Operation(calls.inquiries)
+    inquiry = Operation(calls.inquiry)
+    ask = Operation(calls.ask)
+    settle_inquiry = Operation(calls.settle_inquiry)
 
-    def sign_framework(self, counterparty_id: str, urn: str, *, accede: bool) -> Document:
-        """Ask a partner for the agreement that signs its framework agreement, and return the negotiation's id."""
-        body = {"counterPartyId": counterparty_id, "frameworkAgreement": urn, "accede": accede}
-        begun: Document = self.request("POST", "frameworks/sign", body, timeout_s=PARTNER_TIMEOUT_S)
-        return begun
+    frameworks = Operation(calls.frameworks)
+    framework = Operation(calls.framework)
+    propose_framework = Operation(calls.propose_framework)
+    offered_framework = Operation(calls.offered_framework)
+    sign_framework = Operation(calls.sign_framework)
+    deliver = Operation(calls.deliver)
+    change_framework = Operation(calls.change_framework)
 
-    def deliver(self, urn: str, commitment: str, quantity: str, evidence: str) -> Document:
-        """Report what was delivered of a commitment of ours, and return the delivery's id."""
-        body = {
-            "frameworkAgreement": urn,
-            "commitment": commitment,
-            "quantity": quantity,
-            "evidence": evidence,
-        }
-        made: Document = self.request("POST", "frameworks/deliveries", body)
-        return made
+    find = Operation(calls.find)
+    find_all = Operation(calls.find_all)
+    load = Operation(calls.load)
+    move = Operation(calls.move)
+    approvals = Operation(calls.approvals)
+    settle_approval = Operation(calls.settle_approval)
+    deletions = Operation(calls.deletions)
+    delete_received = Operation(calls.delete_received)
+    receipts = Operation(calls.receipts)
 
-    def change_framework(self, urn: str, change: str, **said: str) -> Any:
-        """Do something to a framework agreement: suspend, resume, end, confirm, signatures."""
-        return self.request("POST", f"frameworks/{_segment(urn)}/{change}", said)
-
-    # Processes: `noun` is NEGOTIATIONS, AGREEMENTS or TRANSFERS
-
-    def find(
-        self, noun: str, *, limit: int, offset: int = 0, criteria: Sequence[Document] = ()
-    ) -> list[Document]:
-        """Return a page of processes, the newest first."""
-        query = {
-            "@type": "QuerySpec",
-            "offset": offset,
-            "limit": limit,
-            "sortField": _SORTED_BY.get(noun, "createdAt"),
-            "sortOrder": "DESC",
-            "filterExpression": list(criteria),
-        }
-        found: list[Document] = self.request("POST", f"{noun}/request", query)
-        return found
-
-    def find_all(self, noun: str) -> list[Document]:
-        """Return all processes, the newest first."""
-        found: list[Document] = []
-        while True:
-            page = self.find(noun, limit=PAGE, offset=len(found))
-            found += page
-            if len(page) < PAGE:
-                return found
-
-    def load(self, noun: str, process_id: str) -> Document:
-        """Return one process."""
-        found: Document = self.request("GET", f"{noun}/{_segment(process_id)}")
-        return found
-
-    def move(self, noun: str, process_id: str, move: str, *, reason: str = "") -> None:
-        """Make a person's move: accept, agree, verify, finalize, terminate; suspend, resume, complete."""
-        self.request("POST", f"{noun}/{_segment(process_id)}/{move}", {"reason": reason} if reason else {})
-
-    # Approvals
-
-    def approvals(self, *, limit: int, waiting: bool) -> list[Document]:
-        """Return what people are asked to approve, the newest first; or also what is over."""
-        wanted = [{"operandLeft": "state", "operator": "=", "operandRight": "WAITING"}] if waiting else []
-        return self.find("approvals", limit=limit, criteria=wanted)
-
-    def settle_approval(self, approval_id: str, verb: str, *, reason: str = "") -> Document:
-        """Approve or refuse, as the person whose API key this is, and return how it stands."""
-        body = {"reason": reason} if reason else {}
-        found: Document = self.request("POST", f"approvals/{_segment(approval_id)}/{verb}", body)
-        return found
-
-    # Receipts and deletions
-
-    def deletions(self, *, limit: int, overdue: bool = False) -> list[Document]:
-        """Return what is to be deleted, or was, the newest first; or only what is overdue."""
-        wanted = [{"operandLeft": "state", "operator": "=", "operandRight": "OVERDUE"}] if overdue else []
-        return self.find("deletions", limit=limit, criteria=wanted)
-
-    def delete_received(self, kind: str, name: str, *, by_hand: bool = False) -> list[Document]:
-        """Delete what was received; `kind` is transferId or agreementId, what `name` is the id of."""
-        body = {kind: name, "byHand": by_hand}
-        done: list[Document] = self.request("POST", "deletions", body, timeout_s=PARTNER_TIMEOUT_S)
-        return done
-
-    def receipts(self, transfer_id: str) -> list[Document]:
-        """Return the receipts about a transfer, ours and its partner's."""
-        wanted = [{"operandLeft": "transferId", "operator": "=", "operandRight": transfer_id}]
-        return self.find("receipts", limit=PAGE, criteria=wanted)
-
-    # Checkpoints
-
-    def checkpoints(self, *, make: bool = False) -> Document:
-        """Return our checkpoints, those of partners, and what was found out; `make` one of what is new before."""
-        found: Document = self.request("POST" if make else "GET", "evidence/checkpoints")
-        return found
-
-    def compare_checkpoint(self, note: str) -> Document:
-        """Compare a partner's checkpoint that somebody else was shown with those that we saw."""
-        found: Document = self.request("POST", "evidence/compare", {"checkpoint": note})
-        return found
-
-    def acknowledge_finding(self, name: str) -> None:
-        """Note that somebody has looked at a finding about a log."""
-        self.request("POST", f"evidence/{quote(name, safe='')}/acknowledge")
-
-    # Events
-
-    def events(self, *, after: int, limit: int, process_id: str = "", types: Sequence[str] = ()) -> Document:
-        """Return events after a place, the oldest first, with what to ask for next; see `client.events` to follow."""
-        wanted = {"after": after, "limit": limit, "processId": process_id, "types": ",".join(types)}
-        asked = urlencode({name: value for name, value in wanted.items() if value != ""})
-        found: Document = self.request("GET", f"events?{asked}")
-        return found
-
-    # Identity
-
-    def identity(self) -> Document:
-        """Return who the connector is, and every key that proves or proved it."""
-        found: Document = self.request("GET", "identity")
-        return found
-
-    def rotate_key(self, *, lead_s: int, grace_s: int) -> Document:
-        """Have a new signing key published; it signs after `lead_s`, the old one stays `grace_s` longer."""
-        body = {"leadSeconds": lead_s, "graceSeconds": grace_s}
-        found: Document = self.request("POST", "identity/rotate", body)
-        return found
-
-    def retire_key(self, kid: str) -> None:
-        """Take a key out of the DID document at once."""
-        self.request("DELETE", f"identity/{_segment(kid)}")
-
-    # Evidence
-
-    def evidence(self, *, after: int, limit: int, chain: int = 0) -> Document:
-        """Return the records of a chain of the evidence after a row, and the heads of all chains."""
-        wanted = {"after": after, "limit": limit, **({"chain": chain} if chain else {})}
-        found: Document = self.request("GET", f"evidence?{urlencode(wanted)}")
-        return found
-
-    def export_evidence(self, agreement_id: str) -> bytes:
-        """Return what is held of an agreement as a bundle for a third party, byte for byte."""
-        path = f"{AGREEMENTS}/{_segment(agreement_id)}/evidence"
-        status, bundle = self._exchange("POST", path, None, PARTNER_TIMEOUT_S)
-        if status >= _REDIRECT:
-            raise problems.read(status, bundle, address=self.address)
-        return bundle
+    events = Operation(calls.events)
+    checkpoints = Operation(calls.checkpoints)
+    compare_checkpoint = Operation(calls.compare_checkpoint)
+    acknowledge_finding = Operation(calls.acknowledge_finding)
+    identity = Operation(calls.identity)
+    rotate_key = Operation(calls.rotate_key)
+    retire_key = Operation(calls.retire_key)
+    evidence = Operation(calls.evidence)
+    export_evidence = Operation(calls.export_evidence)
 
 
-def _party(counterparty_id: str) -> Document:
-    return {"counterPartyId": counterparty_id, "counterPartyAddress": "", "protocol": PROTOCOL}
+class Partner:
+    """A partner on the list, as `Connector.partner` names it.
+
+    What may be said with an asset: `purpose` and `person` (with `nationality`), where its terms ask for them; `accept`,
+    the policy or policies that you accept (else the first offer is taken); `revision`, a number (else the newest).
+    """
+
+    def __init__(self, connector: Connector, name: str) -> None:
+        self.connector = connector
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Partner({self.name!r})"
+
+    def details(self) -> Participant:
+        """Return how it stands on the list."""
+        return self.connector.run(getting.partner(self.name))
+
+    def catalog(self) -> list[Asset]:
+        """Return what it offers to you, and under which terms."""
+        return self.connector.run(getting.catalog(self.name))
+
+    def asset(self, name: str) -> Asset:
+        """Return one asset that it offers, by its id or title."""
+        return self.connector.run(getting.asset(self.name, name))
+
+    def get(
+        self,
+        asset: str,
+        to: str | Path,
+        *,
+        progress: Told | None = None,
+        timeout_s: float | None = None,
+        **access: Unpack[Access],
+    ) -> Got:
+        """Get an asset into a folder: agree, wait for who has to approve, receive, fetch, check every hash.
+
+        Again, it goes on where it stood: an agreement in force is used, and no file is fetched that is there.
+
+        Raises:
+            ExchangeError: with the stage in which it ended, the partner's words, and what was offered and accepted.
+        """
+        flow = getting.get(wanted(self.name, asset, access), to, progress=progress, timeout_s=timeout_s)
+        return self.connector.run(flow)
+
+    def applies(
+        self, asset: str, *, part: str = "", serial: str = "", lot: str = "", plant: str = ""
+    ) -> Applies:
+        """Return which revision of an asset applies to a unit, as far as the partner told us of it."""
+        unit = {"part": part, "serial": serial, "lot": lot, "plant": plant}
+        return self.connector.run(getting.applies(self.name, asset, **unit))
+
+    def files(self, asset: str, **access: Unpack[Access]) -> list[File]:
+        """Return which files an asset has; an agreement is made for it, and nothing is fetched.
+
+        Raises:
+            ExchangeError: with the stage in which it ended.
+        """
+        return self.connector.run(reading.files(wanted(self.name, asset, access)))
+
+    def open(self, asset: str, path: str = "", **access: Unpack[Access]) -> BinaryIO:
+        """Open a file of an asset where it lies: only what is read of it is fetched.
+
+        Raises:
+            ExchangeError: with the stage in which it ended.
+        """
+        opened = self.connector.run(reading.open_(wanted(self.name, asset, access), path))
+        fetch = functools.partial(_range, self.connector, opened.source)
+        raw = reading.Ranges(opened.file.size_bytes, fetch)
+        return cast("BinaryIO", io.BufferedReader(raw, reading.BUFFER_BYTES))
+
+    def read(self, asset: str, path: str = "", **access: Unpack[Access]) -> bytes:
+        """Return the bytes of a file of an asset.
+
+        Raises:
+            ExchangeError: with the stage in which it ended, or that its hash does not hold.
+        """
+        opened = self.connector.run(reading.open_(wanted(self.name, asset, access), path))
+        return reading.checked(opened.file, self.connector.fetch(opened.source).content)
 
 
-def _segment(name: str) -> str:
-    return quote(name, safe="")
+def _range(connector: Connector, source: str, begin: int, end: int) -> bytes:
+    return connector.fetch(source, {"Range": f"bytes={begin}-{end - 1}"}).content

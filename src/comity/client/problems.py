@@ -13,6 +13,7 @@ from typing import Any
 from comity import errors
 
 Document = dict[str, Any]
+CHANGED = "storage-changed"
 _SERVER_ERROR = 500
 
 
@@ -26,6 +27,12 @@ class UnauthorizedError(errors.IdentityError):
     """The connector does not take our key: most often it is another connector than we think."""
 
     code = "unauthorized"
+
+
+class HashError(errors.ComityError):
+    """The bytes of a file are not those that were published."""
+
+    code = "hash-mismatch"
 
 
 def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
@@ -94,6 +101,12 @@ def _transient(message: str, problem: Document) -> errors.ComityError:  # noqa: 
     return error
 
 
+def _changed(message: str, problem: Document) -> errors.ComityError:  # noqa: ARG001  one form for all
+    error = errors.StorageError(message)
+    error.code = CHANGED
+    return error
+
+
 def _plain(kind: type[errors.ComityError]) -> Callable[[str, Document], errors.ComityError]:
     return lambda message, _: kind(message)
 
@@ -115,6 +128,7 @@ _BY_CODE: dict[str, Callable[[str, Document], errors.ComityError]] = {
     UnauthorizedError.code: _unauthorized,
     errors.PolicyError.code: _policy,
     errors.TransientDeliveryError.code: _transient,
+    CHANGED: _changed,
     **{kind.code: _plain(kind) for kind in _PLAIN},
 }
 _BY_STATUS: dict[int, Callable[[str, Document], errors.ComityError]] = {

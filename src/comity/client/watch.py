@@ -1,18 +1,19 @@
-"""Following an exchange until it has ended: the connector works, this only looks.
+"""Following what the connector does until it has ended: the connector works, this only looks.
 
-A connector that is restarted meanwhile is waited for; it goes on by itself. Clock and sleep are the caller's.
+A connector that is restarted meanwhile is waited for; it goes on by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from comity import errors
 from comity.client import problems
-from comity.client.connector import Connector
+from comity.client.records import Record
+from comity.client.steps import Call, Flow, Pause
 
-Document = dict[str, Any]
+R = TypeVar("R", bound=Record)
 NEGOTIATING, REQUESTING, PULLING, COMPLETED, FAILED = (
     "NEGOTIATING",
     "REQUESTING",
@@ -21,7 +22,7 @@ NEGOTIATING, REQUESTING, PULLING, COMPLETED, FAILED = (
     "FAILED",
 )
 ENDED = frozenset({COMPLETED, FAILED})
-INTERVAL_S = 0.25
+FIRST_S, INTERVAL_S = 0.01, 0.25
 PATIENCE_S = 20.0
 
 
@@ -31,33 +32,39 @@ class UnfinishedError(errors.ComityError):
     code = "unfinished"
 
 
-def watch(  # noqa: PLR0913  clock and sleep are given
-    connector: Connector,
-    exchange_id: str,
+def has_ended(status: Record) -> bool:
+    """Tell whether an exchange is completed or failed."""
+    return status.get("stage") in ENDED
+
+
+def follow(
+    look: Call[R],
     *,
-    clock_s: Callable[[], float],
-    sleep: Callable[[float], object],
+    told: Callable[[R], object],
+    ended: Callable[[R], bool] = has_ended,
     timeout_s: float | None = None,
     patience_s: float = PATIENCE_S,
-) -> Iterator[Document]:
-    """Yield how far an exchange has come, a few times a second, the last time when it is completed or failed.
+) -> Flow[R]:
+    """Look a few times a second how far something has come, tell it each time, and return how it ended.
 
     Raises:
         UnfinishedError: it has not ended within `timeout_s`.
         UnreachableError: the connector did not answer for longer than `patience_s`.
     """
-    begun = answered = clock_s()
+    pause_s = FIRST_S
+    begun = answered = yield Pause()
     while True:
         try:
-            status = connector.exchange(exchange_id)
+            status = yield from look
         except problems.UnreachableError:
-            if clock_s() - answered > patience_s:
+            if (yield Pause()) - answered > patience_s:
                 raise
         else:
-            answered = clock_s()
-            yield status
-            if status.get("stage") in ENDED:
-                return
-        if timeout_s is not None and clock_s() - begun >= timeout_s:
+            answered = yield Pause()
+            told(status)
+            if ended(status):
+                return status
+        if timeout_s is not None and (yield Pause()) - begun >= timeout_s:
             raise UnfinishedError(f"not finished after {timeout_s:g} s")
-        sleep(INTERVAL_S)
+        pause_s = min(2 * pause_s, INTERVAL_S)
+        yield Pause(pause_s)

@@ -15,15 +15,24 @@ from comity.controlplane.halt import Halt
 from comity.controlplane.held import Held
 from comity.controlplane.limits import Limits
 from comity.controlplane.news import News
+from comity.controlplane.openings import Openings
+from comity.controlplane.publishing import UnderWay
 from comity.controlplane.sharing import SharedKeys
 from comity.controlplane.signing import Attempt
+from comity.dataplane.flows import Flows
+from comity.dataplane.looked import Looked
+from comity.dataplane.remote import Remote
+from comity.dataplane.speeds import Speeds
+from comity.db.public_keys import PublicKey
 from comity.db.seal import Seal
 from comity.db.store import Store
 from comity.dsp.version import Entry
 from comity.identity.http_signature import Fields
+from comity.storage import kept
 from comity.storage.file import Files
 from comity.storage.http import HttpSource
 from comity.storage.keys import KeyFiles
+from comity.storage.objects import Objects
 
 
 class Identity(Protocol):
@@ -37,6 +46,16 @@ class Identity(Protocol):
 
     def attempt(self, audience: str, method: str, url: str, body: bytes) -> Attempt:
         """Return a request of the protocol to the participant `audience`, with what proves that it is ours."""
+
+    @property
+    def sealer(self) -> str:
+        """Who seals what we publish, empty where nothing would prove it."""
+
+    def seal(self, data: bytes) -> str:
+        """Return our seal over a manifest's bytes, empty where there is none."""
+
+    async def check_seal(self, text: str, data: bytes) -> PublicKey | None:
+        """Return the key of a seal over a manifest's bytes, None where nothing proves whose it is; or raise."""
 
     async def admit(self, authorization: str | None) -> None:
         """Raise IdentityError unless the header is a partner's, before the body that it may be bound to is read."""
@@ -103,19 +122,30 @@ class Connector:
     egress: Egress
     signing_keys: KeyFiles
     files: Files
+    kept: kept.Folder
     back_end: HttpSource
+    objects: Objects
+    remote: Remote
     decisions: Decisions
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     news: News = field(default_factory=News)
     limits: Limits = field(default_factory=Limits)
+    speeds: Speeds = field(default_factory=Speeds)
     held: Held = field(default_factory=Held)
     halt: Halt = field(default_factory=Halt)
+    looked: Looked = field(default_factory=Looked)
+    readers: Flows = field(default_factory=Flows)
+    """Streams of our own people that are open now."""
+    publishing: UnderWay = field(default_factory=UnderWay)
     shared_keys: SharedKeys | None = None
     places: tuple[str, ...] = ()
     """Where what is received lies, by the operator's word."""
     deaf: dict[str, int] = field(default_factory=dict)
+    openings: Openings = field(default_factory=Openings)
+    shred_after_ms: int = 7 * 24 * 3600 * 1000
+    """How long what is locked for good is kept before its keys are destroyed."""
     framework_lease_ms: int = 24 * 3600 * 1000
     framework_roots: bytes = b""
     stamp_roots: bytes = b""

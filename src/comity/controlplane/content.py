@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import process, secrets, transfer_moves
+from comity.controlplane import process, seals, secrets, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.dataplane import serve
-from comity.db import offers, transfers
+from comity.db import offers, revisions, transfers
 from comity.db.offers import Asset
 from comity.db.store import Transaction, Unit
 from comity.dsp import terms
 from comity.dsp.transfer import Transfer
 from comity.management import offers as forms
 from comity.odrl import model
+from comity.storage import buckets
 from comity.storage.source import Source
 
 Content = serve.Package | Source
@@ -32,10 +34,14 @@ KEPT = 256
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """How content is written down: a manifest with the source of each path, or one source under the empty path."""
+    """How content is written down: a manifest with the source of each path, or one source under the empty path.
+
+    `seal` is that of the manifest, empty where it has none.
+    """
 
     manifest: str
     files: dict[str, Source]
+    seal: str = ""
 
 
 def close(connector: Connector, asset_id: str, content: Sealed) -> bytes:
@@ -43,12 +49,30 @@ def close(connector: Connector, asset_id: str, content: Sealed) -> bytes:
     return connector.seal.close(msgspec.json.encode(content), CONTENT + asset_id)
 
 
+def opened(connector: Connector, asset_id: str, sealed: bytes) -> Sealed:
+    """Return the content of an asset, or of a revision of it, from its sealed form."""
+    return msgspec.json.decode(connector.seal.open(sealed, CONTENT + asset_id), type=Sealed)
+
+
+async def _handed_out(tx: Transaction, record: Transfer) -> tuple[Asset, bytes | None]:
+    """Return the asset of a transfer, and the sealed content of the revision that was asked for, if one was.
+
+    Raises:
+        NotFoundError: the asset is gone.
+    """
+    asset = await offers.find(tx, Asset, record.asset_id)
+    if asset is None:
+        raise errors.NotFoundError("the data is not there any more")
+    older = await revisions.find_content(tx, asset.id, record.revision) if record.revision else None
+    return asset, older
+
+
 class Contents:
     """Answers the data plane's question whether a token opens a transfer, and to what."""
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
-        self._kept: OrderedDict[tuple[str, bytes], Content] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bytes, bytes], Content] = OrderedDict()
 
     async def lookup(self, transfer_id: str, token_digest: bytes, /) -> serve.Grant:
         """Return the right that a token gives to a transfer's data.
@@ -61,17 +85,12 @@ class Contents:
         """
         self._connector.halt.check()
 
-        async def unit(tx: Transaction) -> tuple[Transfer, Asset]:
-            record = await self._check(tx, transfer_id, token_digest)
-            asset = await offers.find(tx, Asset, record.asset_id)
-            if asset is None:
-                raise errors.NotFoundError("the data is not there any more")
-            return record, asset
+        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+            return await _handed_out(tx, await self._check(tx, transfer_id, token_digest))
 
-        _, asset = await self._connector.database.read(unit)
         return serve.Grant(
             transfer_id,
-            await self._content(asset),
+            await self._content(*await self._connector.database.read(unit)),
             lambda: self._holds(lambda tx: self._check(tx, transfer_id, token_digest)),
         )
 
@@ -83,17 +102,12 @@ class Contents:
             NotFoundError: the asset is gone.
         """
 
-        async def unit(tx: Transaction) -> Asset:
-            record = await self._check_push(tx, transfer_id)
-            asset = await offers.find(tx, Asset, record.asset_id)
-            if asset is None:
-                raise errors.NotFoundError("the data is not there any more")
-            return asset
+        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+            return await _handed_out(tx, await self._check_push(tx, transfer_id))
 
-        asset = await self._connector.database.read(unit)
         return serve.Grant(
             transfer_id,
-            await self._content(asset),
+            await self._content(*await self._connector.database.read(unit)),
             lambda: self._holds(lambda tx: self._check_push(tx, transfer_id)),
         )
 
@@ -125,15 +139,17 @@ class Contents:
             return False
         return True
 
-    async def _content(self, asset: Asset) -> Content:
-        if asset.content_sealed is None:
+    async def _content(self, asset: Asset, older: bytes | None) -> Content:
+        if asset.content_sealed is None and older is None:
             return await self._from_address(asset)
-        key = (asset.id, asset.content_sealed)
+        key = (asset.id, asset.content_sealed or b"", older or b"")
         content = self._kept.get(key)
         if content is None:
-            content = self._kept[key] = _open(self._connector, asset)
+            content = self._kept[key] = _open(self._connector, asset, older)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+        if isinstance(content, serve.Package) and content.seal:
+            content = self._kept[key] = seals.renewed(self._connector, content)
         return content
 
     async def _from_address(self, asset: Asset) -> Source:
@@ -143,22 +159,42 @@ class Contents:
         return await publish_address(self._connector, address)
 
 
-def _open(connector: Connector, asset: Asset) -> Content:
-    plain = connector.seal.open(asset.content_sealed or b"", CONTENT + asset.id)
-    sealed = msgspec.json.decode(plain, type=Sealed)
-    return serve.package(sealed.manifest.encode(), sealed.files) if sealed.manifest else sealed.files[""]
+def _open(connector: Connector, asset: Asset, older: bytes | None) -> Content:
+    """Return what is handed out; files of an older revision that lie elsewhere by now are read from there."""
+    sealed = opened(connector, asset.id, older or asset.content_sealed or b"")
+    if older and asset.content_sealed:
+        newest = opened(connector, asset.id, asset.content_sealed)
+        there = {each.sha256: each for each in newest.files.values() if each.sha256}
+        files = {path: _found(each, there) for path, each in sealed.files.items()}
+        sealed = msgspec.structs.replace(sealed, files=files)
+    if not sealed.manifest:
+        return sealed.files[""]
+    return serve.package(sealed.manifest.encode(), sealed.files, seal=sealed.seal)
 
 
-def check_address(address: dict[str, Any]) -> None:
+def _found(source: Source, there: dict[str, Source]) -> Source:
+    newer = there.get(source.sha256, source)
+    return replace(newer, name=source.name, media_type=source.media_type)
+
+
+def _object(connector: Connector, address: dict[str, Any]) -> buckets.Place:
+    return buckets.from_edc(connector.objects.listed, address, at="$.dataAddress", one=True)
+
+
+def check_address(connector: Connector, address: dict[str, Any]) -> None:
     """Refuse a data address of a kind that cannot be served.
 
     Raises:
         InvalidInputError: the type or a field is not supported.
     """
+    if str(address.get("type")) in buckets.EDC:
+        _object(connector, address)
+        return
     wanted = {"HttpData": "baseUrl", "File": "path"}.get(str(address.get("type")))
     if wanted is None:
         raise errors.InvalidInputError(
-            "the type of a data address must be HttpData or File", path="$.dataAddress.type"
+            f"the type of a data address must be HttpData, File, {', '.join(buckets.EDC)}",
+            path="$.dataAddress.type",
         )
     if not isinstance(address.get(wanted), str) or not address[wanted]:
         raise errors.InvalidInputError(f"{wanted} is missing", path=f"$.dataAddress.{wanted}")
@@ -171,7 +207,10 @@ async def publish_address(connector: Connector, address: dict[str, Any]) -> Sour
         InvalidInputError: the type or a field is not supported.
         StorageError: there is nothing to read.
     """
-    check_address(address)
+    check_address(connector, address)
+    if address["type"] in buckets.EDC:
+        found = await connector.objects.look(_object(connector, address))
+        return replace(found, name=str(address.get("name") or found.name))
     if address["type"] == "File":
         return await connector.files.publish(address["path"])
     path = address.get("path")

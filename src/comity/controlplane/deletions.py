@@ -1,21 +1,29 @@
 """What was received and is to be deleted: listed with when it is due, deleted by a person's command, and told.
 
 The provider gets a signed receipt. That the deletion was ordered, and by whom, is in the evidence before a file goes.
+What lies in the node's own store it deletes by itself when that is due; copies that went out of it are deleted where
+this node can, and where it cannot no receipt goes before a person says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import process, receipts
+from comity.controlplane import destinations, kept, process, receipts
 from comity.controlplane.connector import Connector
-from comity.dataplane import erase
+from comity.dataplane import erase, erase_bucket
 from comity.dataplane.attempt import ReceivedFile
+from comity.dataplane.bucket import Bucket
+from comity.dataplane.kept import STORE
 from comity.db import deliveries, evidence, transfers
+from comity.db import kept as kept_rows
 from comity.db import receipts as receipt_rows
 from comity.db.deliveries import Delivery
 from comity.db.store import Transaction
@@ -23,9 +31,11 @@ from comity.dsp import receipt, terms
 from comity.evidence.entry import Entry
 from comity.management import deletions as forms
 from comity.management import query, wire
+from comity.storage import buckets
 
 Document = dict[str, Any]
 KIND, DELETION = "received", "comity:Deletion"
+BY_DUTY = "this node, as agreed"
 
 
 async def find(connector: Connector, spec: query.Spec) -> list[Document]:
@@ -140,9 +150,12 @@ async def _find(tx: Transaction, name: str) -> list[Delivery]:
 async def _delete(connector: Connector, row: Delivery, by: str, *, by_hand: bool) -> None:
     order = _entry(connector, row, by, "reported" if by_hand else "ordered")
     await connector.database.write(lambda tx: evidence.append(tx, order))
+    if row.destination == STORE:
+        await _delete_kept(connector, row, by, by_hand=by_hand)
+        return
     folder = "" if by_hand else _folder(connector, row)
     if folder:
-        await asyncio.to_thread(_erase, folder, row)
+        await _erase(connector, folder, row)
 
     async def unit(tx: Transaction) -> None:
         same = await deliveries.find_in(tx, row) if folder else [row]
@@ -151,7 +164,78 @@ async def _delete(connector: Connector, row: Delivery, by: str, *, by_hand: bool
 
     await connector.database.write(unit)
     if folder:
+        await _sweep(connector, folder, row)
+
+
+async def _sweep(connector: Connector, folder: str, row: Delivery) -> None:
+    if buckets.is_address(folder):
+        await _in_bucket(connector, row, lambda where: erase_bucket.sweep(where, row.sha256))
+    else:
         await asyncio.to_thread(erase.sweep, folder, row.sha256)
+
+
+async def _delete_kept(connector: Connector, row: Delivery, by: str, *, by_hand: bool) -> None:
+    """Take the keys away first: whatever becomes of copies, and of the files, nothing here opens them any more."""
+    name = row.transfer_id
+    exports = [] if by_hand else await connector.database.read(lambda tx: kept_rows.find_exports(tx, name))
+
+    async def unit(tx: Transaction) -> list[str]:
+        left = await kept.erase(tx, name)
+        if not exports:
+            await note(tx)
+        return left
+
+    async def note(tx: Transaction) -> None:
+        await _note_deleted(connector, tx, name, by, by_hand=by_hand)
+        await kept_rows.forget_exports(tx, name)
+
+    await kept.clear(connector, name, await connector.database.write(unit))
+    if not exports:
+        return
+    copies = [left for each in exports if (left := await _delete_copy(connector, row, each))]
+    if copies:
+        raise errors.ConflictError(
+            f"it is deleted here, but copies went to {', '.join(copies)}, and are not deleted",
+            hint="delete them there, then say so with --by-hand: the provider is told only then",
+        )
+    await connector.database.write(note)
+
+
+async def _delete_copy(connector: Connector, row: Delivery, export: kept_rows.Export) -> str:
+    """Delete a copy that went into a place of this connector; return where it is if that is not possible."""
+    if not export.destination:
+        return f"a program of {export.by_whom or 'the key of the data folder'}"
+    copy = msgspec.structs.replace(row, destination=export.destination)
+    try:
+        folder = _folder(connector, copy)
+        await _erase(connector, folder, copy)
+        await _sweep(connector, folder, copy)
+    except errors.ComityError as error:
+        return f"{export.destination} ({error.message})"
+    return ""
+
+
+async def run_due(connector: Connector) -> int:
+    """Delete what lies in the node's store and is to be deleted by now; return how much that was.
+
+    What went out of it waits for a person: what is gone here is not deleted again.
+    """
+    due = await connector.database.read(lambda tx: deliveries.find_due_in(tx, STORE, connector.now_ms()))
+    done = 0
+    for row in due:
+        if await connector.database.read(functools.partial(_waits, transfer_id=row.transfer_id)):
+            continue
+        with contextlib.suppress(errors.ConflictError):
+            await _delete(connector, row, BY_DUTY, by_hand=False)
+            done += 1
+    return done
+
+
+async def _waits(tx: Transaction, transfer_id: str) -> bool:
+    """Say whether all that is left of something is copies, which a person has to delete."""
+    if await kept_rows.find(tx, transfer_id) is not None:
+        return False
+    return bool(await kept_rows.find_exports(tx, transfer_id))
 
 
 async def _note_deleted(
@@ -174,14 +258,27 @@ def _folder(connector: Connector, row: Delivery) -> str:
             "this data did not come into a folder of this connector",
             hint="delete it where it went, then say so with --by-hand",
         )
-    return connector.files.check_destination(row.destination)
+    return destinations.check(connector, row.destination)
 
 
-def _erase(folder: str, row: Delivery) -> None:
-    if row.name:
-        erase.resource(folder, ReceivedFile(row.name, row.size_bytes or 0, row.sha256))
+async def _erase(connector: Connector, folder: str, row: Delivery) -> None:
+    file = ReceivedFile(row.name, row.size_bytes or 0, row.sha256)
+    if buckets.is_address(folder) and row.name:
+        await _in_bucket(connector, row, lambda where: erase_bucket.delete(where, [file]))
+    elif buckets.is_address(folder):
+        await _in_bucket(connector, row, lambda where: erase_bucket.package(where, row.sha256))
+    elif row.name:
+        await asyncio.to_thread(erase.resource, folder, file)
     else:
-        erase.package(folder, row.sha256)
+        await asyncio.to_thread(erase.package, folder, row.sha256)
+
+
+async def _in_bucket(connector: Connector, row: Delivery, work: Callable[[Bucket], None]) -> None:
+    where = await destinations.open_bucket(connector, row.destination)
+    try:
+        await where.run(lambda: work(where))
+    finally:
+        where.close()
 
 
 def _entry(connector: Connector, row: Delivery, by: str, outcome: str) -> Entry:

@@ -17,6 +17,7 @@ from comity.controlplane.connector import Connector
 from comity.db import events, webhooks
 from comity.db.events import Page
 from comity.db.store import Transaction
+from comity.management.events import PROGRESS
 
 Document = dict[str, Any]
 PAGE = 200
@@ -31,6 +32,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     after: int | None = None
     process_id: str = ""
     types: tuple[str, ...] = ()
+
+    @property
+    def progress(self) -> bool:
+        """Whether somebody wants to know how far transfers have come: only who names it."""
+        return PROGRESS in self.types
 
 
 async def find_page(connector: Connector, wanted: Wanted, limit: int = PAGE) -> Page:
@@ -86,22 +92,30 @@ def _check_place(after: int, oldest: int, newest: int) -> None:
 async def follow(connector: Connector, wanted: Wanted) -> AsyncGenerator[Page, None]:
     """Yield pages as events come, and an empty one from time to time when none come; end when the connector stops.
 
+    For who wants to know how far transfers have come there is an empty page, too, when one has come further.
+
     Raises:
         NotFoundError: the reader is so slow that events which it has not read were purged.
     """
     news, clock = connector.news, asyncio.get_running_loop().time
+    moves = news.moves
     due = clock() + HEARTBEAT_S
     while not news.closed:
         seen = news.count
         page = await find_page(connector, wanted)
         wanted = Wanted(after=page.upto, process_id=wanted.process_id, types=wanted.types)
-        if page.events or clock() >= due:
+        moved, moves = wanted.progress and news.moves != moves, news.moves
+        if page.events or moved or clock() >= due:
             yield page
             due = clock() + HEARTBEAT_S
-        if not page.more:
-            await news.wait(seen, max(0.0, due - clock()))
-            if news.count != seen:
-                await asyncio.sleep(GATHER_S)
+        if page.more:
+            continue
+        while not news.closed and news.count == seen and clock() < due:  # progress wakes those too who do not ask
+            await news.wait(seen, due - clock())
+            if wanted.progress and news.moves != moves:
+                break
+        if news.count != seen:
+            await asyncio.sleep(GATHER_S)
 
 
 async def purge(connector: Connector, keep_ms: int) -> None:

@@ -12,18 +12,20 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from comity.controlplane import frameworks
+from comity.controlplane import frameworks, revision_states
 from comity.db import agreements, licences, offers
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp.transfer import Transfer
 from comity.odrl import model, operand, operands, vocabulary
 from comity.odrl import policy as terms
+from comity.techdata.effectivity import RELEASED
 
 LICENCE: Final = "comity:licence"
 FRAMEWORK: Final = "comity:frameworkAgreement"
 DISTRIBUTION_CLASS: Final = "comity:distributionClass"
 NATIONALITY: Final = "comity:personNationality"
+REVISION_STATUS: Final = "comity:revisionStatus"
 PURPOSE: Final = "purpose"
 NAMING: Final = frozenset({"eq", "isAnyOf", "isAllOf", "isA", "isPartOf", "hasPart"})
 """Operators that ask for one of what stands on their right, or for all of it."""
@@ -56,6 +58,7 @@ def of(
         "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
         "count": count,
         "elapsedTime": timedelta(milliseconds=now_ms - (now_ms if since_ms is None else since_ms)),
+        REVISION_STATUS: RELEASED,  # what is handed out, where nobody asks for an older one
     }
     for name, values in partner.attributes.items():
         held = [each for each in values if name != PURPOSE or purpose in {"", each}]
@@ -74,6 +77,7 @@ async def of_use(
     begun: bool = False,
     purpose: str = "",
     since_ms: int | None = None,
+    revision: int = 0,
     lock: bool = False,
 ) -> Facts:
     """Return the facts about the partner's next use of an asset, or about one that has `begun` and is counted.
@@ -88,7 +92,7 @@ async def of_use(
     known = of(partner, now_ms, asset_id=asset_id, count=count, purpose=purpose, since_ms=since_ms)
     if asked.isdisjoint(LOOKED_UP):
         return known
-    amounts = None if begun else await _amounts(tx, asset_id, policy)
+    amounts = None if begun else await _amounts(tx, asset_id, revision, policy)
     return known | await looked_up(tx, partner, [policy], now_ms, amounts=amounts, lock=lock)
 
 
@@ -134,12 +138,16 @@ def told(reason: str, lapsed: Mapping[str, str]) -> str:
     return "; ".join(why for urn, why in lapsed.items() if urn in reason) or reason
 
 
-async def _amounts(tx: Transaction, asset_id: str, policy: model.Policy) -> Mapping[str, int]:
-    """Return what a transfer of an asset takes of a licence, by its unit."""
+async def _amounts(
+    tx: Transaction, asset_id: str, revision: int, policy: model.Policy
+) -> Mapping[str, int]:
+    """Return what a transfer of an asset (a revision of it, 0: the newest) takes of a licence, by its unit."""
     if not mentions(policy, LICENCE):
         return ONE
     asset = await offers.find(tx, offers.Asset, asset_id)
-    files = str(asset.properties.get(FILES, "1")) if asset is not None and asset.content_sealed else "1"
+    packed = asset is not None and asset.content_sealed
+    found = await revision_states.properties(tx, asset_id, revision) if packed else {}
+    files = str(found.get(FILES, "1"))
     return {**ONE, licences.FILE: int(files)}
 
 
@@ -152,7 +160,7 @@ async def count_licences(tx: Transaction, policy: model.Policy, record: Transfer
     numbers = sorted(named(policy, LICENCE, rules="permission", operators=NAMING))
     if not numbers:
         return
-    amounts = await _amounts(tx, record.asset_id, policy)
+    amounts = await _amounts(tx, record.asset_id, record.revision, policy)
     for each in await licences.find_some(tx, numbers, lock=True):
         use = licences.Use(
             number=each.number,

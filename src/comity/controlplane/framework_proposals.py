@@ -96,7 +96,7 @@ async def _publish(
     about = {"comity:frameworkAgreement": urn}
     title = f"{framework.title} (texts)"
     await publish.publish(
-        connector, folder, asset_id=texts_id(urn), title=title, policy=policy, properties=about, replace=True
+        connector, folder, asset_id=texts_id(urn), title=title, policy=policy, properties=about
     )
     said = {
         "dct:type": TYPE,
@@ -104,7 +104,7 @@ async def _publish(
         TEXTS: texts_id(urn),
     }
     await publish.publish(
-        connector, folder, asset_id=urn, title=framework.title, policy=policy, properties=said, replace=True
+        connector, folder, asset_id=urn, title=framework.title, policy=policy, properties=said
     )
 
 

@@ -6,16 +6,27 @@ Ask for the dataset, take an agreement in force or negotiate one, ask for the da
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import asked, catalog, facts, negotiation_moves, offering, transfer_moves
+from comity.controlplane import (
+    asked,
+    catalog,
+    destinations,
+    facts,
+    negotiation_moves,
+    offering,
+    seals,
+    transfer_moves,
+)
 from comity.controlplane.connector import Connector
 from comity.db import (
     agreements,
     approvals,
+    deliveries,
     exchanges,
     negotiations,
     outbox,
@@ -32,6 +43,7 @@ from comity.management import policy, query
 from comity.odrl import compare
 
 Document = dict[str, Any]
+Then = Callable[[Transaction, Exchange], Awaitable[None]]
 CATALOG, NEGOTIATING, REQUESTING, PULLING, COMPLETED, FAILED = (
     "CATALOG",
     "NEGOTIATING",
@@ -51,49 +63,66 @@ async def start(
     offer_id: str = "",
     shown: Document | None = None,
     purpose: str = "",
+    revision: int = 0,
+    bytes_per_s: int = 0,
     by: str = "",
+    then: Then | None = None,
 ) -> Exchange:
     """Begin to get a partner's asset into the folder `destination`, or return the exchange that does so already.
 
     `shown` is the offer as a person saw it: EDC gives an offer another id each time, then its terms tell which it is.
-    `purpose` is what the data is for: the partner is told, and both sides have it in the evidence. `by` is the API key
-    of who wants it.
+    `purpose` is what the data is for: the partner is told, and both sides have it in the evidence. `revision` is the
+    number of the one that is wanted, 0 for the newest that is released; `bytes_per_s` how fast it may come, 0 for no
+    limit of its own. `by` is the API key of who wants it. With
+    `then`, which runs in the unit that begins it, it is always a new exchange, and the purpose has to be named where
+    the offer asks for one.
 
     Raises:
         NotFoundError: no such partner, dataset or offer.
         StorageError: the folder is not one that may be written.
         InvalidInputError: the partner offers the data by push only, and there is no folder.
         DeliveryError: the partner cannot be reached or refuses.
-        ConflictError: the exchange that does so already is for another purpose.
+        ConflictError: the exchange that does so already is for another purpose or another revision.
         PolicyError: the offer is for other purposes.
     """
-    if destination:
-        destination = connector.files.check_destination(destination)
+    destination = destinations.check(connector, destination)
     going_on = await connector.database.read(
         lambda tx: _find_open(tx, counterparty_id, asset_id, destination)
     )
-    if going_on is not None:
-        return _same_purpose(going_on, purpose)
+    if going_on is not None and then is None:
+        return _same(going_on, purpose, revision)
+    await destinations.reach(connector, destination)
     dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
     offer = _choose(dataset, asset_id, offer_id, shown)
-    _check_purpose(offer, purpose)
+    _check_purpose(offer, purpose, needed=then is not None)
     data_format = _choose_format(dataset, asset_id, destination)
-    manifest_sha256 = dataset.get("comity:manifestSha256")
-    return await connector.database.write(
-        lambda tx: _begin(
-            connector,
-            tx,
-            (counterparty_id, asset_id, destination),
-            purpose,
-            offer,
-            manifest_sha256 if isinstance(manifest_sha256, str) else "",
-            data_format,
-            by=by,
-        )
+    wanted = Exchange(
+        id=connector.new_id(),
+        counterparty_id=counterparty_id,
+        asset_id=asset_id,
+        destination=destination,
+        manifest_sha256=_manifest(dataset, revision),
+        format=data_format,
+        purpose=purpose,
+        revision=revision,
+        bytes_per_s=bytes_per_s,
+        created_at=connector.now_ms(),
     )
+    return await connector.database.write(lambda tx: _begin(connector, tx, wanted, offer, by=by, then=then))
 
 
-def _same_purpose(going_on: Exchange, purpose: str) -> Exchange:
+def _manifest(dataset: Document, revision: int) -> str:
+    """Return the SHA-256 of the manifest that a dataset names, empty if another revision of it is wanted."""
+    named, current = dataset.get("comity:manifestSha256"), dataset.get("comity:revision")
+    return named if isinstance(named, str) and str(revision) in {"0", current} else ""
+
+
+def _same(going_on: Exchange, purpose: str, revision: int) -> Exchange:
+    if revision != going_on.revision:
+        asked = f"revision {going_on.revision}" if going_on.revision else "the newest revision"
+        raise errors.ConflictError(
+            f"it is being received already, {asked}", hint="wait until it has ended, or name another folder"
+        )
     if purpose not in {"", going_on.purpose}:
         raise errors.ConflictError(
             f"it is being received already, {f'for {going_on.purpose}' if going_on.purpose else 'without a purpose'}",
@@ -102,9 +131,11 @@ def _same_purpose(going_on: Exchange, purpose: str) -> Exchange:
     return going_on
 
 
-def _check_purpose(offer: Document, purpose: str) -> None:
+def _check_purpose(offer: Document, purpose: str, *, needed: bool) -> None:
     """Refuse to ask for data for a purpose for which it is not offered: the provider would refuse it too."""
     allowed = facts.named(offering.parse(offer), facts.PURPOSE, rules="permission", operators=facts.NAMING)
+    if needed and allowed and not purpose:
+        raise errors.PolicyError(f"name the purpose for which it is read: {', '.join(sorted(allowed))}")
     if purpose and allowed and purpose not in allowed:
         raise errors.PolicyError(
             f"it is not offered for {purpose}", hint=f"it is offered for: {', '.join(sorted(allowed))}"
@@ -159,38 +190,22 @@ def _has_terms_of(offer: Document, shown: Document) -> bool:
 
 
 async def _begin(
-    connector: Connector,
-    tx: Transaction,
-    wanted: tuple[str, str, str],
-    purpose: str,
-    offer: Document,
-    manifest_sha256: str,
-    data_format: str,
-    *,
-    by: str,
+    connector: Connector, tx: Transaction, wanted: Exchange, offer: Document, *, by: str, then: Then | None
 ) -> Exchange:
-    counterparty_id, asset_id, destination = wanted
-    going_on = await _find_open(tx, *wanted)  # another request may have begun it while the catalog was asked
-    if going_on is not None:
-        return _same_purpose(going_on, purpose)
+    counterparty_id, asset_id = wanted.counterparty_id, wanted.asset_id
+    going_on = await _find_open(tx, counterparty_id, asset_id, wanted.destination)
+    if going_on is not None and then is None:  # another request may have begun it while the catalog was asked
+        return _same(going_on, wanted.purpose, wanted.revision)
     partner = await partners.load(tx, counterparty_id)
-    exchange = Exchange(
-        id=connector.new_id(),
-        counterparty_id=counterparty_id,
-        asset_id=asset_id,
-        destination=destination,
-        manifest_sha256=manifest_sha256,
-        format=data_format,
-        purpose=purpose,
-        created_at=connector.now_ms(),
-    )
     agreement = await _find_agreement(tx, counterparty_id, asset_id, offer)
     if agreement is not None:
-        await transfer_moves.begin(connector, tx, exchange, agreement, partner.address)
-        return await exchanges.load(tx, exchange.id)
-    record = await negotiation_moves.request(connector, tx, partner, offer, partner.address, by=by)
-    exchange = msgspec.structs.replace(exchange, negotiation_id=record.id)
-    await exchanges.save(tx, exchange)
+        await transfer_moves.begin(connector, tx, wanted, agreement, partner.address)
+    else:
+        record = await negotiation_moves.request(connector, tx, partner, offer, partner.address, by=by)
+        await exchanges.save(tx, msgspec.structs.replace(wanted, negotiation_id=record.id))
+    exchange = await exchanges.load(tx, wanted.id)
+    if then is not None:
+        await then(tx, exchange)
     return exchange
 
 
@@ -223,7 +238,7 @@ async def _find_open(
     tx: Transaction, counterparty_id: str, asset_id: str, destination: str
 ) -> Exchange | None:
     newest = await exchanges.find_newest(tx, counterparty_id, asset_id, destination)
-    ended = newest is None or (await _status(tx, newest))["stage"] in {COMPLETED, FAILED}
+    ended = newest is None or (await status_of(tx, newest))["stage"] in {COMPLETED, FAILED}
     return None if ended else newest
 
 
@@ -235,7 +250,7 @@ async def status(connector: Connector, exchange_id: str) -> Document:
     """
 
     async def unit(tx: Transaction) -> Document:
-        return await _status(tx, await exchanges.load(tx, exchange_id))
+        return await status_of(tx, await exchanges.load(tx, exchange_id))
 
     return await connector.database.read(unit)
 
@@ -244,15 +259,17 @@ async def find(connector: Connector, spec: query.Spec) -> list[Document]:
     """Return how far the exchanges have come that a query, with its fields as documents have them, asks for."""
 
     async def unit(tx: Transaction) -> list[Document]:
-        return await exchanges.find_page(tx, spec, lambda each: _status(tx, each))
+        return await exchanges.find_page(tx, spec, lambda each: status_of(tx, each))
 
     return await connector.database.read(unit)
 
 
-async def _status(tx: Transaction, exchange: Exchange) -> Document:
+async def status_of(tx: Transaction, exchange: Exchange) -> Document:
+    """Return how far an exchange has come, as a document."""
     agreed = await negotiations.find(tx, exchange.negotiation_id) if exchange.negotiation_id else None
     handed = await transfers.find(tx, exchange.transfer_id) if exchange.transfer_id else None
     pull = await pulls.find(tx, exchange.transfer_id) if exchange.transfer_id else None
+    came = await deliveries.find(tx, exchange.transfer_id) if exchange.transfer_id else None
     shown: Document = {
         "@id": exchange.id,
         "@type": "Exchange",
@@ -266,7 +283,9 @@ async def _status(tx: Transaction, exchange: Exchange) -> Document:
         "transferId": exchange.transfer_id,
         "transferState": handed.state if handed else None,
         "manifestSha256": exchange.manifest_sha256,
+        "sealedBy": (seals.shown(came.seal) or {}).get("sealedBy", "") if came else None,
         "purpose": exchange.purpose,
+        "revision": exchange.revision or None,
         "waitsFor": await _people(tx, agreed),
         "error": _error(exchange, pull) or await _waits_for(tx, exchange),
         "errorType": pull.error_code if pull else "",

@@ -1,6 +1,7 @@
 """Wakes those who read the log of events when it has grown, and lets go of them when the connector stops.
 
-A reader keeps nothing here but its place in the queue: what is new it reads from the store.
+A reader keeps nothing here but its place in the queue: what is new it reads from the store. How far transfers have come
+is in no log: who asks for that reads the newest figures here, those of this process.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from comity.db.events import Recorded
+from comity.management.events import ProgressData
 
 
 class News:
@@ -18,6 +20,8 @@ class News:
     def __init__(self) -> None:
         self.count = 0
         self.readers = 0
+        self.moves = 0
+        self._moved: dict[str, tuple[int, ProgressData]] = {}
         self._closed = asyncio.Event()
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -35,6 +39,24 @@ class News:
         if any(isinstance(each, Recorded) for each in announced):
             self.count += 1
             self._wake()
+
+    def move(self, figures: ProgressData) -> None:
+        """Take how far a transfer has come."""
+        self.moves += 1
+        self._moved[figures.transfer_process_id] = (self.moves, figures)
+        self._wake()
+
+    def forget(self, transfer_id: str) -> None:
+        """Take that a transfer's bytes have come to their end."""
+        self._moved.pop(transfer_id, None)
+
+    def moved_since(self, move: int, transfer_id: str) -> list[ProgressData]:
+        """Return the newest figures of what moved after `moves` was so many, of one transfer if it is named."""
+        return [
+            figures
+            for number, figures in self._moved.values()
+            if number > move and transfer_id in {"", figures.transfer_process_id}
+        ]
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

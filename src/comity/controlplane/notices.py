@@ -18,9 +18,11 @@ from comity.controlplane import (
     comparing,
     framework_notices,
     framework_signing,
+    inquiry_notices,
     process,
     receipts,
     received,
+    revision_notices,
     witnessing,
 )
 from comity.controlplane.authenticate import Caller
@@ -30,8 +32,9 @@ from comity.db import inbox
 from comity.db.outbox import Outgoing
 from comity.db.partners import Partner
 from comity.db.store import Transaction
-from comity.dsp import messages, receipt
+from comity.dsp import messages, receipt, revision
 from comity.dsp import notice as notices
+from comity.techdata import inquiry
 
 Document = dict[str, Any]
 
@@ -59,6 +62,7 @@ KINDS: dict[str, Kind] = {
     receipt.DELIVERY: _RECEIPT,
     receipt.DELETION: _RECEIPT,
     received.NOTICE: Kind(receive=received.take_attestation),
+    revision.NOTICE: Kind(receive=revision_notices.receive),
     comparing.NOTICE: Kind(receive=comparing.receive, answered=comparing.answered, refused=comparing.refused),
     checkpoints.NOTICE: Kind(
         receive=witnessing.receive, answered=checkpoints.answered, refused=checkpoints.refused
@@ -68,6 +72,16 @@ KINDS: dict[str, Kind] = {
         answered=framework_notices.answered,
         refused=framework_notices.refused,
         subject="frameworkAgreement",
+    ),
+    inquiry.NOTICE: Kind(
+        receive=inquiry_notices.receive_asked,
+        answered=inquiry_notices.answered,
+        refused=inquiry_notices.refused,
+    ),
+    inquiry.EVENT_NOTICE: Kind(
+        receive=inquiry_notices.receive_event,
+        answered=inquiry_notices.answered,
+        refused=inquiry_notices.refused,
     ),
 }
 """Type of a notice -> what is done with it."""

@@ -71,6 +71,7 @@ async def facts_of_use(
     begun: bool = False,
     purpose: str = "",
     since_ms: int | None = None,
+    revision: int = 0,
     lock: bool = False,
 ) -> dict[str, object]:
     """Return the facts about a use of an asset that a policy asks about; see `facts.of_use`."""
@@ -84,6 +85,7 @@ async def facts_of_use(
         begun=begun,
         purpose=purpose,
         since_ms=since_ms,
+        revision=revision,
         lock=lock,
     )
 

@@ -71,7 +71,7 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     if form.data_address is None or (_keeps(address, form) and address.get("type") != "File"):
         await connector.database.write(lambda tx: _describe_anew(connector, tx, form))
         return
-    changed = await _made(connector, stored.id, form)
+    changed = await _made(connector, stored.id, form, stored.private_properties.get(DERIVED_FROM) or [])
     await connector.database.write(lambda tx: offered.save(connector, tx, changed))
 
 
@@ -82,14 +82,17 @@ async def _describe_anew(connector: Connector, tx: Transaction, form: forms.Asse
     await offered.save(connector, tx, changed)
 
 
-async def _made(connector: Connector, name: str, form: forms.AssetForm) -> Asset:
+async def _made(
+    connector: Connector, name: str, form: forms.AssetForm, before: Sequence[str] = ()
+) -> Asset:
+    """Return the asset of a form; what was derived `before` stays so, whatever the form says."""
     address = form.data_address or {}
     sealed, digest = await _content(connector, name, address)
     received = await passing_on.known(connector, [digest]) if digest else []
     return Asset(
         id=name,
         properties=form.properties,
-        private_properties=_with_origins(form.private_properties, received),
+        private_properties=_with_origins(form.private_properties, [*before, *received]),
         data_address_sealed=connector.seal.close(msgspec.json.encode(address), content.ADDRESS + name),
         content_sealed=sealed,
         created_at=connector.now_ms(),
@@ -111,9 +114,10 @@ async def _content(connector: Connector, name: str, address: Document) -> tuple[
 
     A back end is asked when its data is, since it may be away now.
     """
-    content.check_address(address)
-    if address["type"] != "File":
+    content.check_address(connector, address)
+    if address["type"] == "HttpData":
         _check_back_end(connector, address["baseUrl"])
+    if address["type"] != "File":
         return None, ""
     source = await content.publish_address(connector, address)
     return content.close(connector, name, content.Sealed("", {"": source})), source.sha256

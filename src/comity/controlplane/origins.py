@@ -45,7 +45,7 @@ def derive(offered: Document, origins: Sequence[Agreement]) -> Document:
         PolicyError: they do not let it be offered so.
     """
     for each in origins:
-        offered = derived.derive(offered, each.document, us=each.consumer_id)
+        offered = derived.derive(offered, each.document, us=each.consumer_id, owner=each.provider_id)
     return offered
 
 
@@ -84,7 +84,7 @@ async def obstacle(tx: Transaction, asset_id: str, partner_id: str) -> str:
         return ""
     try:
         for each in await load(tx, private):
-            derived.check_recipient(each.document, partner_id, us=each.consumer_id)
+            derived.check_recipient(each.document, partner_id, us=each.consumer_id, owner=each.provider_id)
     except errors.PolicyError as error:
         return "; ".join(error.reasons) or error.message
     return ""

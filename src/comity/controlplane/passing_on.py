@@ -9,41 +9,107 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from comity import errors
 from comity.controlplane import received
 from comity.controlplane.connector import Connector
-from comity.db import agreements
+from comity.db import agreements, deliveries
+from comity.db.deliveries import Delivery
 from comity.db.store import Transaction
 from comity.dsp import terms
 from comity.dsp.negotiation import Agreement
 from comity.odrl import derived
+from comity.techdata.manifest import Parent
 
 Document = dict[str, Any]
 _SHOWN = 3
 
 
-async def inherit(
-    connector: Connector, offered: Document, files: Mapping[str, str], named: Sequence[str]
-) -> tuple[Document, list[str]]:
-    """Return the terms of an offer of some files (path -> SHA-256) with those that follow them, and from where.
+class _Origin(Struct, frozen=True):
+    """An agreement under which something was received, which of the files came with it, and what that is to them."""
 
-    `named` are agreements from whose data they were made.
+    agreement: Agreement
+    files: list[str]
+    parent: Parent
+
+
+async def inherit(
+    connector: Connector,
+    offered: Document,
+    files: Mapping[str, str],
+    named: Sequence[str],
+    before: Sequence[Parent] = (),
+) -> tuple[Document, list[Parent]]:
+    """Return the terms of an offer of some files (path -> SHA-256) with those that follow them, and from what.
+
+    `named` are agreements from whose data they were made, `before` the parents of the revision before: nobody has to
+    name those again, and they stay what they were.
 
     Raises:
         PolicyError: an agreement does not let them be offered so; it names the agreement, the files and the terms.
         NotFoundError: there is no agreement of that id by which we received something.
     """
+    known_before = {each.agreement: each for each in before}
 
-    async def unit(tx: Transaction) -> list[tuple[Agreement, list[str]]]:
+    async def unit(tx: Transaction) -> list[_Origin]:
         found = await received.origins(tx, list(files.values()))
-        known = [(held.agreement, same) for held, same in found.values()]
-        return known + [(await _load(tx, each), []) for each in named if each not in found]
+        made = [
+            _Origin(held.agreement, same, _parent(held.agreement, held.delivery))
+            for held, same in found.values()
+        ]
+        more = [each for each in dict.fromkeys([*named, *known_before]) if each not in found]
+        return made + [await _named(tx, each) for each in more]
 
-    origins = await connector.database.read(unit)
-    for agreement, same in origins:
-        paths = [path for path, digest in files.items() if digest in set(same)]
-        offered = _derive(connector, offered, agreement, paths)
-    return offered, [agreement.id for agreement, _ in origins]
+    origins = [
+        replace(each, parent=known_before[each.agreement.id])
+        if each.agreement.id in known_before and each.agreement.id not in named
+        else each
+        for each in await connector.database.read(unit)
+    ]
+    made = offered
+    for place, each in enumerate(origins):
+        paths = [path for path, digest in files.items() if digest in set(each.files)]
+        try:
+            made = _derive(made, each, paths)
+        except errors.PolicyError as error:
+            other = _contradicted(offered, origins[:place], each)
+            if other is None:
+                raise
+            raise errors.PolicyError(
+                f"it is made of data received under agreements {other.agreement.id} and {each.agreement.id}, whose"
+                f" terms contradict each other, and neither is the stricter: {error.message}",
+                reasons=error.reasons,
+                hint="leave out what came under one of them, or ask for an agreement that goes with the other",
+            ) from None
+    return made, [each.parent for each in origins]
+
+
+def _contradicted(offered: Document, others: Sequence[_Origin], one: _Origin) -> _Origin | None:
+    """Return the agreement because of which an offer that another one allows is refused; None if there is none."""
+    try:
+        _derive(offered, one, ())
+    except errors.PolicyError:
+        return None
+    for each in others:
+        try:
+            _derive(_derive(offered, each, ()), one, ())
+        except errors.PolicyError:
+            return each
+    return others[-1] if others else None
+
+
+def _parent(agreement: Agreement, delivery: Delivery | None) -> Parent:
+    """Return what came under an agreement as a parent: its manifest is known where it was a package."""
+    manifest = delivery.sha256 if delivery is not None and not delivery.name else ""
+    return Parent(agreement.id, agreement.asset_id, manifest)
+
+
+async def _named(tx: Transaction, name: str) -> _Origin:
+    agreement = await _load(tx, name)
+    delivered = await deliveries.find_received(tx, agreement.id)
+    return _Origin(agreement, [], _parent(agreement, delivered[-1] if delivered else None))
 
 
 async def known(connector: Connector, digests: Sequence[str]) -> list[str]:
@@ -58,9 +124,12 @@ async def _load(tx: Transaction, name: str) -> Agreement:
     return found
 
 
-def _derive(connector: Connector, offered: Document, agreement: Agreement, paths: Iterable[str]) -> Document:
+def _derive(offered: Document, origin: _Origin, paths: Iterable[str]) -> Document:
+    agreement = origin.agreement
     try:
-        return derived.derive(offered, agreement.document, us=connector.participant_id)
+        return derived.derive(
+            offered, agreement.document, us=agreement.consumer_id, owner=agreement.provider_id
+        )
     except errors.PolicyError as error:
         listed = list(paths)
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from comity import errors
-from comity.controlplane import asked, decide, negotiation_moves, transfer_moves, webhooks
+from comity.controlplane import asked, decide, destinations, negotiation_moves, transfer_moves, webhooks
 from comity.controlplane.connector import Connector
 from comity.db import (
     agreements,
@@ -115,9 +115,14 @@ async def request_transfer(connector: Connector, form: forms.TransferRequest) ->
         StorageError: the folder is not one that may be written.
     """
     check_address(connector, form.address)
-    folder = connector.files.check_destination(form.destination) if form.destination else ""
+    folder = destinations.check(connector, form.destination)
+    if form.properties and not form.endpoint:
+        folder = destinations.of_bucket(connector, form.properties)
+    await destinations.reach(connector, folder)
     webhooks.check_callbacks(connector, form.callbacks)
-    wanted = transfer_moves.Wanted(form.transfer_type, folder, _pushed_to(form, folder), form.purpose)
+    wanted = transfer_moves.Wanted(
+        form.transfer_type, folder, _pushed_to(form, folder), form.purpose, form.revision
+    )
 
     async def unit(tx: Transaction) -> Transfer:
         agreement = await agreements.load(tx, form.agreement_id)
@@ -307,7 +312,11 @@ def _negotiation(record: Negotiation, leads_to: str, error: str) -> Document:
 def _transfer(record: Transfer, leads_to: str, error: str) -> Document:
     shown = _shown(record, leads_to, error)
     return forms.encode_transfer(
-        shown, agreement_id=record.agreement_id, transfer_type=record.format, purpose=record.purpose
+        shown,
+        agreement_id=record.agreement_id,
+        transfer_type=record.format,
+        purpose=record.purpose,
+        revision=record.revision,
     )
 
 

@@ -20,6 +20,7 @@ from comity.controlplane.connector import Connector
 from comity.db.pulls import RUNNING, Pull
 from comity.db.pushes import Push
 from comity.db.store import Transaction
+from comity.management.events import ProgressData
 
 SAVE_S = 0.3
 NOT_TAKEN = decide.Move(kind=decide.TERMINATE, reason="the receiver could not take the data", code="receiver")
@@ -91,6 +92,17 @@ class Progress(Generic[Row]):
         """
         row = self.row
         await self._connector.database.write(lambda tx: self._save(tx, row))
+        self._connector.news.move(_figures(row))
+
+
+def _figures(row: Pull | Push) -> ProgressData:
+    return ProgressData(
+        transfer_process_id=row.transfer_id,
+        files_done=row.files_done,
+        files_total=row.files_total,
+        bytes_done=row.bytes_done,
+        bytes_total=row.bytes_total,
+    )
 
 
 async def finish(
@@ -105,6 +117,7 @@ async def finish(
     `what` is what was received whole, if it ended so.
     """
     ended = msgspec.structs.replace(ended, updated_at=connector.now_ms())
+    connector.news.forget(ended.transfer_id)
 
     async def note(tx: Transaction) -> None:
         await save(tx, ended)

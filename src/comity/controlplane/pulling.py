@@ -10,15 +10,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, frameworks, receipts, token_refresh
+from comity.controlplane import (
+    decide,
+    destinations,
+    frameworks,
+    receipts,
+    revision_states,
+    seals,
+    token_refresh,
+)
 from comity.controlplane.connector import Connector
 from comity.controlplane.progress import NOT_TAKEN, Progress, finish
 from comity.controlplane.transfer_moves import Revoked
-from comity.dataplane import target
+from comity.dataplane import disk
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
 from comity.db.pulls import Pull
@@ -27,6 +36,7 @@ from comity.delivery import retry
 from comity.delivery.tasks import Tasks
 from comity.dsp import terms, transfer
 from comity.dsp.transfer import Transfer
+from comity.storage import opening
 
 ACCESS_ATTEMPTS = 8
 NO_ACCESS = (401, 403, 404)
@@ -85,11 +95,11 @@ class Pulling:
             return True
 
     async def _attempt_and_note(
-        self, record: Transfer, pull: Pull, manifest_sha256: str, tries: Tries
+        self, record: Transfer, pull: Pull, manifest_sha256: str, bytes_per_s: int, tries: Tries
     ) -> bool:
         progress = Progress(self._connector, pull, pulls.save_own)
         try:
-            await self._attempt(record, progress, manifest_sha256)
+            await self._attempt(record, progress, manifest_sha256, bytes_per_s, renew=tries.refused)
         except errors.DatabaseError:
             raise
         except errors.ComityError as error:
@@ -100,10 +110,10 @@ class Pulling:
             await self._note(record.id, error.message)
         return True
 
-    async def _load(self, transfer_id: str) -> tuple[Transfer, Pull, str] | None:
+    async def _load(self, transfer_id: str) -> tuple[Transfer, Pull, str, int] | None:
         """Return what is to be fetched now, or None if there is nothing to do (yet, or any more)."""
 
-        async def unit(tx: Transaction) -> tuple[Transfer, Pull, str] | None:
+        async def unit(tx: Transaction) -> tuple[Transfer, Pull, str, int] | None:
             pull, record = await pulls.find_own(tx, transfer_id), await transfers.load(tx, transfer_id)
             exchange = await exchanges.find_by_transfer(tx, transfer_id)
             if pull is None or pull.state in {pulls.DONE, pulls.FAILED} or record.data_address_sealed is None:
@@ -112,20 +122,34 @@ class Pulling:
                 return None
             if await frameworks.why_not(tx, record, self._connector.now_ms()):
                 return None  # what brings it in force again begins this again
-            return record, pull, exchange.manifest_sha256 if exchange else ""
+            expected = await revision_states.expected(tx, record, exchange)
+            return record, pull, expected, exchange.bytes_per_s if exchange else 0
 
         return await self._connector.database.read(unit)
 
-    async def _attempt(self, record: Transfer, progress: Progress[Pull], manifest_sha256: str) -> None:
-        access = transfer.access(await token_refresh.current(self._connector, record))
+    async def _attempt(
+        self,
+        record: Transfer,
+        progress: Progress[Pull],
+        manifest_sha256: str,
+        bytes_per_s: int,
+        *,
+        renew: bool,
+    ) -> None:
+        access = transfer.access(await self._address(record, renew=renew))
+        seal = seals.Check(self._connector, record.revision)
         async with progress.kept():
             received = await self._fetch.run(
                 access.endpoint,
                 access.authorization or "",
-                progress.row.destination,
+                await destinations.open_(self._connector, record.id, progress.row.destination),
                 expected_sha256=manifest_sha256,
                 on_progress=progress.tell,
+                check_seal=seal,
+                speed=self._connector.speeds.of(record.id, bytes_per_s),
             )
+        if record.revision and received.manifest is None:
+            raise errors.PermanentDeliveryError("a revision was asked for, and what came is no package")
         progress.tell(len(received.files), received.size_bytes, received.size_bytes)
         done = msgspec.structs.replace(
             progress.row, state=pulls.DONE, files_total=progress.row.files_done, error=""
@@ -136,8 +160,17 @@ class Pulling:
             received.size_bytes,
             "" if received.manifest is not None else received.files[0].path,
             tuple(each.sha256 for each in received.files),
+            received.manifest or b"",
+            seal.text,
         )
         await finish(self._connector, done, pulls.save_own, decide.Move(kind=decide.COMPLETE), what)
+
+    async def _address(self, record: Transfer, *, renew: bool) -> dict[str, Any]:
+        """Return the data address, with a new token where the one that is there ends or was refused just now."""
+        if renew:
+            with contextlib.suppress(errors.PermanentDeliveryError):
+                return await token_refresh.current(self._connector, record, force=True)
+        return await token_refresh.current(self._connector, record)
 
     async def _give_up(self, transfer_id: str, error: errors.ComityError) -> None:
         pull = await self._connector.database.read(lambda tx: pulls.find_own(tx, transfer_id))
@@ -176,8 +209,16 @@ class Tries:
 
     def count(self, bytes_done: int) -> None:
         """Count a failed attempt after which `bytes_done` lay on the disk; coming further begins a new count."""
-        self._failed = 1 if bytes_done > self._most_bytes else self._failed + 1
+        further = bytes_done > self._most_bytes
+        self._failed = 1 if further else self._failed + 1
+        if further:  # a token that opened something ends in a long transfer, and its successor does too
+            self._refused = 0
         self._most_bytes = max(self._most_bytes, bytes_done)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the token opened nothing at the last attempt."""
+        return self._refused > 0
 
     def may_mend(self, error: errors.ComityError) -> bool:
         """Return whether to try again after this error."""
@@ -186,7 +227,7 @@ class Tries:
             return self._refused <= ACCESS_ATTEMPTS
         self._refused = 0
         waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
-        return waits or error.code == target.DISK_FULL
+        return waits or error.code in {disk.DISK_FULL, opening.AWAY}
 
     def pause_s(self, chance: float) -> float:
         """Return the seconds to wait before the next attempt; `chance` lies in [0, 1)."""

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import notify, offering
+from comity.controlplane import kept, notify, offering, received, revision_states
 from comity.controlplane.connector import Connector
-from comity.db import agreements, contents, deliveries, offers, partners, pulls, receipts, transfers
+from comity.dataplane.kept import STORE
+from comity.db import agreements, contents, deliveries, partners, pulls, receipts, transfers
 from comity.db.deliveries import Delivery
 from comity.db.outbox import Outgoing
 from comity.db.partners import Partner
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 class What(Struct, frozen=True):
     """What lies whole in a folder: `sha256` stands for all of it; `name` is the one file of what is no package.
 
-    `digests` are those of all its files.
+    `digests` are those of all its files, `manifest` is the bytes of a package's, `seal` is over them.
     """
 
     sha256: str
@@ -45,6 +46,8 @@ class What(Struct, frozen=True):
     size_bytes: int
     name: str = ""
     digests: tuple[str, ...] = ()
+    manifest: bytes = b""
+    seal: str = ""
 
 
 def due(agreement: Agreement | None, received_at: int) -> tuple[bool, int | None]:
@@ -92,9 +95,16 @@ async def delivered(connector: Connector, tx: Transaction, transfer_id: str, wha
         at=now_ms,
         due_at=due_at,
         created_at=now_ms,
+        seal=what.seal,
     )
     await deliveries.insert(tx, new)
     await contents.add(tx, transfer_id, what.digests)
+    if what.manifest and agreement is not None:
+        await revision_states.note_received(tx, agreement, what.manifest, now_ms)
+    if new.destination == STORE:
+        await kept.settled(tx, transfer_id)
+    elif new.destination and agreement is not None:
+        await received.record_export(connector, tx, agreement, new)
     shown = enforcement.document(offering.parse(agreement.document)) if agreement else []
     await tell(connector, tx, record, new, forms.DELIVERY, at=now_ms, shown=shown)
 
@@ -168,7 +178,7 @@ def _row(
 async def began(connector: Connector, tx: Transaction, record: Transfer, agreement: Agreement | None) -> None:
     """Keep what a transfer hands over, as it is published when the provider starts it."""
     must_delete, _ = due(agreement, 0)
-    published = await offers.find_properties(tx, record.asset_id) or {}
+    published = await revision_states.properties(tx, record.asset_id, record.revision)
     new = Delivery(
         **_of(record),
         sha256=_text(published, "comity:manifestSha256"),
@@ -252,9 +262,9 @@ async def _contradiction(tx: Transaction, record: Transfer, row: Delivery | None
     if row is None or record.state in {None, terms.REQUESTED}:
         return "nothing was served in this transfer"
     if row.sha256 and row.sha256 != said.sha256:
-        # what was published anew in the middle of a transfer is what went out
-        published = await offers.find_properties(tx, record.asset_id) or {}
-        if said.type == forms.DELETION or _text(published, "comity:manifestSha256") != said.sha256:
+        # what was published in the middle of a transfer that names no revision is what went out
+        may_be = said.type == forms.DELIVERY and not record.revision
+        if not may_be or not await revision_states.came_later(tx, record.asset_id, row.sha256, said.sha256):
             return f"it names the digest {said.sha256}, and {row.sha256} was served"
         return ""
     for name, served, stated in (

@@ -16,11 +16,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import facts, notify, offering
+from comity.controlplane import facts, kept, notify, offering, revision_states
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import sha256_hex
-from comity.db import agreements, contents, deliveries, evidence, partners
+from comity.dataplane.kept import STORE
+from comity.db import agreements, contents, deliveries, evidence, partners, readings
+from comity.db import kept as exports
 from comity.db.deliveries import Delivery
+from comity.db.kept import Export
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp import notice as notices
@@ -32,7 +35,9 @@ from comity.odrl.operators import ELSEWHERE
 
 Document = dict[str, Any]
 KIND: Final = "received"
-ACCESS, ATTESTATION = "comity:Access", "comity:Attestation"
+ACCESS, ATTESTATION, EXPORT = "comity:Access", "comity:Attestation", "comity:Export"
+OPENED, EXPORTED, REFUSED = "opened", "exported", "refused"
+LEAVES = "it leaves what this node enforces"
 NOTICE: Final = "comity:AttestationNotice"
 MOST: Final = 1000
 EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -54,10 +59,12 @@ class Access(Struct, frozen=True, kw_only=True):
 
 
 class Held(Struct, frozen=True):
-    """What was received, with its agreement."""
+    """What was received, with its agreement; where it lies if another replica has it, and where copies of it went."""
 
     delivery: Delivery
     agreement: Agreement
+    lies: str = ""
+    exports: tuple[Export, ...] = ()
 
 
 async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
@@ -65,9 +72,9 @@ async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
 
     async def unit(tx: Transaction) -> list[tuple[Held, tuple[str, ...]]]:
         found = [
-            await _with_agreement(tx, each) for each in await deliveries.find_all_received(tx, limit=MOST)
+            await _with_agreement(connector, tx, each) for each in await deliveries.find_all_received(tx, limit=MOST)
         ]
-        return [(each, await _locked(connector, tx, each)) for each in found if each is not None]
+        return [(each, await locked(connector, tx, each)) for each in found if each is not None]
 
     return await connector.database.read(unit)
 
@@ -81,11 +88,11 @@ async def open_(connector: Connector, name: str, access: Access) -> Held:
     """
 
     async def unit(tx: Transaction) -> tuple[Held, tuple[str, ...]]:
-        held = await _load(tx, name)
-        reasons = await _obstacles(connector, tx, held, access)
+        held = await load(connector, tx, name)
+        reasons = await obstacles(connector, tx, held, access)
         outcome = "refused" if reasons else "opened"
         detail = "; ".join([access.words(), *reasons])
-        await _record(connector, tx, held, ACCESS, access, outcome=outcome, detail=detail)
+        await record_held(connector, tx, held, ACCESS, access, outcome=outcome, detail=detail)
         return held, reasons
 
     held, reasons = await connector.database.write(unit)
@@ -104,9 +111,9 @@ async def attest(connector: Connector, name: str, statement: str, access: Access
     """
 
     async def unit(tx: Transaction) -> Held:
-        held = await _load(tx, name)
+        held = await load(connector, tx, name)
         detail = f"{statement}; {access.words()}"
-        await _record(connector, tx, held, ATTESTATION, access, outcome="stated", detail=detail)
+        await record_held(connector, tx, held, ATTESTATION, access, outcome="stated", detail=detail)
         partner = await partners.find(tx, held.agreement.counterparty_id)
         if partner is not None:
             await notify.send(connector, tx, partner, _notice(held, statement, access), held.agreement.id)
@@ -159,44 +166,63 @@ async def origins(tx: Transaction, digests: Sequence[str]) -> dict[str, tuple[He
         matching = [(name, [wanted[each] for each in held & wanted.keys()]) async for name, held in rows]
     for name, same in matching:
         delivery = await deliveries.find(tx, name) if same else None
-        held = await _with_agreement(tx, delivery) if delivery else None
+        held = await _of_delivery(tx, delivery) if delivery else None
         if held is not None and held.agreement.id not in found:
             found[held.agreement.id] = (held, same)
     return found
 
 
-async def _load(tx: Transaction, name: str) -> Held:
+async def load(connector: Connector, tx: Transaction, name: str) -> Held:
     """Return what a transfer brought, or the newest that came under an agreement."""
     delivery = await deliveries.find(tx, name)
     found = [delivery] if delivery else await deliveries.find_received(tx, name)
-    held = await _with_agreement(tx, found[-1]) if found else None
+    held = await _with_agreement(connector, tx, found[-1]) if found else None
     if held is None:
         raise errors.NotFoundError(f"nothing was received as {name[:200]}", hint="comity received shows it")
     return held
 
 
-async def _with_agreement(tx: Transaction, delivery: Delivery) -> Held | None:
+async def _with_agreement(connector: Connector, tx: Transaction, delivery: Delivery) -> Held | None:
+    held = await _of_delivery(tx, delivery)
+    if held is None or delivery.destination != STORE:
+        return held
+    lies = await kept.lies_elsewhere(connector, tx, delivery.transfer_id)
+    return Held(delivery, held.agreement, lies, tuple(await exports.find_exports(tx, delivery.transfer_id)))
+
+
+async def _of_delivery(tx: Transaction, delivery: Delivery) -> Held | None:
     if delivery.role != terms.CONSUMER:
         return None
     found = await agreements.find_of_party(tx, delivery.agreement_id, delivery.counterparty_id, delivery.role)
     return Held(delivery, found) if found else None
 
 
-async def _locked(connector: Connector, tx: Transaction, held: Held) -> tuple[str, ...]:
+async def locked(connector: Connector, tx: Transaction, held: Held) -> tuple[str, ...]:
     """Return what keeps anybody from opening it now: purpose and person are not asked."""
     return await _judge(connector, tx, held, {facts.PURPOSE: ELSEWHERE, facts.NATIONALITY: ELSEWHERE})
 
 
-async def _obstacles(connector: Connector, tx: Transaction, held: Held, access: Access) -> tuple[str, ...]:
-    policy = offering.parse(held.agreement.document)
+async def obstacles(connector: Connector, tx: Transaction, held: Held, access: Access) -> tuple[str, ...]:
+    """Return what keeps somebody from opening what was received now."""
+    return unnamed(held.agreement, access) or await _judge(connector, tx, held, stated(access))
+
+
+def unnamed(agreement: Agreement, access: Access) -> tuple[str, ...]:
+    """Return what an access lacks: somebody has to be named where the terms ask for a nationality."""
+    policy = offering.parse(agreement.document)
     if facts.mentions(policy, facts.NATIONALITY) and not access.person:
         return ("a person must be named: its terms ask for a nationality",)
-    stated: dict[str, object] = {}
+    return ()
+
+
+def stated(access: Access) -> dict[str, object]:
+    """Return what an access states as facts for `judge`."""
+    said: dict[str, object] = {}
     if access.purpose:
-        stated[facts.PURPOSE] = access.purpose
+        said[facts.PURPOSE] = access.purpose
     if access.nationalities:
-        stated[facts.NATIONALITY] = access.nationalities
-    return await _judge(connector, tx, held, stated)
+        said[facts.NATIONALITY] = access.nationalities
+    return said
 
 
 async def _judge(
@@ -204,15 +230,28 @@ async def _judge(
 ) -> tuple[str, ...]:
     if held.delivery.deleted_at is not None:
         return ("it was deleted",)
-    policy, now_ms = offering.parse(held.agreement.document), connector.now_ms()
-    provider = await partners.find(tx, held.agreement.counterparty_id)
-    handed = await deliveries.find_received(tx, held.agreement.id)
+    return await judge(connector, tx, held.agreement, stated, held.delivery.sha256)
+
+
+async def judge(
+    connector: Connector, tx: Transaction, agreement: Agreement, stated: dict[str, object], sha256: str
+) -> tuple[str, ...]:
+    """Return the terms of an agreement that do not allow what is stated now; `sha256` is that of the manifest.
+
+    What was received under it counts, and what was read at the partner without being received.
+    """
+    policy, now_ms = offering.parse(agreement.document), connector.now_ms()
+    provider = await partners.find(tx, agreement.counterparty_id)
+    handed = len(await deliveries.find_received(tx, agreement.id))
     known: dict[str, object] = {
         **_checked_there(),
         "recipient": connector.participant_id,
         "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
-        "elapsedTime": timedelta(milliseconds=now_ms - held.agreement.created_at),
-        "count": len(handed),
+        "elapsedTime": timedelta(milliseconds=now_ms - agreement.created_at),
+        "count": handed + await readings.count_uses(tx, agreement.id),
+        facts.REVISION_STATUS: await revision_states.of_received(
+            tx, agreement.counterparty_id, agreement.asset_id, sha256
+        ),
         **({"spatial": connector.places} if connector.places else {}),
         **stated,
     }
@@ -221,7 +260,7 @@ async def _judge(
     decision = evaluate.evaluate(policy, known, everywhere=True)
     if decision.allowed:
         return ()
-    lapsed = await facts.lapsed(tx, held.agreement.counterparty_id, [policy], now_ms)
+    lapsed = await facts.lapsed(tx, agreement.counterparty_id, [policy], now_ms)
     return tuple(facts.told(each, lapsed) for each in decision.reasons)
 
 
@@ -234,7 +273,18 @@ def _checked_there() -> dict[str, object]:
     }
 
 
-async def _record(
+async def record_export(
+    connector: Connector, tx: Transaction, agreement: Agreement, delivery: Delivery
+) -> None:
+    """Keep that something was received past the store, where nothing here can see who opens it."""
+    what = f"{delivery.files} files, {delivery.size_bytes} bytes, digest {delivery.sha256}"
+    detail = f"{what}, received into {delivery.destination}: {LEAVES}"
+    await record_use(
+        connector, tx, agreement, delivery.transfer_id, Access(), message=EXPORT, outcome=EXPORTED, detail=detail
+    )
+
+
+async def record_held(
     connector: Connector,
     tx: Transaction,
     held: Held,
@@ -245,15 +295,33 @@ async def _record(
     detail: str,
 ) -> None:
     """Keep what our own people did with what was received."""
+    name = held.agreement.id if message == ATTESTATION else held.delivery.transfer_id
+    await record_use(
+        connector, tx, held.agreement, name, access, message=message, outcome=outcome, detail=detail
+    )
+
+
+async def record_use(
+    connector: Connector,
+    tx: Transaction,
+    agreement: Agreement,
+    name: str,
+    access: Access,
+    *,
+    message: str = ACCESS,
+    outcome: str,
+    detail: str,
+) -> None:
+    """Keep in the evidence what our own people did with a partner's data; `name` is the transfer that it is about."""
     entry = Entry(
         at=connector.now_ms(),
         direction="here",
         message=message,
         sha256=sha256_hex(b""),
         sender=connector.participant_id,
-        receiver=held.agreement.counterparty_id,
+        receiver=connector.participant_id,
         kind=KIND,
-        process_id=held.delivery.transfer_id if message == ACCESS else held.agreement.id,
+        process_id=name,
         outcome=outcome,
         detail=detail[:500],
         purpose=access.purpose,

@@ -19,17 +19,25 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import frameworks, process, receipts, transfer_moves
+from comity.controlplane import (
+    destinations,
+    frameworks,
+    process,
+    receipts,
+    revision_states,
+    seals,
+    transfer_moves,
+)
 from comity.controlplane.connector import Connector
 from comity.controlplane.progress import NOT_TAKEN, SAVE_S, Progress, finish
 from comity.dataplane import attempt as attempts
-from comity.dataplane import fetch, flows, inbox, packages, target
-from comity.dataplane.attempt import Attempt, Free, Received, Tally
-from comity.dataplane.pull import RESERVE_BYTES, free_bytes
+from comity.dataplane import disk, fetch, flows, inbox, packages
+from comity.dataplane.attempt import Attempt, Received, Tally
 from comity.db import exchanges, pulls, received, transfers
 from comity.db.pulls import Pull
 from comity.db.store import Transaction
 from comity.dsp import machine, terms, transfer
+from comity.storage import opening
 from comity.techdata import manifest
 
 T = TypeVar("T")
@@ -44,17 +52,14 @@ class Admitted(Struct, frozen=True):
 
     pull: Pull
     expected_sha256: str
+    revision: int = 0
 
 
 class Receiving:
     """The inbox's other side; `packages` that are being received are kept in memory, and found again on the disk."""
 
-    def __init__(
-        self, connector: Connector, *, free: Free = free_bytes, reserve_bytes: int = RESERVE_BYTES
-    ) -> None:
+    def __init__(self, connector: Connector) -> None:
         self._connector = connector
-        self._free = free
-        self._reserve_bytes = reserve_bytes
         self._packages: dict[str, inbox.Package] = {}
         self._turns: dict[str, _Turn] = {}
 
@@ -92,7 +97,7 @@ class Receiving:
         if reason := await frameworks.why_not(tx, record, self._connector.now_ms()):
             raise errors.ConflictError(reason)
         exchange = await exchanges.find_by_transfer(tx, transfer_id)
-        return Admitted(pull, exchange.manifest_sha256 if exchange else "")
+        return Admitted(pull, await revision_states.expected(tx, record, exchange), record.revision)
 
     @contextlib.asynccontextmanager
     async def turn(self, transfer_id: str, path: str, flow: flows.Flow) -> AsyncGenerator[None, None]:
@@ -176,7 +181,8 @@ class Receiving:
             await self._done(pull, _resource(whole))
             return whole.sha256
         if kind == "manifest":
-            package = await inbox.take_manifest(attempt, sent, admitted.expected_sha256)
+            check = seals.Check(self._connector, admitted.revision)
+            package = await inbox.take_manifest(attempt, sent, admitted.expected_sha256, check)
             await self._begin_package(attempt, pull, package)
             return manifest.digest(package.data)
         package = await self._package(attempt, pull)
@@ -184,25 +190,24 @@ class Receiving:
         attempt.tally.bytes_total = package.size_bytes
         attempt.tally.files_done, attempt.tally.bytes_done = len(package.whole), package.whole_bytes
         if path not in package.whole:
-            await inbox.take_file(attempt, package, file, sent)
+            await inbox.take_file(attempt, file, sent)
         await self._file_done(attempt, pull, package, path)
         return file.sha256
 
     async def _in_folder(
         self, pull: Pull, progress: Progress[Pull] | None, work: Callable[[Attempt], Awaitable[T]]
     ) -> T:
-        folder = self._connector.files.check_destination(pull.destination)
         try:
-            where = await asyncio.to_thread(target.Target, folder)
+            where = await destinations.open_(self._connector, pull.transfer_id, pull.destination)
         except errors.ConflictError:
-            log.info("transfer %s: another transfer is being received into %r", pull.transfer_id, folder)
+            place = pull.destination
+            log.info("transfer %s: another transfer is being received into %r", pull.transfer_id, place)
             raise errors.ConflictError("the place for this is in use now") from None
         try:
             tally = Tally(progress.tell if progress else None)
             name = f"inbox:{pull.transfer_id}"
-            return await work(
-                Attempt(_nothing_is_fetched, name, "", where, tally, self._free, self._reserve_bytes)
-            )
+            speed = self._connector.speeds.of(pull.transfer_id)
+            return await work(Attempt(_nothing_is_fetched, name, "", where, tally, speed=speed))
         finally:
             where.close()
 
@@ -274,7 +279,9 @@ class Receiving:
         sha256 = manifest.digest(package.data)
         digests = tuple(each.sha256 for each in package.files.values())
         size = package.whole_bytes
-        await self._done(pull, receipts.What(sha256, len(package.files), size, digests=digests))
+        seal = await attempt.where.run(lambda: attempt.where.read_note(packages.SEAL_NAME, seals.MAX_BYTES))
+        what = receipts.What(sha256, len(package.files), size, "", digests, package.data, seal.decode())
+        await self._done(pull, what)
 
     async def _done(self, pull: Pull, what: receipts.What) -> None:
         """Write down that all is here, with a receipt; the provider is to complete, and if it does not, we do."""
@@ -303,7 +310,7 @@ class Receiving:
     async def _failed(self, pull: Pull, error: errors.ComityError) -> None:
         """Write down what went wrong; what cannot become right ends the transfer."""
         log.info("transfer %s: %s", pull.transfer_id, error.message)
-        lasting = isinstance(error, errors.StorageError) and error.code != target.DISK_FULL
+        lasting = isinstance(error, errors.StorageError) and error.code not in {disk.DISK_FULL, opening.AWAY}
         if isinstance(error, errors.PermanentDeliveryError) or lasting:
             await self._give_up(pull, error)
         elif isinstance(error, errors.StorageError | errors.TransientDeliveryError | inbox.MismatchError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from comity.controlplane.connector import Connector
 from comity.db import secrets
+from comity.db.seal import Seal
 from comity.db.store import Transaction
 from comity.management.secrets import SecretForm
 
@@ -58,8 +59,13 @@ async def remove(connector: Connector, name: str) -> None:
 
 async def find_value(connector: Connector, tx: Transaction, name: str) -> str | None:
     """Return a secret's value for a use inside this connector, None if there is no such secret."""
+    return await open_value(connector.seal, tx, name)
+
+
+async def open_value(seal: Seal, tx: Transaction, name: str) -> str | None:
+    """The same, for what has the seal and no connector yet."""
     found = await secrets.find(tx, name)
-    return None if found is None else _open(connector, found)
+    return None if found is None else _unseal(seal, found)
 
 
 def _close(connector: Connector, name: str, value: str) -> bytes:
@@ -67,4 +73,8 @@ def _close(connector: Connector, name: str, value: str) -> bytes:
 
 
 def _open(connector: Connector, stored: secrets.Secret) -> str:
-    return connector.seal.open(stored.value_sealed, PURPOSE + stored.id).decode()
+    return _unseal(connector.seal, stored)
+
+
+def _unseal(seal: Seal, stored: secrets.Secret) -> str:
+    return seal.open(stored.value_sealed, PURPOSE + stored.id).decode()

@@ -17,6 +17,7 @@ from comity.controlplane import (
     negotiation_moves,
     process,
     reconcile,
+    revision_states,
     transfer_moves,
 )
 from comity.controlplane.authenticate import Caller
@@ -78,6 +79,7 @@ async def _receive_first(
         return transfer.answer(known, repeat)
     await connector.limits.take_place(tx, incoming.kind, partner.id, connector.now_ms())
     agreement = await _agreement(connector, tx, partner, message.agreement_id)
+    await revision_states.check_asked(tx, agreement.asset_id, message.revision or 0)
     if message.format not in transfer.FORMATS:
         raise errors.InvalidInputError(
             f"the format must be one of the dataset's distributions: {', '.join(transfer.FORMATS)}",
@@ -114,7 +116,9 @@ async def _take_destination(
             f"this address is refused: {error.reason or error.message}", path="$.dataAddress.endpoint"
         ) from None
     asset = await offers.find(tx, offers.Asset, record.asset_id)
-    files = asset.properties.get(FILES, "1") if asset is not None and asset.content_sealed else "1"
+    packed = asset is not None and asset.content_sealed
+    found = await revision_states.properties(tx, record.asset_id, record.revision) if packed else {}
+    files = found.get(FILES, "1")
     if files != "1" and not destination.folder:
         raise errors.InvalidInputError(
             f"this is a package of {files} files, and the endpoint does not say that it takes packages"
@@ -162,6 +166,7 @@ def _new(
         asset_id=agreement.asset_id,
         format=message.format,
         purpose=message.purpose or "",
+        revision=message.revision or 0,
         created_at=now_ms,
         updated_at=now_ms,
     )

@@ -12,7 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import decide, facts, offering, origins, process, receipts, webhooks
+from comity.controlplane import (
+    decide,
+    facts,
+    offering,
+    origins,
+    process,
+    receipts,
+    revision_states,
+    webhooks,
+)
 from comity.controlplane.connector import Connector
 from comity.controlplane.held import Released
 from comity.dataplane import tokens
@@ -40,7 +49,7 @@ class Revoked(Shared, frozen=True):
 class Wanted(Struct, frozen=True):
     """How the consumer wants the data: into `folder` (empty: it takes care itself), or pushed to a data address.
 
-    `purpose` is what for, if anybody said.
+    `purpose` is what for, if anybody said; `revision` which one, 0 for the newest that is released.
 
     A push without an address comes into the folder through our inbox.
     """
@@ -49,6 +58,7 @@ class Wanted(Struct, frozen=True):
     folder: str = ""
     address: Document | None = None
     purpose: str = ""
+    revision: int = 0
 
 
 async def request(
@@ -72,6 +82,7 @@ async def request(
         asset_id=agreement.asset_id,
         format=wanted.format,
         purpose=wanted.purpose,
+        revision=wanted.revision,
         created_at=now_ms,
         updated_at=now_ms,
     )
@@ -104,7 +115,9 @@ async def begin(
     """Go on with an exchange whose agreement is in force: ask for its data, into its folder."""
     if agreement is None or exchange.transfer_id is not None:
         return
-    wanted = Wanted(exchange.format, exchange.destination, purpose=exchange.purpose)
+    wanted = Wanted(
+        exchange.format, exchange.destination, purpose=exchange.purpose, revision=exchange.revision
+    )
     record = await request(connector, tx, agreement, address, wanted)
     if exchange.negotiation_id is not None:
         await webhooks.inherit(connector, tx, exchange.negotiation_id, record.id)
@@ -199,6 +212,9 @@ async def may_use(
     retired = await retirements.find(tx, agreement.negotiation_id)
     if retired is not None:
         return False, (retired.words,)
+    handed_out = await revision_states.handed_out(tx, record)
+    if why := revision_states.obstacle(record, handed_out):
+        return False, (why,)
     begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
     known = await offering.facts_of_use(
         tx,
@@ -209,8 +225,11 @@ async def may_use(
         begun=begun,
         purpose=record.purpose,
         since_ms=agreement.created_at,
+        revision=record.revision,
         lock=not begun,
     )
+    if handed_out is not None:
+        known[facts.REVISION_STATUS] = handed_out.state
     decision = offering.judge(agreement.document, known)
     kept = await origins.obstacle(tx, agreement.asset_id, partner.id) if decision.allowed else ""
     return (False, (kept,)) if kept else (decision.allowed, decision.reasons)

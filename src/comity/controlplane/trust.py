@@ -23,6 +23,7 @@ from comity.evidence.entry import Reply, Request
 from comity.identity import http_signature, jose, mock, verify
 from comity.identity import token as tokens
 from comity.identity.http_signature import Fields, Signature
+from comity.techdata import seal as seals
 
 MOST_KEPT = 1024
 """How many keys are remembered as stored already: a partner may make up thousands; the store takes one twice."""
@@ -110,6 +111,32 @@ class Tokens:
         headers = http_signature.fields(signature, digest)
         return Attempt(
             audience, request, digest, self.authorization(audience, body), headers, self._check_reply
+        )
+
+    @property
+    def sealer(self) -> str:
+        """Who seals what we publish."""
+        return self._participant_id
+
+    def seal(self, data: bytes) -> str:
+        """Return our seal over a manifest's bytes."""
+        return seals.make(self._signing_key(), data, sealer=self._participant_id, at_s=self._now_s())
+
+    async def check_seal(self, text: str, data: bytes) -> public_keys.PublicKey:
+        """Check a seal over a manifest's bytes with the keys that its sealer publishes now, and return the one.
+
+        Raises:
+            IdentityError: it does not hold, or is no partner's.
+            TransientDeliveryError: the keys cannot be told now.
+        """
+        said = seals.read(text)
+        keys = await self._keys(said.sealed_by, said.kid)
+        seals.check(text, data, keys=keys, now_s=self._now_s())
+        return public_keys.PublicKey(
+            participant_id=said.sealed_by,
+            kid=said.kid,
+            jwk={**keys[said.kid].jwk(), "kid": said.kid},
+            seen_at=self._now_s() * 1000,
         )
 
     def _signature(self, covered: str, lines: str) -> Signature:
@@ -308,6 +335,18 @@ class Unproven:
         """Return a request that nothing proves."""
         request = Request(method=method, target=http_signature.target_uri(url), note=signing.NOT_SIGNED)
         return Attempt(audience, request, "", self.authorization(audience, body), {}, _believed)
+
+    @property
+    def sealer(self) -> str:
+        """Who seals what we publish: nobody, since nothing would prove it."""
+        return ""
+
+    def seal(self, data: bytes) -> str:  # noqa: ARG002  there is none
+        """Return no seal."""
+        return ""
+
+    async def check_seal(self, text: str, data: bytes) -> None:
+        """Check nothing: nothing would prove whose it is."""
 
     async def admit(self, authorization: str | None) -> None:
         """Refuse a header that names nobody."""

@@ -1,16 +1,17 @@
-"""One attempt to receive a transfer: endpoint, folder, room on the disk, progress, bytes appended.
+"""One attempt to receive a transfer: endpoint, place, room, progress, how fast and how far ahead.
 
-Shared by `packages` and `resources`, which know what the bytes mean.
+Shared by `packages`, `resources` and `inbox`, which know what the bytes mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from comity.dataplane import fetch, target
+from comity.dataplane import disk, fetch, places
+from comity.dataplane.speeds import Speed
 from comity.errors import PermanentDeliveryError
 
 OnProgress = Callable[[int, int, int], None]
@@ -18,12 +19,13 @@ Free = Callable[[str], int]
 
 HASH_MISMATCH: Final = "hash-mismatch"
 BAD_CONTENT: Final = "bad-content"
+RESERVE_BYTES: Final = 64 * 1024 * 1024
 _CHECK_EVERY_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A file that lies whole in the folder; its SHA-256 (hex) was computed from what was received."""
+    """A file that lies whole in its place; its SHA-256 (hex) was computed from what was received."""
 
     path: str
     size_bytes: int
@@ -32,7 +34,7 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What lies in the folder now.
+    """What lies in the place now.
 
     `sha256` stands for all of it: that of the manifest, or of the single resource. `fetched_bytes` of
     content came over the network in this attempt.
@@ -60,15 +62,15 @@ class Tally:
         self._on_progress = on_progress
 
     def add(self, size_bytes: int, *, fetched: bool) -> None:
-        """Count bytes that are on the disk now; negative when they were thrown away."""
+        """Count bytes that are kept now; negative when they were thrown away."""
         self.bytes_done += size_bytes
         if fetched:
             self.fetched_bytes += size_bytes
         self.tell()
 
-    def finish_file(self) -> None:
-        """Count a file that is whole."""
-        self.files_done += 1
+    def finish_files(self, number: int = 1) -> None:
+        """Count files that are whole."""
+        self.files_done += number
         self.tell()
 
     def tell(self) -> None:
@@ -77,17 +79,18 @@ class Tally:
             self._on_progress(self.files_done, self.bytes_done, self.bytes_total)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """What one attempt works with; of the bytes that `free` tells, `reserve_bytes` stay free."""
+    """What one attempt works with; of the room that the place tells, `reserve_bytes` stay free."""
 
     request: fetch.Fetch
     url: str
     authorization: str
-    where: target.Target
+    where: places.Target
     tally: Tally
-    free: Free
-    reserve_bytes: int
+    reserve_bytes: int = RESERVE_BYTES
+    speed: Speed = field(default_factory=Speed)
+    unchecked_bytes: int = 0
 
     def get(self, url: str, extra: Mapping[str, str]) -> AbstractAsyncContextManager[fetch.Response]:
         """Send a GET with the token."""
@@ -95,37 +98,49 @@ class Attempt:
         return self.request(url, headers=headers)
 
     def check_room(self, needed_bytes: int) -> None:
-        """Refuse to write what the disk cannot take.
+        """Refuse to write what there is no room for. Blocks.
 
         Raises:
             StorageError: with the code `disk-full`.
         """
-        with target.failures(self.where.folder):
-            free = self.free(self.where.folder)
-        if needed_bytes > 0 and needed_bytes + self.reserve_bytes > free:
-            raise target.full(self.where.folder, needed_bytes + self.reserve_bytes, free)
+        free = self.where.free_bytes()
+        if free is not None and needed_bytes > 0 and needed_bytes + self.reserve_bytes > free:
+            raise disk.full(self.where.shown, needed_bytes + self.reserve_bytes, free)
 
-    async def append(self, part: target.Part, answer: fetch.Response, limit: int | None) -> None:
+    def check_rest(self, size_bytes: int) -> None:
+        """Look from time to time, while bytes come, whether there is still room for the rest. Blocks."""
+        self.unchecked_bytes += size_bytes
+        if self.unchecked_bytes >= _CHECK_EVERY_BYTES:
+            self.check_room(max(self.unchecked_bytes, self.tally.bytes_total - self.tally.bytes_done))
+            self.unchecked_bytes = 0
+
+    async def append(self, part: places.Part, answer: fetch.Response, limit: int | None) -> None:
         """Append a body to a part; `limit` is the size the part may grow to, None where nobody knows.
 
         Raises:
             PermanentDeliveryError: the provider sends more.
         """
-        unchecked = 0
+
+        def write(piece: bytes) -> None:
+            self.check_rest(len(piece))
+            part.append(piece)
+
         async for piece in fetch.pieces(answer):
-            unchecked += len(piece)
-            if limit is None and unchecked >= _CHECK_EVERY_BYTES:
-                self.check_room(unchecked)
-                unchecked = 0
             if limit is not None and part.size + len(piece) > limit:
-                raise broken(BAD_CONTENT, f"the provider sends more than the {limit} bytes it promised")
-            await self.where.run(lambda piece=piece: part.append(piece))  # type: ignore[misc]
+                raise more_than(limit)
+            await self.speed.pace(len(piece))
+            await self.where.run(lambda piece=piece: write(piece))  # type: ignore[misc]
             self.tally.add(len(piece), fetched=True)
 
-    async def start_over(self, part: target.Part) -> None:
+    async def start_over(self, part: places.Part) -> None:
         """Throw away what a part holds."""
         self.tally.add(-part.size, fetched=False)
         await self.where.run(part.start_over)
+
+
+def more_than(limit: int) -> PermanentDeliveryError:
+    """Make the error for a body that goes on after its end."""
+    return broken(BAD_CONTENT, f"the provider sends more than the {limit} bytes it promised")
 
 
 def broken(code: str, message: str) -> PermanentDeliveryError:

@@ -12,8 +12,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 from comity import errors
-from comity.dataplane import packages, resources, target
+from comity.dataplane import packages, places, resources, target
 from comity.dataplane.attempt import ReceivedFile
+from comity.dataplane.disk import failures
+from comity.dataplane.place import Place
 from comity.storage import descriptor
 from comity.techdata import manifest
 
@@ -29,19 +31,29 @@ def package(folder: str, sha256: str) -> None:
         StorageError: a file cannot be deleted.
     """
     with _locked(folder) as where:
-        place = where.place(packages.MANIFEST_NAME)
-        try:
-            data = place.get(packages.MANIFEST_NAME, manifest.MAX_BYTES)
-        finally:
-            place.close()
+        data = where.read_note(packages.MANIFEST_NAME, manifest.MAX_BYTES)
         if manifest.digest(data) != sha256:
-            what = "another package than this transfer brought" if data else "no manifest any more"
-            raise errors.ConflictError(
-                f"{folder!r} holds {what}: which files are to be deleted is not known",
-                hint="delete them yourself, then say so with --by-hand",
-            )
+            raise unknown(folder, data)
         files = manifest.decode(data).files
         _delete(where, [ReceivedFile(each.path, each.size_bytes, each.sha256) for each in files])
+
+
+def unknown(where: str, data: bytes) -> errors.ConflictError:
+    """Make the error for a place that holds another manifest than was received, or none."""
+    what = "another package than this transfer brought" if data else "no manifest any more"
+    return errors.ConflictError(
+        f"{where!r} holds {what}: which files are to be deleted is not known",
+        hint="delete them yourself, then say so with --by-hand",
+    )
+
+
+def changed(paths: list[str]) -> errors.ConflictError:
+    """Make the error for files that are not what was received any more."""
+    shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+    return errors.ConflictError(
+        f"changed since they were received, and therefore not deleted: {shown}",
+        hint="move or delete them yourself, then run this again",
+    )
 
 
 def resource(folder: str, file: ReceivedFile) -> None:
@@ -61,57 +73,54 @@ def sweep(folder: str, sha256: str) -> None:
     if not os.path.isdir(folder):
         return
     with contextlib.suppress(errors.StorageError, errors.ConflictError), _locked(folder) as where:
-        for name, told_of in (
-            (packages.MANIFEST_NAME, manifest.digest),
-            (resources.STATE_NAME, resources.told_of),
-        ):
-            place = where.place(name)
-            try:
-                if (
-                    told_of(place.get(name, manifest.MAX_BYTES)) == sha256
-                ):  # else another transfer needs it still
-                    place.drop(name)
-            finally:
-                place.close()
+        forget(where, sha256)
         _settle(where, ())
         with contextlib.suppress(OSError):
             os.rmdir(where.folder)
 
 
+def forget(where: places.Target, sha256: str) -> None:
+    """Drop the notes that told of the transfer with this digest. Blocks."""
+    for name, told_of, beside in (
+        (packages.MANIFEST_NAME, manifest.digest, packages.SEAL_NAME),
+        (resources.STATE_NAME, resources.told_of, ""),
+    ):
+        if told_of(where.read_note(name, manifest.MAX_BYTES)) == sha256:  # else another needs it still
+            where.drop_note(name)
+            if beside:
+                where.drop_note(beside)
+
+
 @contextlib.contextmanager
-def _locked(folder: str) -> Iterator[target.Target]:
+def _locked(folder: str) -> Iterator[target.Folder]:
     if not os.path.isdir(folder):
         raise errors.ConflictError(
             f"{folder!r} is not there any more: what became of its files is not known",
             hint="if they are deleted everywhere, say so with --by-hand",
         )
-    where = target.Target(folder)
+    where = target.Folder(folder)
     try:
         yield where
     finally:
         where.close()
 
 
-def _delete(where: target.Target, files: list[ReceivedFile]) -> None:
+def _delete(where: target.Folder, files: list[ReceivedFile]) -> None:
     kept = [file.path for file in files if not _delete_one(where, file)]
     _settle(where, {file.path.rpartition("/")[0] for file in files})
     if kept:
-        shown = ", ".join(kept[:SHOWN]) + (f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else "")
-        raise errors.ConflictError(
-            f"changed since they were received, and therefore not deleted: {shown}",
-            hint="move or delete them yourself, then run this again",
-        )
+        raise changed(kept)
 
 
-def _delete_one(where: target.Target, file: ReceivedFile) -> bool:
+def _delete_one(where: target.Folder, file: ReceivedFile) -> bool:
     """Delete a file, if it is there; return False for one that is there and is not what was received."""
     *folders, name = file.path.split("/")
-    with target.failures(os.path.join(where.folder, file.path)):
+    with failures(os.path.join(where.folder, file.path)):
         try:
             number = descriptor.open_folder(where.folder, folders)
         except FileNotFoundError:
             return True
-        place = target.Place(where, number, name, file.path)
+        place = Place(number, name, os.path.join(where.folder, file.path), lambda: False)
         try:
             if place.digest_of_whole(file.size_bytes) == file.sha256:
                 place.drop(name)
@@ -121,13 +130,13 @@ def _delete_one(where: target.Target, file: ReceivedFile) -> bool:
             place.close()
 
 
-def _settle(where: target.Target, folders: Iterable[str]) -> None:
+def _settle(where: target.Folder, folders: Iterable[str]) -> None:
     """Make durable that files are gone from folders, and remove those that are empty now, the deepest first."""
     parts = [each.split("/") for each in folders if each]
     above = {"/".join(each[:depth]) for each in parts for depth in range(1, len(each) + 1)}
     for path in (*sorted(above, key=lambda each: -each.count("/")), ""):
         segments = path.split("/") if path else []
-        with target.failures(os.path.join(where.folder, path)), contextlib.suppress(FileNotFoundError):
+        with failures(os.path.join(where.folder, path)), contextlib.suppress(FileNotFoundError):
             number = descriptor.open_folder(where.folder, segments)
             try:
                 os.fsync(number)
@@ -137,7 +146,7 @@ def _settle(where: target.Target, folders: Iterable[str]) -> None:
             _remove_if_empty(where, segments)
 
 
-def _remove_if_empty(where: target.Target, segments: list[str]) -> None:
+def _remove_if_empty(where: target.Folder, segments: list[str]) -> None:
     with contextlib.suppress(OSError):
         number = descriptor.open_folder(where.folder, segments[:-1])
         try:

@@ -19,6 +19,9 @@ from comity.errors import DeliveryError, PermanentDeliveryError, TransientDelive
 
 PIECE_BYTES: Final = 512 * 1024
 _MAX_REASON: Final = 500
+_OK: Final = 200
+_NO_SEAL: Final = frozenset({404, 405})
+_MAX_SEAL: Final = 16 * 1024
 _MAX_REASON_BYTES: Final = 16 * 1024
 _TRANSIENT: Final = frozenset({408, 412, 416, 423, 425, 429})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
@@ -91,6 +94,19 @@ async def read(answer: Response, limit: int) -> bytes:
             raise PermanentDeliveryError(f"the provider sent more than {limit} bytes where less was expected")
         gathered.append(chunk)
     return b"".join(gathered)
+
+
+async def read_seal(answer: Response) -> str:
+    """Read the seal of a package, "" where there is none.
+
+    Raises:
+        DeliveryError: the provider refuses.
+    """
+    if answer.status in _NO_SEAL:
+        return ""
+    if answer.status != _OK:
+        raise await refusal(answer)
+    return (await read(answer, _MAX_SEAL)).decode("ascii", "replace")
 
 
 async def refusal(answer: Response, *, who: str = "the provider's data plane") -> DeliveryError:

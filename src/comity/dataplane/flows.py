@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, Literal
 
+from comity.dataplane.pace import Pace
 from comity.errors import ConflictError, PolicyError
 
 StillAllowed = Callable[[], Awaitable[bool]]
@@ -21,13 +22,19 @@ Ending = Literal["", "cut", "left", "stalled", "settled"]
 
 CHECK_EVERY_S: Final = 2.0
 STALL_S: Final = 60.0
+PIECE_BYTES: Final = 64 * 1024
 
 
 class Flow:
     """One open stream: cut it, end it, watch its right, note its progress."""
 
     def __init__(
-        self, transfer_id: str, scope: asyncio.Timeout, check_every_s: float, stall_s: float
+        self,
+        transfer_id: str,
+        scope: asyncio.Timeout,
+        check_every_s: float,
+        stall_s: float,
+        pace: Pace,
     ) -> None:
         self.transfer_id = transfer_id
         self.ending: Ending = ""
@@ -35,6 +42,8 @@ class Flow:
         self._scope = scope
         self._check_every_s = check_every_s
         self._stall_s = stall_s
+        self._pace = pace
+        self._let_pass = 0
         self._watching: asyncio.Task[None] | None = None
 
     def end(self, ending: Ending) -> None:
@@ -42,6 +51,14 @@ class Flow:
         if not self.ending:
             self.ending = ending
             self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def take(self, size_bytes: int) -> None:
+        """Wait until so many bytes may be sent; waiting for that is not standing still."""
+        while size_bytes > 0 and self._pace.bytes_per_s:
+            piece = min(size_bytes, PIECE_BYTES)
+            await self._pace.take(self.transfer_id, piece)
+            self._let_pass += piece
+            size_bytes -= piece
 
     def settle(self) -> None:
         """Take that all has been moved and only the answer is left: nothing ends it any more."""
@@ -58,11 +75,12 @@ class Flow:
             self._watching.cancel()
 
     async def _watch(self, still_allowed: StillAllowed | None) -> None:
-        stalled_s, before = 0.0, self.bytes_sent
+        stalled_s, before = 0.0, self.bytes_sent + self._let_pass
         while not self.ending:
             await asyncio.sleep(self._check_every_s)
-            stalled_s = stalled_s + self._check_every_s if self.bytes_sent == before else 0.0
-            before = self.bytes_sent
+            moved = self.bytes_sent + self._let_pass
+            stalled_s = stalled_s + self._check_every_s if moved == before else 0.0
+            before = moved
             if still_allowed is not None and not await self._holds(still_allowed):
                 self.end("cut")
             elif stalled_s >= self._stall_s:
@@ -77,7 +95,7 @@ class Flow:
 
 
 class Flows:
-    """All open streams of this process; `per_transfer` and `total` bound how many there may be."""
+    """All open streams of this process; `per_transfer` and `total` bound how many there may be, `pace` how fast."""
 
     def __init__(
         self,
@@ -86,10 +104,12 @@ class Flows:
         total: int = 512,
         check_every_s: float = CHECK_EVERY_S,
         stall_s: float = STALL_S,
+        pace: Pace | None = None,
     ) -> None:
         self._open: dict[str, set[Flow]] = {}
         self._per_transfer = per_transfer
         self._total = total
+        self._pace = pace or Pace()
         self._count = 0
         self._check_every_s = check_every_s
         self._stall_s = stall_s
@@ -103,7 +123,7 @@ class Flows:
             ConflictError: the stream was ended for another reason; `flow.ending` says which.
         """
         scope = asyncio.timeout(None)
-        flow = Flow(transfer_id, scope, self._check_every_s, self._stall_s)
+        flow = Flow(transfer_id, scope, self._check_every_s, self._stall_s, self._pace)
         self._open.setdefault(transfer_id, set()).add(flow)
         self._count += 1
         try:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from comity.dataplane import attempt as attempts
-from comity.dataplane import fetch, packages, resources, target
+from comity.dataplane import fetch, packages, places, resources
 from comity.dataplane.attempt import Attempt, Received
-from comity.errors import ConflictError, InvalidInputError, NotFoundError, TransientDeliveryError
+from comity.dataplane.pull import CheckSeal
+from comity.errors import ConflictError, NotFoundError, PermanentDeliveryError, TransientDeliveryError
 from comity.techdata import manifest
 
 ETAG: Final = '"pushed"'
@@ -42,7 +43,7 @@ class MismatchError(ConflictError):
 class Sent:
     """A body on its way to us: `offset` None for a whole one, `total_bytes` of all of it where it is known.
 
-    `digest` and `disposition` are the headers Repr-Digest and Content-Disposition, as they came.
+    `digest` and `disposition` are the headers Repr-Digest and Content-Disposition, as they came; `seal` is Comity-Seal.
     """
 
     offset: int | None
@@ -50,6 +51,7 @@ class Sent:
     digest: str
     disposition: str
     body: AsyncIterator[bytes]
+    seal: str = ""
 
     @property
     def status(self) -> int:
@@ -85,24 +87,24 @@ class Stand:
 
 @dataclass(slots=True)
 class Package:
-    """A package being received: its manifest, what may lie at each path already, and which files are whole."""
+    """A package being received: its manifest, its files, what was here at its beginning, and which are whole."""
 
     data: bytes
-    files: dict[str, manifest.File]
-    known: packages.Known
+    files: dict[str, places.Wanted]
+    here: places.Here
     whole: set[str] = field(default_factory=set)
 
     @property
     def size_bytes(self) -> int:
         """Sum of the sizes of all files."""
-        return sum(file.size_bytes for file in self.files.values())
+        return sum(file.size_bytes or 0 for file in self.files.values())
 
     @property
     def whole_bytes(self) -> int:
         """Sum of the sizes of the files that are whole."""
-        return sum(self.files[path].size_bytes for path in self.whole)
+        return sum(self.files[path].size_bytes or 0 for path in self.whole)
 
-    def find(self, path: str) -> manifest.File:
+    def find(self, path: str) -> places.Wanted:
         """Return the file at a path.
 
         Raises:
@@ -122,29 +124,27 @@ def kind_of(path: str) -> Kind:
     return "resource" if not path else "manifest" if path == packages.MANIFEST_NAME else "file"
 
 
-def load_package(where: target.Target) -> Package | None:
-    """Read the package that an earlier request began in a folder, None if there is none. Blocks."""
-    place = where.place(packages.INCOMING_NAME)
-    try:
-        data = place.get(packages.INCOMING_NAME, manifest.MAX_BYTES)
-    finally:
-        place.close()
+def load_package(where: places.Target) -> Package | None:
+    """Read the package that an earlier request began in a place, None if there is none. Blocks."""
+    data = where.read_note(packages.INCOMING_NAME, manifest.MAX_BYTES)
     try:
         return _package(where, data) if data else None
-    except InvalidInputError:
+    except PermanentDeliveryError:
         return None
 
 
-def _package(where: target.Target, data: bytes) -> Package:
-    files = manifest.decode(data).files
-    return Package(data, {file.path: file for file in files}, packages.begin(where, files))
+def _package(where: places.Target, data: bytes) -> Package:
+    files = packages.read(data)
+    return Package(data, {file.path: file for file in files}, where.begin(files))
 
 
-async def take_manifest(attempt: Attempt, sent: Sent, expected_sha256: str) -> Package:
+async def take_manifest(
+    attempt: Attempt, sent: Sent, expected_sha256: str, check_seal: CheckSeal
+) -> Package:
     """Receive a package's manifest and keep it for what follows; `expected_sha256` (hex) where it is known.
 
     Raises:
-        PermanentDeliveryError: it is not acceptable, or another one than was promised.
+        PermanentDeliveryError: it is not acceptable, another one than was promised, or its seal does not hold.
         StorageError: there is no room for its files.
     """
     data = await fetch.read(sent, manifest.MAX_BYTES)
@@ -155,57 +155,42 @@ async def take_manifest(attempt: Attempt, sent: Sent, expected_sha256: str) -> P
         raise attempts.broken(
             attempts.HASH_MISMATCH, f"the manifest has the SHA-256 {sha256}, not {expected_sha256}"
         )
-    try:
-        package = await attempt.where.run(lambda: _package(attempt.where, data))
-    except InvalidInputError as error:
-        raise attempts.broken(
-            attempts.BAD_CONTENT, f"the manifest is not acceptable: {error.message}"
-        ) from error
-    await attempt.where.run(lambda: packages.check_room(attempt, tuple(package.files.values())))
-    await attempt.where.run(lambda: _keep_manifest(attempt.where, data))
+    await check_seal(data, sent.seal)
+    package = await attempt.where.run(lambda: _take(attempt, data))
+    await attempt.where.run(lambda: attempt.where.write_note(packages.INCOMING_NAME, data))
+    await attempt.where.run(lambda: packages.note_seal(attempt.where, sent.seal))
     return package
 
 
-def _keep_manifest(where: target.Target, data: bytes) -> None:
-    place = where.place(packages.INCOMING_NAME)
-    try:
-        place.put(packages.INCOMING_NAME, data)
-    finally:
-        place.close()
+def _take(attempt: Attempt, data: bytes) -> Package:
+    package = _package(attempt.where, data)
+    packages.check_room(attempt, tuple(package.files.values()), package.here)
+    return package
 
 
-async def stand_of_file(attempt: Attempt, package: Package, file: manifest.File) -> Stand:
+async def stand_of_file(attempt: Attempt, package: Package, file: places.Wanted) -> Stand:
     """Return how much of a package's file is here."""
-    if file.path in package.whole:
-        return Stand(file.size_bytes, file.size_bytes)
-    place = await attempt.where.run(lambda: attempt.where.place(file.path))
-    try:
-        if await attempt.where.run(lambda: place.digest_of_whole(file.size_bytes)) == file.sha256:
-            return Stand(file.size_bytes, file.size_bytes)
-        size = await attempt.where.run(place.part_bytes)
-        if size and size == file.size_bytes and await _keep_part(attempt, package, file, place):
-            return Stand(size, size)
-    finally:
-        place.close()
-    return Stand(size if size < file.size_bytes else 0, file.size_bytes or None)
+    where, size = attempt.where, file.size_bytes or 0
+    if file.path in package.whole or file.path in package.here.whole:
+        return Stand(size, size)
+    held = await where.run(lambda: where.held(file))
+    if held == size and size and not await _keep_part(attempt, file):
+        held = 0
+    return Stand(held if held <= size else 0, size or None)
 
 
-async def _keep_part(attempt: Attempt, package: Package, file: manifest.File, place: target.Place) -> bool:
+async def _keep_part(attempt: Attempt, file: places.Wanted) -> bool:
     """Keep a part that came whole before an earlier process ended, if it is right; else throw it away."""
-    part = await attempt.where.run(place.open_part)
-    try:
-        sha256 = await attempt.where.run(part.finish)
-    finally:
-        part.close()
-    if sha256 != file.sha256:
-        await attempt.where.run(place.drop_part)
+    where = attempt.where
+    part = await where.run(lambda: where.part(file))
+    if part.size != file.size_bytes or await where.run(part.finish) != file.sha256:
+        await where.run(lambda: where.drop(part))
         return False
-    await attempt.where.run(lambda: place.check_free(package.known[file.path]))
-    await attempt.where.run(place.keep)
+    await where.run(lambda: where.keep([part]))
     return True
 
 
-async def take_file(attempt: Attempt, package: Package, file: manifest.File, sent: Sent) -> None:
+async def take_file(attempt: Attempt, file: places.Wanted, sent: Sent) -> None:
     """Receive a file of a package, or the rest of it, to its end.
 
     Raises:
@@ -215,31 +200,25 @@ async def take_file(attempt: Attempt, package: Package, file: manifest.File, sen
         PermanentDeliveryError: there is more of it than the manifest says.
         StorageError: it cannot be written.
     """
-    known = package.known[file.path]
-    place = await attempt.where.run(lambda: attempt.where.place(file.path))
+    where = attempt.where
+    part = await where.run(lambda: where.part(file, keep=bool(sent.offset)))
     try:
-        await attempt.where.run(lambda: place.check_free(known))
-        part = await attempt.where.run(lambda: place.open_part(keep=bool(sent.offset)))
-        try:
-            if sent.offset not in {None, part.size}:
-                raise OffsetError(part.size)
-            attempt.tally.add(part.size, fetched=False)
-            await attempt.append(part, sent, file.size_bytes)
-            if part.size < file.size_bytes:
-                await attempt.where.run(lambda: place.sync(part))  # the sender is told how much we have
-                raise TransientDeliveryError(
-                    f"{file.path!r} broke off after {part.size} of {file.size_bytes} bytes"
-                )
-            sha256 = await attempt.where.run(part.finish)
-        finally:
-            part.close()
+        if sent.offset not in {None, part.size}:
+            raise OffsetError(part.size)
+        attempt.tally.add(part.size, fetched=False)
+        await attempt.append(part, sent, file.size_bytes)
+        if part.size < (file.size_bytes or 0):
+            await where.run(part.sync)  # the sender is told how much we have
+            raise TransientDeliveryError(
+                f"{file.path!r} broke off after {part.size} of {file.size_bytes} bytes"
+            )
+        sha256 = await where.run(part.finish)
         if sha256 != file.sha256:
-            await attempt.where.run(place.drop_part)
+            await where.run(lambda: where.drop(part))
             raise MismatchError(f"{file.path!r} came with the SHA-256 {sha256}, not {file.sha256}")
-        await attempt.where.run(lambda: place.check_free(known))  # the receiving may have taken hours
-        await attempt.where.run(place.keep)
+        await where.run(lambda: where.keep([part]))
     finally:
-        place.close()
+        part.close()
 
 
 async def stand_of_resource(attempt: Attempt, expected_sha256: str) -> tuple[Stand, Received | None]:

@@ -85,7 +85,9 @@ def items(content: serve.Package | sources.Source, destination: Destination) -> 
     files = manifest.decode(content.manifest).files
     if destination.folder:
         base = destination.endpoint.rstrip("/")
-        told = uploads.Described(len(content.manifest), content.sha256, manifest.MEDIA_TYPE, "manifest.json")
+        told = uploads.Described(
+            len(content.manifest), content.sha256, manifest.MEDIA_TYPE, "manifest.json", content.seal
+        )
         listed = (
             _item(f"{base}/{urllib.parse.quote(file.path)}", content.files[file.path], destination)
             for file in files
@@ -287,7 +289,7 @@ class _Upload:
         chunks = _once(self._item.data)
         if self._item.source is not None:
             chunks = await self._push.open(self._item.source, begin)
-        reader = reading.Reader(chunks, told.sha256, told.name, begin, self._note)
+        reader = reading.Reader(chunks, told.sha256, told.name, begin, self._note, self._flow.take)
         await reader.skip_to(offset)
         return reader
 

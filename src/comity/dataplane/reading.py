@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 from comity.errors import ComityError
@@ -20,20 +20,25 @@ PIECE_BYTES: Final = 64 * 1024
 class Reader:
     """An asynchronous iterator over the bytes from a position on; close it when the request has ended."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what is read, from where, and who is told
         self,
         chunks: AsyncGenerator[bytes, None],
         expected_sha256: str,
         name: str,
         position: int,
         note: Callable[[int], None],
+        pace: Callable[[int], Awaitable[None]],
     ) -> None:
-        """Read `chunks`, which begin at `position`; `note` is told the position that each piece has brought it to."""
+        """Read `chunks`, which begin at `position`; `note` is told the position that each piece has brought it to.
+
+        `pace` waits until so many bytes may go.
+        """
         self._chunks = chunks
         self._expected_sha256 = expected_sha256
         self._name = name
         self._position = position
         self._note = note
+        self._pace = pace
         self._digest = hashlib.sha256()
         self._held = b""
         self._sent = position
@@ -93,6 +98,7 @@ class Reader:
     async def _read(self) -> AsyncGenerator[bytes, None]:
         async for chunk in self._chunks:
             for piece in _cut(self._held):
+                await self._pace(len(piece))
                 yield piece
                 self._count(piece)
             self._held = chunk
@@ -100,6 +106,7 @@ class Reader:
         if self._expected_sha256 not in {"", self.sha256}:
             raise sources.changed(f"{self._name!r} is not what was published: its SHA-256 is {self.sha256}")
         for piece in _cut(self._held):
+            await self._pace(len(piece))
             yield piece
             self._count(piece)
 

@@ -1,8 +1,8 @@
 """Receiving a single resource, from a Comity or from any other connector's data plane.
 
-What the provider says about it (size, strong ETag, SHA-256 in Repr-Digest) is kept beside the part, so that
-a later attempt can go on under the same ETag. Without a strong ETag nothing tells that the rest belongs to
-the part: it starts over.
+What the provider says about it (size, strong ETag, SHA-256 in Repr-Digest) is noted beside the part, so that a later
+attempt can go on under the same ETag. Without a strong ETag nothing tells that the rest belongs to the part: it starts
+over. Where ranges are served, what is large is fetched in blocks side by side (`growing`), else as one stream.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ from typing import Final
 import msgspec
 
 from comity.dataplane import attempt as attempts
-from comity.dataplane import fetch, target
+from comity.dataplane import fetch, places
 from comity.dataplane.attempt import Attempt, Received, ReceivedFile
+from comity.dataplane.growing import Growing
 from comity.errors import InvalidInputError, TransientDeliveryError
-from comity.techdata import manifest
+from comity.techdata import paths
 
 PLACE: Final = "resource"
 STATE_NAME: Final = ".resource.json"
+_MAX_STATE: Final = 4096
 _PARTIAL: Final = 206
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
 class State(msgspec.Struct, frozen=True):
-    """What is known about the resource in the folder; `done` once it lies there whole as `name`."""
+    """What is known about the resource in the place; `done` once it lies there whole as `name`.
+
+    `ranges`: the provider serves them, as far as is known.
+    """
 
     url: str
     name: str
@@ -35,19 +40,18 @@ class State(msgspec.Struct, frozen=True):
     size_bytes: int | None = None
     sha256: str = ""
     done: bool = False
+    ranges: bool = False
 
 
 class Resource:
     """A resource being received: what an earlier attempt left of it, and what comes now."""
 
-    def __init__(
-        self, attempt: Attempt, place: target.Place, state: State | None, expected_sha256: str
-    ) -> None:
+    def __init__(self, attempt: Attempt, state: State | None, expected_sha256: str) -> None:
         self._attempt = attempt
-        self._place = place
+        self._where = attempt.where
         self._state = state
         self._expected_sha256 = expected_sha256
-        self._part: target.Part | None = None
+        self._part: places.Part | None = None
         self.received: Received | None = None
 
     async def look(self) -> None:
@@ -56,7 +60,7 @@ class Resource:
         if state is None:
             return
         if state.done:
-            self.received = await self._attempt.where.run(lambda: _whole(self._place, state))
+            self.received = await self._where.run(lambda: _whole(self._where, state))
         elif state.etag:
             await self._open(keep=True)
 
@@ -69,7 +73,9 @@ class Resource:
         """Bytes of it that are here and can be gone on from; this blocks."""
         if self._state is None or not self._state.etag:
             return 0
-        return self._state.size_bytes or 0 if self._state.done else self._place.part_bytes()
+        if self._state.done:
+            return self._state.size_bytes or 0
+        return self._where.held(places.Wanted(PLACE, self._state.size_bytes))
 
     async def offset_for(self, sha256: str) -> int:
         """Return where the rest of contents with this SHA-256 ("" if unknown) begins; another's part is thrown away."""
@@ -87,10 +93,26 @@ class Resource:
 
     @property
     def condition(self) -> dict[str, str]:
-        """Headers that ask for the rest only."""
+        """Headers that ask for the rest only, or for its first block."""
         if self._state is None or self._part is None or not self._part.size:
             return {}
+        if self._state.ranges and self._state.size_bytes is not None:
+            growing = self._growing(self._part)
+            return growing.headers(*self._first_block(growing))
         return {"Range": f"bytes={self._part.size}-", "If-Range": self._state.etag}
+
+    def _growing(self, part: places.Part) -> Growing:
+        etag, size = (self._state.etag, self._state.size_bytes) if self._state else ("", None)
+
+        async def done(_grown: Growing) -> None:
+            """`finish` sees to it."""
+
+        wanted = places.Wanted(PLACE, size)
+        return Growing(self._attempt, self._attempt.url, etag, wanted, opened=part, done=done)
+
+    def _first_block(self, growing: Growing) -> tuple[int, int]:
+        size = self._attempt.speed.open().block_bytes
+        return growing.size, min(growing.size_bytes, growing.size + size)
 
     async def receive(self, answer: fetch.Response, name: str) -> Received | None:
         """Receive a body with status 200, or the rest of it with 206; None if its hash is wrong.
@@ -99,94 +121,121 @@ class Resource:
             PermanentDeliveryError, TransientDeliveryError, StorageError: see `pull.Pull.run`.
         """
         part = self._part or await self._open(keep=False)
-        if answer.status == _PARTIAL:
-            _check_part(answer, part, self._state)
-        else:
+        if answer.status != _PARTIAL:
+            again = bool(part.size) and (answer.headers.get("ETag") or "") == (
+                self._state.etag if self._state else None
+            )
             if part.size:
                 await self._attempt.start_over(part)
-            await self._describe(answer, name)
-        size = self._state.size_bytes if self._state else None
+            await self._describe(answer, name, again=again)
+        size = self.size_bytes
         self._attempt.tally.bytes_total = size or 0
-        self._attempt.check_room((size or part.size) - part.size)
-        await self._attempt.append(part, answer, size)
+        needed = (size or part.size) - part.size
+        await self._where.run(lambda: self._attempt.check_room(needed))
+        if self._state is not None and self._state.ranges and size is not None:
+            await self._receive_blocks(answer, part)
+        else:
+            if answer.status == _PARTIAL:
+                self._check_part(answer, part.size, size)
+            await self._attempt.append(part, answer, size)
         if size is not None and part.size < size:
-            await self._attempt.where.run(lambda: self._keep_so_far(part))
+            await self._where.run(lambda: self._keep_so_far(part))
             raise TransientDeliveryError(f"the resource broke off after {part.size} of {size} bytes")
         return await self.finish()
 
-    def _keep_so_far(self, part: target.Part) -> None:
+    async def _receive_blocks(self, answer: fetch.Response, part: places.Part) -> None:
+        """Take the block that is answered, and ask for those behind it; a whole body is left after its block."""
+        growing = self._growing(part)
+        start, end = self._first_block(growing)
+        if answer.status == _PARTIAL:
+            self._check_part(answer, start, end)
+        async with self._attempt.speed.open() as window:
+            leave = answer.status != _PARTIAL and end < growing.size_bytes
+            growing.asked = end
+            await window.begin(end - start, lambda: growing.take(answer, start, end, window, leave=leave))
+            await growing.ask(window)
+
+    def _check_part(self, answer: fetch.Response, start: int, end: int | None) -> None:
+        told = fetch.part_of(answer)
+        size = self.size_bytes
+        if told is None or told[0] != start or end not in {None, told[1]} or size not in {None, told[2]}:
+            raise attempts.broken(
+                attempts.BAD_CONTENT, "the provider sends another range than the one asked for"
+            )
+
+    def _keep_so_far(self, part: places.Part) -> None:
         """Make durable what is here: who pushes is told how much that is."""
-        self._place.put(STATE_NAME, msgspec.json.encode(self._state))
-        self._place.sync(part)
+        self._where.write_note(STATE_NAME, msgspec.json.encode(self._state))
+        part.sync()
 
     async def finish(self) -> Received | None:
         """Check the hash and give the file its name; None, and nothing left, if the hash is wrong."""
-        part, state, where = self._part, self._state, self._attempt.where
+        part, state, where = self._part, self._state, self._where
         if part is None or state is None:
             return None
         sha256 = await where.run(part.finish)
         if sha256 != (self._expected_sha256 or state.sha256 or sha256):
             await self._attempt.start_over(part)
             return None
-        done = msgspec.structs.replace(state, size_bytes=part.size, sha256=sha256, done=True)
-        await where.run(lambda: self._place.check_free({sha256}, state.name))
-        await where.run(lambda: self._place.keep(state.name))
-        await where.run(lambda: self._place.put(STATE_NAME, msgspec.json.encode(done)))
-        self._attempt.tally.bytes_total = part.size
-        self._attempt.tally.finish_file()
+        size = part.size
+        done = msgspec.structs.replace(state, size_bytes=size, sha256=sha256, done=True)
+        await where.run(lambda: where.keep([part], state.name))
+        await where.run(lambda: where.write_note(STATE_NAME, msgspec.json.encode(done)))
+        self._attempt.tally.bytes_total = size
+        self._attempt.tally.finish_files()
         fetched = self._attempt.tally.fetched_bytes
-        return Received((ReceivedFile(state.name, part.size, sha256),), sha256, fetched)
+        return Received((ReceivedFile(state.name, size, sha256),), sha256, fetched)
 
     def close(self) -> None:
         """Close the part, keeping what it holds."""
         if self._part is not None:
             self._part.close()
 
-    async def _open(self, *, keep: bool) -> target.Part:
-        self._part = await self._attempt.where.run(lambda: self._place.open_part(keep=keep))
-        self._attempt.tally.add(self._part.size, fetched=False)
-        return self._part
+    async def _open(self, *, keep: bool) -> places.Part:
+        wanted = places.Wanted(PLACE, self.size_bytes)
+        self._part = part = await self._where.run(lambda: self._where.part(wanted, keep=keep))
+        self._attempt.tally.add(part.size, fetched=False)
+        return part
 
-    async def _describe(self, answer: fetch.Response, name: str) -> None:
+    async def _describe(self, answer: fetch.Response, name: str, *, again: bool) -> None:
+        """Note what is told; `again`: all of it came where the rest was asked for, so there are no ranges."""
         etag = answer.headers.get("ETag") or ""
+        strong = bool(_STRONG_ETAG.fullmatch(etag))
+        ranged = (answer.headers.get("Accept-Ranges") or "").strip().lower() == "bytes"
         state = State(
             url=self._attempt.url,
             name=name or _offered(answer),
-            etag=etag if _STRONG_ETAG.fullmatch(etag) else "",
+            etag=etag if strong else "",
             size_bytes=fetch.length_of(answer),
             sha256=fetch.digest_of(answer),
+            ranges=strong and ranged and not again,
         )
         self._state = state
         # Bytes wait and the client forgets them when the connection breaks, so the disk is not waited for here;
         # a note lost with the power only means starting over.
         note = msgspec.json.encode(state)
-        await self._attempt.where.run(lambda: self._place.put(STATE_NAME, note, durable=False))
+        await self._where.run(lambda: self._where.write_note(STATE_NAME, note, durable=False))
 
 
 @contextlib.asynccontextmanager
 async def opened(
     attempt: Attempt, expected_sha256: str, *, fresh: bool, look: bool = True
 ) -> AsyncGenerator[Resource, None]:
-    """Look at what an earlier attempt left in the folder, unless not to `look`; with `fresh` it counts for nothing."""
-    where = attempt.where
-    place = await where.run(lambda: where.place(PLACE))
+    """Look at what an earlier attempt left in the place, unless not to `look`; with `fresh` it counts for nothing."""
+    state = None if fresh else await attempt.where.run(lambda: _load(attempt.where, attempt.url))
+    resource = Resource(attempt, state, expected_sha256)
     try:
-        state = None if fresh else await where.run(lambda: _load(place, attempt.url))
-        resource = Resource(attempt, place, state, expected_sha256)
-        try:
-            if look:
-                await resource.look()
-            yield resource
-        finally:
-            resource.close()
+        if look:
+            await resource.look()
+        yield resource
     finally:
-        place.close()
+        resource.close()
 
 
-def _load(place: target.Place, url: str) -> State | None:
+def _load(where: places.Target, url: str) -> State | None:
     """Read what an earlier attempt at the same endpoint wrote down, if it can be used."""
     try:
-        state = msgspec.json.decode(place.get(STATE_NAME), type=State)
+        state = msgspec.json.decode(where.read_note(STATE_NAME, _MAX_STATE), type=State)
     except msgspec.MsgspecError:
         return None
     return state if state.url == url else None
@@ -201,9 +250,10 @@ def told_of(written: bytes) -> str:
     return state.sha256 if state.done else ""
 
 
-def _whole(place: target.Place, state: State) -> Received | None:
+def _whole(where: places.Target, state: State) -> Received | None:
     """Find the resource received whole by an earlier attempt, hashed again."""
-    if state.size_bytes is None or place.digest_of_whole(state.size_bytes, state.name) != state.sha256:
+    held = where.held(places.Wanted(state.name, state.size_bytes, state.sha256))
+    if not state.size_bytes or held != state.size_bytes:
         return None
     return Received((ReceivedFile(state.name, state.size_bytes, state.sha256),), state.sha256, 0)
 
@@ -212,14 +262,7 @@ def _offered(answer: fetch.Response) -> str:
     """Take the provider's file name if it is harmless."""
     name = fetch.name_of(answer)
     try:
-        manifest.check_path(name)
+        paths.check_path(name)
     except InvalidInputError:
         return "data"
     return "data" if "/" in name else name
-
-
-def _check_part(answer: fetch.Response, part: target.Part, state: State | None) -> None:
-    told = fetch.part_of(answer)
-    size = state.size_bytes if state else None
-    if told is None or told[0] != part.size or told[1] != told[2] or size not in {None, told[2]}:
-        raise attempts.broken(attempts.BAD_CONTENT, "the provider sends another range than the one asked for")

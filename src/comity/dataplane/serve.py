@@ -19,10 +19,12 @@ from comity.dataplane import flows, ranges
 from comity.errors import ConflictError, NotFoundError, PolicyError, StorageError
 from comity.storage import source as sources
 from comity.techdata import manifest
+from comity.techdata import seal as seals
 
 Headers = tuple[tuple[str, str], ...]
 
 FILES: Final = "files/"
+SEAL: Final = "seal"
 _MAX_NAME: Final = 200
 _ALWAYS: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -33,11 +35,12 @@ _ALWAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A published package: its manifest's exact bytes, their SHA-256, and where each of its paths lies."""
+    """A published package: its manifest's exact bytes, their SHA-256, where each of its paths lies, and its seal."""
 
     manifest: bytes
     sha256: str
     files: Mapping[str, sources.Source]
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Answer:
     body: bytes | AsyncGenerator[bytes, None] = b""
 
 
-def package(data: bytes, files: Mapping[str, sources.Source]) -> Package:
+def package(data: bytes, files: Mapping[str, sources.Source], *, seal: str = "") -> Package:
     """Put a package together from its manifest's bytes and the sources of its paths, once for many requests.
 
     Raises:
@@ -73,7 +76,7 @@ def package(data: bytes, files: Mapping[str, sources.Source]) -> Package:
         found = files.get(file.path)
         if found is None or (found.size_bytes, found.sha256) != (file.size_bytes, file.sha256):
             raise StorageError(f"the source of {file.path!r} is not what the manifest says")
-    return Package(manifest=data, sha256=manifest.digest(data), files=files)
+    return Package(manifest=data, sha256=manifest.digest(data), files=files, seal=seal)
 
 
 async def answer(
@@ -94,9 +97,18 @@ async def answer(
     if grant.revoked:
         raise PolicyError("the transfer no longer allows access")
     content = _find(grant.content, path.strip("/") if path in {"", "/"} else path.removeprefix("/"))
+    if isinstance(content, bytes):
+        described = (*_describe(seals.MEDIA_TYPE, "seal.jws", "", ""), ("Content-Length", str(len(content))))
+        return Answer(200, described, b"" if method == "HEAD" else content)
     if isinstance(content, Package):
         return _manifest(content, method, headers)
-    return await _resource(content, method, headers, storages)
+    return await resource(content, method, headers, storages)
+
+
+def below(endpoint: str, path: str) -> str:
+    """Return the address of a path below an endpoint, whose query stays."""
+    base, mark, query = endpoint.partition("?")
+    return f"{base.rstrip('/')}/{urllib.parse.quote(path)}{mark}{query}"
 
 
 def etag_of(sha256: str) -> str:
@@ -104,9 +116,11 @@ def etag_of(sha256: str) -> str:
     return f'"sha256-{sha256}"'
 
 
-def _find(content: Package | sources.Source, path: str) -> Package | sources.Source:
+def _find(content: Package | sources.Source, path: str) -> Package | sources.Source | bytes:
     if not path:
         return content
+    if isinstance(content, Package) and path == SEAL and content.seal:
+        return content.seal.encode("ascii")
     if isinstance(content, Package) and path.startswith(FILES):
         found = content.files.get(path.removeprefix(FILES))
         if found is not None:
@@ -124,9 +138,15 @@ def _manifest(content: Package, method: str, headers: Mapping[str, str]) -> Answ
     return Answer(selected.status, (*described, *_extent(selected, size)), body)
 
 
-async def _resource(
+async def resource(
     source: sources.Source, method: str, headers: Mapping[str, str], storages: Mapping[str, sources.Storage]
 ) -> Answer:
+    """Answer a GET or HEAD for one resource; `headers` and `storages` as in `answer`.
+
+    Raises:
+        ConflictError: it is not what was published.
+        ComityError: the back end does not give it now, by its own words.
+    """
     etag = etag_of(source.sha256) if source.sha256 else source.etag
     described = _describe(source.media_type, source.name, source.sha256, etag)
     size = source.size_bytes

@@ -1,41 +1,45 @@
-"""The folder that receives a transfer: where parts grow, and where a whole and checked file appears.
+"""The folder that receives a transfer: where parts grow, and where whole and checked files appear.
 
-`.<name>.part` grows beside its place and is renamed over it only when its hash is right, so a name without
-a dot is always a whole file. Every folder is opened segment by segment without following links: a manifest
-path, checked before by `techdata.manifest`, cannot leave the folder even if somebody plants a link in it.
-The folder is locked meanwhile. All functions but `run` block; `pull` runs them in threads.
+`.<name>.part` grows beside its place, as `part` says, and is renamed over it only when its hash is right, so a name
+without a dot is always a whole file. Every folder is opened segment by segment without following links: a manifest
+path, checked before by `techdata.manifest`, cannot leave the folder even if somebody plants a link in it. The folder
+is locked meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
-import hashlib
 import os
-import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from comity.errors import ConflictError, StorageError
+import msgspec
+
+from comity.dataplane import copies, disk, places
+from comity.dataplane.disk import failures
+from comity.dataplane.part import FilePart, part_name
+from comity.dataplane.place import Place
+from comity.dataplane.places import INCOMING_NAME, MANIFEST_NAME, Here, Wanted
+from comity.errors import ConflictError, InvalidInputError
 from comity.storage import descriptor
-from comity.storage.source import CHUNK_BYTES
+from comity.techdata import manifest
 
 T = TypeVar("T")
 
-_FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_ZEROS: Final = bytes(4 * CHUNK_BYTES)
-DISK_FULL: Final = "disk-full"
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+RECEIVING_NAME: Final = ".comity-receiving.json"
+KEPT_NAME: Final = ".comity-kept.log"
+"""Which files an unfinished transfer has put here, as the disk told them then: they need not be hashed again."""
+Known = dict[str, set[str]]
 
 
-class Target:
-    """A locked folder; close it when the transfer ends or pauses."""
+class Folder:
+    """A locked folder; close it when the transfer ends or pauses. A `places.Target`."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Create the folder if it is missing and lock it.
+    def __init__(self, folder: str | Path, *, free: Callable[[str], int] | None = None) -> None:
+        """Create the folder if it is missing and lock it; `free` tells how many bytes may still be written there.
 
         Raises:
             ConflictError: another transfer is being received into it.
@@ -43,6 +47,9 @@ class Target:
         """
         self.folder = os.path.abspath(folder)
         self.stopped = False
+        self._free = free or disk.free_bytes
+        self._known: Known | None = None
+        self._copies = copies.Copies(self.folder)
         with failures(self.folder):
             descriptor.make_folder(self.folder)
             self._lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -51,6 +58,11 @@ class Target:
         except OSError as error:
             os.close(self._lock)
             raise ConflictError(f"another transfer is being received into {self.folder!r}") from error
+
+    @property
+    def shown(self) -> str:
+        """The path of the folder."""
+        return self.folder
 
     def close(self) -> None:
         """Give the folder free."""
@@ -68,263 +80,152 @@ class Target:
                 running.exception()
             raise
 
-    def place(self, path: str) -> Place:
-        """Open (and make) the folders of a checked manifest path.
+    def free_bytes(self) -> int:
+        """Return how much room there is."""
+        with failures(self.folder):
+            return self._free(self.folder)
+
+    def begin(self, files: Sequence[Wanted]) -> Here:
+        """Look at what is here of files, and at what may have been put here before.
+
+        What is put here is known, after a crash and a newer revision too, by the manifest that is noted before the
+        first file (`INCOMING_NAME`), and by what this writes down of an earlier one that it will replace.
+        """
+        known = self._written_down()
+        for path, digests in known.items():
+            for sha256 in digests:
+                self._copies.add(sha256, path)
+        before = self._named_by(INCOMING_NAME)
+        if before and before != {(file.path, file.sha256) for file in files}:
+            self.write_note(RECEIVING_NAME, msgspec.json.encode(known))
+        self._known = known
+        with failures(self.folder):
+            whole, begun = disk.look(self.folder, files, self._kept_before(), self._stop)
+        for file in files:
+            if file.path in whole:
+                self._copies.add(file.sha256, file.path)
+        copied = (each.path for each in files if each.path not in whole and self._copies.has(each))
+        return Here(frozenset(whole), begun, frozenset(copied))
+
+    def _written_down(self) -> Known:
+        known: Known = {}
+        with contextlib.suppress(msgspec.MsgspecError):
+            known = msgspec.json.decode(
+                self.read_note(RECEIVING_NAME, manifest.MAX_BYTES), type=dict[str, set[str]]
+            )
+        for path, sha256 in self._named_by(MANIFEST_NAME) | self._named_by(INCOMING_NAME):
+            known.setdefault(path, set()).add(sha256)
+        return known
+
+    def _named_by(self, note: str) -> set[tuple[str, str]]:
+        """Return the paths and digests of a manifest that is noted here."""
+        data = self.read_note(note, manifest.MAX_BYTES)
+        with contextlib.suppress(InvalidInputError):
+            return {(file.path, file.sha256) for file in manifest.decode(data).files} if data else set()
+        return set()
+
+    def _kept_before(self) -> dict[str, disk.Seen]:
+        return disk.read_log(self.read_note(KEPT_NAME, 4 * manifest.MAX_BYTES))
+
+    def held(self, wanted: Wanted) -> int:
+        """Return how many bytes of a file are here: all, if it lies here and is right, else those of its part."""
+        with contextlib.suppress(OSError), self._open(wanted.path, create=False) as place:
+            if wanted.sha256 and place.digest_of_whole(wanted.size_bytes) == wanted.sha256:
+                return wanted.size_bytes or 0
+            return place.size(part_name(place.name))
+        return 0
+
+    def part(self, wanted: Wanted, *, keep: bool = True) -> FilePart:
+        """Open a part, with what is right of what an earlier attempt left in it, or filled from a copy."""
+        place = self._open(wanted.path)
+        try:
+            if wanted.sha256:  # a single resource gets its name at its end only
+                place.check_free(lambda: self._known_at(wanted.path) | {wanted.sha256})
+            with failures(place.shown):
+                opened = FilePart(place, wanted, self._stop, keep=keep)
+                if keep:
+                    self._copies.fill(opened)
+                return opened
+        except BaseException:
+            place.close()
+            raise
+
+    def keep(self, parts: Sequence[places.Part], name: str = "") -> None:
+        """Make parts durable and give them their paths; their folders are synced once for all of them."""
+        ours = [each for each in parts if isinstance(each, FilePart)]
+        with failures(self.folder):
+            disk.sync_files([each.number for each in ours], self._lock)
+        for each in ours:  # the fetching may have taken hours
+            self._check_free(each, name)
+        seen = {}
+        for each in ours:
+            with failures(each.place.shown):
+                seen[each.wanted.path] = each.rename(name or each.place.name)
+        with failures(self.folder):
+            disk.sync_folders([each.place.number for each in ours])
+        for each in ours:
+            self._copies.add(each.sha256, each.wanted.path)
+            each.close()
+        if not name:
+            self._log(seen)
+
+    def _check_free(self, ours: FilePart, name: str) -> None:
+        known = {ours.sha256}
+        ours.place.check_free(
+            lambda: known if name else known | self._known_at(ours.wanted.path), name or ours.place.name
+        )
+
+    def _known_at(self, path: str) -> set[str]:
+        if self._known is None:
+            self._known = self._written_down()
+        return self._known.get(path, set())
+
+    def _log(self, seen: dict[str, disk.Seen]) -> None:
+        """Add to the log of what is whole; a line that is lost with the power only means hashing again."""
+        with self._open(KEPT_NAME) as place, failures(place.shown):
+            number = place.open(KEPT_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                disk.write_all(number, disk.log_lines(seen))
+            finally:
+                os.close(number)
+
+    def drop(self, dropped: places.Part) -> None:
+        """Close a part and remove it."""
+        if isinstance(dropped, FilePart):
+            dropped.remove()
+
+    def end(self, data: bytes) -> None:
+        """Keep the manifest: from now on it alone says what was received here."""
+        self.write_note(MANIFEST_NAME, data)
+        for each in (RECEIVING_NAME, KEPT_NAME):
+            self.drop_note(each)
+
+    def read_note(self, name: str, limit: int) -> bytes:
+        """Read a small file that `write_note` wrote; b"" if there is none."""
+        with self._open(name) as place:
+            return place.get(name, limit)
+
+    def write_note(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Write a small file whole; one that is not durable may be lost with the power."""
+        with self._open(name) as place:
+            place.put(name, data, durable=durable)
+
+    def drop_note(self, name: str) -> None:
+        """Remove a small file, if it is there."""
+        with self._open(name) as place:
+            place.drop(name)
+
+    def _open(self, path: str, *, create: bool = True) -> Place:
+        """Open (and make) the folders of a checked path.
 
         Raises:
             StorageError: a segment is a link or a file.
+            OSError: it is not to be made, and is not there.
         """
         *folders, name = path.split("/")
-        with failures(os.path.join(self.folder, path)):
-            return Place(self, descriptor.open_folder(self.folder, folders, create=True), name, path)
+        shown = os.path.join(self.folder, path)
+        with failures(shown) if create else contextlib.nullcontext():
+            return Place(descriptor.open_folder(self.folder, folders, create=create), name, shown, self._stop)
 
-    def received_bytes(self, path: str) -> int:
-        """Size of what lies at a path or in its part already; 0 if nothing does."""
-        *folders, name = path.split("/")
-        try:
-            number = descriptor.open_folder(self.folder, folders)
-        except OSError:
-            return 0
-        try:
-            return max(_size(number, name), _size(number, part_name(name)))
-        finally:
-            os.close(number)
-
-
-class Place:
-    """One file's place in the target: its final name and its part."""
-
-    def __init__(self, target: Target, folder: int, name: str, path: str) -> None:
-        self.path = path
-        self._target = target
-        self._shown = os.path.join(target.folder, path)
-        self._folder = folder
-        self._name = name
-
-    def close(self) -> None:
-        """Close the folder."""
-        os.close(self._folder)
-
-    def digest_of_whole(self, size_bytes: int, name: str | None = None) -> str:
-        """SHA-256 (hex) of the file at its final name if it is regular and of this size, else ""."""
-        try:
-            number = os.open(name or self._name, os.O_RDONLY | _FILE_FLAGS, dir_fd=self._folder)
-        except OSError:
-            return ""
-        try:
-            status = os.fstat(number)
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
-                return ""
-            with failures(self._shown):
-                return _digest(number, size_bytes, self._target)[0].hexdigest()
-        finally:
-            os.close(number)
-
-    def exists(self) -> bool:
-        """Say whether anything has its final name."""
-        try:
-            os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def check_free(self, known: Collection[str], name: str | None = None) -> None:
-        """Refuse to replace a file that we did not put there: its SHA-256 (hex) must be a known one.
-
-        Raises:
-            StorageError: there is a file of somebody else's, or something that is no file.
-        """
-        try:
-            status = os.stat(name or self._name, dir_fd=self._folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return
-        if self.digest_of_whole(status.st_size, name) not in known:
-            raise StorageError(
-                f"{self._shown!r} is there already and was not received here; it is not replaced",
-                hint="move it away, or receive into another folder",
-            )
-
-    def open_part(self, *, keep: bool = True) -> Part:
-        """Open the part, with what an earlier attempt left in it hashed again, or thrown away.
-
-        Raises:
-            StorageError: the disk does not allow it.
-        """
-        name = part_name(self._name)
-        with failures(self._shown):
-            number = self._open_regular(name)
-            if not keep:
-                os.ftruncate(number, 0)
-            digest, size = _digest(number, os.fstat(number).st_size, self._target)
-        return Part(number, self._shown, digest, size)
-
-    def put(self, name: str, data: bytes, *, durable: bool = True) -> None:
-        """Write a small file whole, beside the part; one that is not durable may be lost with the power."""
-        with failures(self._shown):
-            number = os.open(
-                name + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FILE_FLAGS, 0o644, dir_fd=self._folder
-            )
-            try:
-                _write_all(number, data, 0)
-                if durable:
-                    os.fsync(number)
-            finally:
-                os.close(number)
-            os.replace(name + "~", name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            if durable:
-                os.fsync(self._folder)
-
-    def get(self, name: str, limit: int = 4096) -> bytes:
-        """Read a small file that `put` wrote; b"" if there is none."""
-        try:
-            number = os.open(name, os.O_RDONLY | _FILE_FLAGS, dir_fd=self._folder)
-        except OSError:
-            return b""
-        try:
-            return os.read(number, limit)
-        finally:
-            os.close(number)
-
-    def part_bytes(self) -> int:
-        """Size of the part; 0 if there is none."""
-        return _size(self._folder, part_name(self._name))
-
-    def sync(self, part: Part) -> None:
-        """Make durable what a part holds so far, and that it is there."""
-        part.sync()
-        with failures(self._shown):
-            os.fsync(self._folder)
-
-    def drop_part(self) -> None:
-        """Remove the part, if it is there."""
-        self.drop(part_name(self._name))
-
-    def drop(self, name: str) -> None:
-        """Remove a file beside the part, if it is there."""
-        with failures(self._shown), contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._folder)
-
-    def keep(self, as_name: str | None = None) -> None:
-        """Give the part, already synced, its final name, and make that durable."""
-        with failures(self._shown):
-            os.replace(
-                part_name(self._name), as_name or self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder
-            )
-            os.fsync(self._folder)
-
-    def _open_regular(self, name: str) -> int:
-        """Open a part; whatever else has its name (a link, a pipe, another file) is removed first."""
-        flags = os.O_RDWR | os.O_CREAT | _FILE_FLAGS
-        for _ in range(2):
-            try:
-                number = os.open(name, flags, 0o644, dir_fd=self._folder)
-            except OSError as error:
-                if error.errno not in {errno.ELOOP, errno.ENXIO}:
-                    raise
-            else:
-                status = os.fstat(number)
-                if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-                    return number
-                os.close(number)
-            os.unlink(name, dir_fd=self._folder)
-        raise OSError(errno.EEXIST, "the place of the part is taken again and again")
-
-
-class Part:
-    """A file that is being received: append, start over, finish, close."""
-
-    def __init__(self, number: int, shown: str, digest: hashlib._Hash, size: int) -> None:
-        self.size = size
-        self.number = number
-        self._shown = shown
-        self._digest = digest
-
-    def append(self, chunk: bytes) -> None:
-        """Write a chunk at the end and hash it; a chunk of zeros becomes a hole.
-
-        Raises:
-            StorageError: the disk is full or fails.
-        """
-        with failures(self._shown, len(chunk)):
-            if _ZEROS.startswith(chunk):
-                os.ftruncate(self.number, self.size + len(chunk))
-            else:
-                _write_all(self.number, chunk, self.size)
-        self._digest.update(chunk)
-        self.size += len(chunk)
-
-    def start_over(self) -> None:
-        """Forget all that was received."""
-        with failures(self._shown):
-            os.ftruncate(self.number, 0)
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def close(self) -> None:
-        """Close it, keeping what it holds."""
-        os.close(self.number)
-
-    def sync(self) -> None:
-        """Make what it holds durable."""
-        with failures(self._shown):
-            os.fsync(self.number)
-
-    def finish(self) -> str:
-        """Make the contents durable and return their SHA-256 in hex."""
-        self.sync()
-        return self._digest.hexdigest()
-
-
-def part_name(name: str) -> str:
-    """Name under which a file grows until it is whole."""
-    return f".{name}.part"
-
-
-@contextlib.contextmanager
-def failures(path: str, needed_bytes: int = 0) -> Iterator[None]:
-    """Turn the operating system's errors about a path into StorageError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise full(path, needed_bytes) from error
-        raise StorageError(f"{path!r} cannot be written: {error.strerror or error}") from error
-
-
-def full(path: str, needed_bytes: int, free_bytes: int | None = None) -> StorageError:
-    """Make the error that says a disk has no room; its code is `disk-full`."""
-    free = "" if free_bytes is None else f", and {free_bytes} are free"
-    error = StorageError(
-        f"no room to write {path!r}: at least {needed_bytes} more bytes are needed{free}",
-        hint="make room: the transfer then goes on where it stopped",
-    )
-    error.code = DISK_FULL
-    return error
-
-
-def _digest(number: int, size: int, target: Target) -> tuple[hashlib._Hash, int]:
-    digest, position = hashlib.sha256(), 0
-    while position < size:
-        if target.stopped:
-            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
-        chunk = os.pread(number, min(CHUNK_BYTES, size - position), position)
-        if not chunk:
-            break
-        digest.update(chunk)
-        position += len(chunk)
-    return digest, position
-
-
-def _write_all(number: int, data: bytes, position: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(number, view, position)
-        view, position = view[written:], position + written
-
-
-def _size(folder: int, name: str) -> int:
-    try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+    def _stop(self) -> bool:
+        return self.stopped

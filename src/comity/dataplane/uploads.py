@@ -17,6 +17,8 @@ from comity.errors import PermanentDeliveryError, TransientDeliveryError
 
 TUS: Final = "1.0.0"
 OFFSET_TYPE: Final = "application/offset+octet-stream"
+SEAL: Final = "Comity-Seal"
+"""Header of the request that brings a package's manifest: the seal over it."""
 CONFLICT: Final = 409
 MISMATCH: Final = 460
 """Status of tus for bytes that do not have the digest that was told."""
@@ -30,12 +32,16 @@ WHO: Final = "the receiver"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What is told of a resource: its size (None: unknown), SHA-256 in hex or "", media type and file name."""
+    """What is told of a resource: its size (None: unknown), SHA-256 in hex or "", media type and file name.
+
+    `seal` is that of a manifest.
+    """
 
     size_bytes: int | None
     sha256: str
     media_type: str
     name: str
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ def whole_headers(content: Described) -> dict[str, str]:
         headers["Content-Length"] = str(content.size_bytes)
     if content.sha256:
         headers["Repr-Digest"] = headers["Content-Digest"] = digest_header(content.sha256)
+    if content.seal:
+        headers[SEAL] = content.seal
     return headers
 
 

@@ -21,6 +21,7 @@ _OF_PARTY = "WHERE id = ?1 AND counterparty_id = ?2 AND role = ?3"
 _BY_ASSET = (
     "WHERE counterparty_id = ?1 AND asset_id = ?2 AND role = ?3 AND finalized = 1 ORDER BY created_at DESC"
 )
+_HOLDERS = "WHERE asset_id = ?1 AND role = 'provider' AND finalized = 1 ORDER BY created_at DESC, id"
 _LISTING = listing.Listing(
     "agreement",
     _TABLE.columns,
@@ -100,6 +101,11 @@ async def find_by_asset(
 ) -> list[Agreement]:
     """Return our finalized agreements with a partner about an asset of the one of us that provides, newest first."""
     return await _TABLE.all(tx, _BY_ASSET, counterparty_id, asset_id, role)
+
+
+async def find_holders(tx: Transaction, asset_id: str) -> list[Agreement]:
+    """Return the finalized agreements of all partners about an asset of ours, newest first."""
+    return await _TABLE.all(tx, _HOLDERS, asset_id)
 
 
 async def count_uses(tx: Transaction, counterparty_id: str, asset_id: str) -> int:

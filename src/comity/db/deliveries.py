@@ -22,6 +22,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """What was handed over: `sha256` stands for all of it, `name` is the one file of what is no package.
 
     Figures are None where a provider does not know them; `due_at` where the agreement names no time. Times in ms.
+    `seal` is that of a package, as it was received and checked.
     """
 
     transfer_id: str
@@ -40,16 +41,26 @@ class Delivery(Struct, frozen=True, kw_only=True):
     deleted_at: int | None = None
     deleted_by: str = ""
     created_at: int
+    seal: str = ""
 
 
 _TABLE = Table("delivery", Delivery, flags=("must_delete",))
 _INSERT = f"{_TABLE.insert} ON CONFLICT (transfer_id) DO NOTHING"
 _SAVE = _TABLE.upsert("transfer_id", "role", "counterparty_id", "agreement_id", "asset_id", "created_at")
 _RECEIVED = "WHERE agreement_id = ?1 AND role = 'consumer' ORDER BY created_at"
+_HANDED = "WHERE agreement_id = ?1 AND counterparty_id = ?2 AND role = 'provider' ORDER BY created_at"
 _TO_DELETE = "WHERE agreement_id = ?1 AND counterparty_id = ?2 AND role = ?3 AND must_delete = 1 AND deleted_at IS NULL"
 _IN = (
     "WHERE destination = ?1 AND sha256 = ?2 AND name = ?3 AND role = 'consumer' AND deleted_at IS NULL"
     " ORDER BY created_at"
+)
+_DUE_IN = (
+    "WHERE destination = ?1 AND role = 'consumer' AND must_delete = 1 AND deleted_at IS NULL AND due_at <= ?2"
+    " ORDER BY due_at, transfer_id"
+)
+_KEPT = (
+    "WHERE destination = ?1 AND role = 'consumer' AND deleted_at IS NULL"
+    " AND EXISTS (SELECT 1 FROM kept WHERE kept.transfer_id = delivery.transfer_id) ORDER BY at, transfer_id"
 )
 _LISTING = listing.Listing(
     "delivery",
@@ -89,6 +100,11 @@ async def find_received(tx: Transaction, agreement_id: str) -> list[Delivery]:
     return await _TABLE.all(tx, _RECEIVED, agreement_id)
 
 
+async def find_handed(tx: Transaction, agreement_id: str, counterparty_id: str) -> list[Delivery]:
+    """Return what we have handed over to a partner under an agreement, oldest first."""
+    return await _TABLE.all(tx, _HANDED, agreement_id, counterparty_id)
+
+
 async def find_in(tx: Transaction, row: Delivery) -> list[Delivery]:
     """Return what was received into the same folder as the same files, and is not deleted yet; oldest first."""
     return await _TABLE.all(tx, _IN, row.destination, row.sha256, row.name)
@@ -99,6 +115,16 @@ async def find_to_delete(
 ) -> list[Delivery]:
     """Return what an agreement wants deleted and is not."""
     return await _TABLE.all(tx, _TO_DELETE + tx.lock, agreement_id, counterparty_id, role)
+
+
+async def find_due_in(tx: Transaction, destination: str, now_ms: int) -> list[Delivery]:
+    """Return what was received into a destination, is to be deleted by now, and is not."""
+    return await _TABLE.all(tx, _DUE_IN, destination, now_ms)
+
+
+async def find_kept(tx: Transaction, destination: str) -> list[Delivery]:
+    """Return what was received into a destination and has keys there."""
+    return await _TABLE.all(tx, _KEPT, destination)
 
 
 async def find_all_received(tx: Transaction, *, limit: int) -> list[Delivery]:

@@ -3,7 +3,7 @@
 An exchange names its negotiation, agreement and transfer once they exist; its stage is read from them. `destination`
 is a folder, or empty when only the data address is wanted; `manifest_sha256` is the digest that the catalog named,
 `format` how the data comes: by pull, or by push where the provider offers nothing else; `purpose` what it is wanted
-for, if somebody said.
+for, if somebody said, `revision` the number of the one that is wanted, 0 for the newest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from comity.management import query
 
 
 class Exchange(Struct, frozen=True, kw_only=True):
-    """One `comity get`."""
+    """One `comity get`; `bytes_per_s` is how fast it may come, 0 for no limit of its own."""
 
     id: str
     counterparty_id: str
@@ -35,6 +35,8 @@ class Exchange(Struct, frozen=True, kw_only=True):
     created_at: int
     format: str = "HttpData-PULL"
     purpose: str = ""
+    revision: int = 0
+    bytes_per_s: int = 0
 
 
 _TABLE = Table("exchange", Exchange)
@@ -54,7 +56,16 @@ _LISTING = listing.Listing(
     },
 )
 _SAVE = _TABLE.upsert(
-    "id", "counterparty_id", "asset_id", "destination", "manifest_sha256", "created_at", "format", "purpose"
+    "id",
+    "counterparty_id",
+    "asset_id",
+    "destination",
+    "manifest_sha256",
+    "created_at",
+    "format",
+    "purpose",
+    "revision",
+    "bytes_per_s",
 )
 
 

@@ -24,6 +24,7 @@ P = TypeVar("P", bound=Process)
 _CHANGING = ("counterparty_pid", "state", "last_received", "error", "updated_at")
 _BY_PARTY = "WHERE counterparty_id = ?1 AND role = ?2 AND counterparty_pid = ?3"
 _OPEN = "(state IS NULL OR state NOT IN ('FINALIZED', 'COMPLETED', 'TERMINATED'))"  # as in migration 0003
+_OPEN_OF_ASSET = f"WHERE asset_id = ?1 AND role = ?2 AND {_OPEN}"
 _OPEN_WITH = f"WHERE counterparty_id = ?1 AND {_OPEN}"
 
 
@@ -106,6 +107,10 @@ class Processes(Generic[P]):
     async def find_open_with(self, tx: Transaction, counterparty_id: str) -> list[P]:
         """Return those with a partner that have not ended."""
         return await self._table.all(tx, _OPEN_WITH + tx.lock, counterparty_id)
+
+    async def find_open_of_asset(self, tx: Transaction, asset_id: str, role: str) -> list[P]:
+        """Return those about an asset, in which we have a role, that have not ended."""
+        return await self._table.all(tx, _OPEN_OF_ASSET + tx.lock, asset_id, role)
 
     async def count_open_with(self, tx: Transaction, counterparty_id: str) -> int:
         """Return how many with a partner have not ended."""

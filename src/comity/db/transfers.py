@@ -49,7 +49,7 @@ find, load, find_by_party = _ROWS.find, _ROWS.load, _ROWS.find_by_party
 find_open, find_open_with, find_all = _ROWS.find_open, _ROWS.find_open_with, _ROWS.find_all
 find_page = _ROWS.find_page
 insert, save, find_with = _ROWS.insert, _ROWS.save, _ROWS.find_with
-count_open_with = _ROWS.count_open_with
+count_open_with, find_open_of_asset = _ROWS.count_open_with, _ROWS.find_open_of_asset
 
 _NEGOTIATION = (
     "(SELECT negotiation_id FROM agreement WHERE agreement.id = transfer.agreement_id"

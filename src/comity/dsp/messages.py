@@ -80,7 +80,8 @@ class ContractNegotiationTerminationMessage(Message, kw_only=True, frozen=True):
 class TransferRequestMessage(Message, kw_only=True, frozen=True):
     """Consumer: asks for the data of an agreement in a format; `data_address` only for push.
 
-    `purpose` is ours: what the data is wanted for. The protocol has no such property, and others pass over it.
+    `purpose` and `revision` are ours: what the data is wanted for, and which revision of it (else the newest that is
+    released). The protocol has no such properties, and others pass over them.
     """
 
     consumer_pid: Pid
@@ -91,6 +92,7 @@ class TransferRequestMessage(Message, kw_only=True, frozen=True):
     purpose: Annotated[str, Meta(min_length=1, max_length=1024)] | None = field(
         default=None, name="comity:purpose"
     )
+    revision: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = field(default=None, name="comity:revision")
 
 
 class TransferStartMessage(Message, kw_only=True, frozen=True):

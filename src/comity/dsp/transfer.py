@@ -32,7 +32,8 @@ class Transfer(Process, frozen=True, kw_only=True):
 
     Of a pull the provider keeps the token's digest and the consumer the sealed address; of a push the consumer keeps
     the digest of the token of its inbox and the provider the sealed address. `suspended_by` is the role that
-    suspended it last, empty while it runs. `purpose` is what the consumer says that it wants the data for, or empty.
+    suspended it last, empty while it runs. `purpose` is what the consumer says that it wants the data for, or empty;
+    `revision` the number of the one that it asks for, 0 for the newest that is released.
     """
 
     kind = terms.TRANSFER
@@ -52,6 +53,7 @@ class Transfer(Process, frozen=True, kw_only=True):
     data_address_sealed: bytes | None = None
     suspended_by: str = ""
     purpose: str = ""
+    revision: int = 0
 
 
 def suspender(transfer: Transfer, sender: str) -> str:
@@ -130,6 +132,7 @@ def request_message(
         callback_address=callback_address,
         data_address=data_address,
         purpose=transfer.purpose or None,
+        revision=transfer.revision or None,
     )
 
 

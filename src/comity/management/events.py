@@ -22,6 +22,11 @@ NEGOTIATION, TRANSFER, APPROVAL = "contract.negotiation.", "transfer.process.", 
 INITIATED, INITIAL = "initiated", "INITIAL"
 STATES = ("requested", "offered", "accepted", "agreed", "verified", "finalized", "terminated")
 APPROVAL_STEPS = ("asked", "approved", "refused", "expired", "withdrawn")
+INQUIRY, UNDELIVERED = "inquiry.", "undelivered"
+INQUIRY_STEPS = (
+    "asked", "said", "proposed", "answered", "granted", "refused", "revised", "withdrawn", UNDELIVERED,
+)  # fmt: skip
+REVISION, REVISION_STEPS = "revision.", ("published", "recalled")
 LOG, LOG_STEPS = "log.", ("forked", "restarted", "consistent")
 TRANSFER_STATES = ("requested", "started", "suspended", "completed", "terminated")
 CREATED, UPDATED, DELETED = "created", "updated", "deleted"
@@ -29,6 +34,8 @@ NAMES = (
     *(NEGOTIATION + state for state in (INITIATED, *STATES)),
     *(TRANSFER + state for state in (INITIATED, *TRANSFER_STATES)),
     *(APPROVAL + step for step in APPROVAL_STEPS),
+    *(INQUIRY + step for step in INQUIRY_STEPS),
+    *(REVISION + step for step in REVISION_STEPS),
     *(LOG + step for step in LOG_STEPS),
     *(
         f"{noun}.{change}"
@@ -37,6 +44,8 @@ NAMES = (
     ),
 )
 """Every event that there is."""
+PROGRESS = TRANSFER + "progress"
+"""How far a transfer's bytes have come: told in streams to those who name it, and written down nowhere."""
 ELSEWHERE = (
     *(f"secret.{change}" for change in (CREATED, UPDATED, DELETED)),
     *(
@@ -87,6 +96,16 @@ class TransferData(
     reason: str = ""
 
 
+class ProgressData(Struct, kw_only=True, rename="camel"):
+    """How far a transfer's bytes have come; `bytes_total` and `files_total` are 0 while they are not known."""
+
+    transfer_process_id: str
+    files_done: int
+    files_total: int
+    bytes_done: int
+    bytes_total: int
+
+
 class ApprovalData(Struct, kw_only=True, rename="camel"):
     """What an event says of an approval; `approvers` are the names of who may decide, `due_at` in ms."""
 
@@ -97,6 +116,30 @@ class ApprovalData(Struct, kw_only=True, rename="camel"):
     state: str
     approvers: list[str]
     due_at: int
+
+
+class InquiryData(Struct, kw_only=True, rename="camel"):
+    """What an event says of an inquiry; `type` is our role in it, `answer_by` the day that the asker named."""
+
+    inquiry_id: str
+    type: str
+    kind: str
+    state: str
+    counter_party_id: str
+    agreement_id: str
+    asset_id: str
+    answer_by: str
+
+
+class RevisionData(Struct, kw_only=True, rename="camel"):
+    """What an event says of a revision, a partner's or (`counter_party_id` is empty) ours; `reason` is of a recall."""
+
+    asset_id: str
+    counter_party_id: str
+    revision: int
+    state: str
+    manifest_sha256: str
+    reason: str
 
 
 class LogData(Struct, rename="camel"):
@@ -163,6 +206,20 @@ def cloud_event(event: Event, source: str) -> Document:
     }
 
 
+def progress_event(figures: ProgressData, source: str, *, id_: str, at: int) -> Document:
+    """Write how far a transfer has come as a CloudEvent without a place in the log."""
+    return {
+        "specversion": "1.0",
+        "id": id_,
+        "source": source,
+        "type": PROGRESS,
+        "subject": figures.transfer_process_id,
+        "time": _time(at),
+        "datacontenttype": "application/json",
+        "data": figures,
+    }
+
+
 def envelope(event: Event) -> Document:
     """Write an event as EDC sends it to a `callbackAddress`: `type` is the name of its class."""
     kind = "".join(word.capitalize() for word in event.type.split("."))
@@ -178,8 +235,8 @@ def wanted(prefixes: Sequence[str], name: str) -> bool:
     return not prefixes or name.startswith(tuple(prefixes))
 
 
-def check_types(listed: Sequence[str], path: str) -> tuple[str, ...]:
-    """Return prefixes of names of events after a look whether each of them is one.
+def check_types(listed: Sequence[str], path: str, *more: str) -> tuple[str, ...]:
+    """Return prefixes of names of events after a look whether each of them is one; here there are `more`.
 
     Raises:
         InvalidInputError: at `path`; a prefix that no event has would wait for ever.
@@ -187,10 +244,10 @@ def check_types(listed: Sequence[str], path: str) -> tuple[str, ...]:
     if len(listed) > MAX_TYPES:
         raise errors.InvalidInputError(f"at most {MAX_TYPES} types are taken", path=path)
     for at, each in enumerate(listed):
-        if not each or not any(name.startswith(each) for name in (*NAMES, *ELSEWHERE)):
+        if not each or not any(name.startswith(each) for name in (*NAMES, *ELSEWHERE, *more)):
             raise errors.InvalidInputError(
                 f"no event has a name that begins with {each[:100]!r}",
                 path=f"{path}[{at}]",
-                hint=f"there is: {', '.join(NAMES)}",
+                hint=f"there is: {', '.join((*NAMES, *more))}",
             )
     return tuple(dict.fromkeys(listed))

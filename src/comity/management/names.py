@@ -17,8 +17,12 @@ _PREFIXES = {
     "edc:": "",
     "dct:": "http://purl.org/dc/terms/",
     "dcterms:": "http://purl.org/dc/terms/",
+    "https://purl.org/dc/terms/": "http://purl.org/dc/terms/",
     "dcat:": "http://www.w3.org/ns/dcat#",
+    "cx-common:": "https://w3id.org/catenax/ontology/common#",
+    "aas-semantics:": "https://admin-shell.io/aas/3/0/HasSemantics/",
 }
+"""What a name begins with -> its namespace. The second `dct` is wrong, and some standards and samples write it so."""
 _SEGMENT = re.compile(r"'([^']*)'|([^.']+)")
 
 
@@ -27,9 +31,8 @@ def canonical(name: str) -> str:
     """Return the one spelling of a name that is compared: bare in EDC's vocabulary, an IRI in others."""
     if name.startswith(EDC):
         return name[len(EDC) :]
-    prefix, colon, _ = name.partition(":")
-    namespace = _PREFIXES.get(prefix + colon)
-    return name if namespace is None else namespace + name[len(prefix) + 1 :]
+    found = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+    return name if found is None else _PREFIXES[found] + name[len(found) :]
 
 
 def get(document: Document, name: str, default: Any = None) -> Any:

@@ -20,7 +20,8 @@ CONTRACT_FIELDS = ("accessPolicyId", "contractPolicyId", "createdAt")
 SHOWN = frozenset(
     {
         "type", "baseUrl", "path", "folder", "name", "method", "contentType", "proxyPath", "proxyQueryParams",
-        "proxyMethod", "proxyBody",
+        "proxyMethod", "proxyBody", "bucketName", "objectName", "folderName", "region", "endpointOverride", "account",
+        "container", "blobName", "bucket_name", "blob_name", "folder_name",
     }
 )  # fmt: skip
 """What is shown of a data address: anything else might be a credential."""
@@ -37,6 +38,8 @@ OUR_HEADERS = frozenset(
     }
 )  # fmt: skip
 """Headers that are not for a credential: they say what is asked for, and how."""
+BUCKETS = ("AmazonS3", "AzureStorage", "GoogleCloudStorage")
+"""Types of data addresses, in EDC's words, that name a bucket; which one, `storage.buckets` knows."""
 _SWITCH = ("true", "false")
 _ONLY = {
     "method": ("get",),
@@ -100,10 +103,13 @@ def _address(body: Document) -> Document:
     for name, value in address.items():
         place = f"$.dataAddress.{name[:100]}"
         if name not in _AUTH and any(word in name.lower() for word in _CREDENTIALS):
+            of_bucket = address.get("type") in BUCKETS
             raise errors.InvalidInputError(
                 "credentials of this kind are not supported",
                 path=place,
-                hint="name a header in authKey and give its value in authCode, or as a secret in secretName",
+                hint="a bucket and its credentials are listed in comity.toml: docs/how-to/buckets.md"
+                if of_bucket
+                else "name a header in authKey and give its value in authCode, or as a secret in secretName",
             )
         if name in _ONLY and text(value).lower() not in _ONLY[name]:
             raise errors.InvalidInputError(f"{name} is not supported yet, only plain GET is", path=place)

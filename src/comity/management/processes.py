@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from comity import errors
-from comity.management import policy, webhooks, wire
+from comity.management import policy, revisions, webhooks, wire
+from comity.management.offers import BUCKETS
 from comity.odrl import enforcement
 
 Document = dict[str, Any]
@@ -63,8 +64,10 @@ class ContractRequest(Struct, frozen=True):
 class TransferRequest(Struct, frozen=True):
     """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only.
 
-    `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address.
-    `counterparty_id` and `asset_id`, where given, must be those of the agreement. `purpose` is told to the partner.
+    `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address. Without
+    both, `properties` are of a bucket of ours, in EDC's words.
+    `counterparty_id` and `asset_id`, where given, must be those of the agreement. `purpose` is told to the partner,
+    and so is the number of the `revision` that is wanted, 0 for the newest.
     """
 
     counterparty_id: str
@@ -78,6 +81,7 @@ class TransferRequest(Struct, frozen=True):
     callbacks: tuple[webhooks.Callback, ...] = ()
     private_properties: Document = {}
     purpose: str = ""
+    revision: int = 0
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -171,11 +175,15 @@ def decode_transfer_request(body: Document) -> TransferRequest:
         webhooks.decode_callbacks(body),
         wire.properties(body, "privateProperties"),
         wire.text(body, "purpose"),
+        revisions.number(body),
     )
 
 
 def _destination(body: Document) -> tuple[str, str, dict[str, str]]:
-    """Return the folder to receive into, or an endpoint and its properties; HttpProxy is EDC's word for neither."""
+    """Return the folder to receive into, or an endpoint and its properties, or of a bucket these alone.
+
+    HttpProxy is EDC's word for none of them.
+    """
     path = "$.dataDestination"
     address = wire.properties(body, "dataDestination")
     kind = wire.text(address, "type", required=bool(address.keys() - {"@type"}), path=path)
@@ -185,9 +193,13 @@ def _destination(body: Document) -> tuple[str, str, dict[str, str]]:
         endpoint = wire.text(address, "baseUrl", required=True, path=path)
         others = address.keys() - {"@type", "type", "baseUrl"}
         return "", endpoint, {name: wire.text(address, name, path=path) for name in sorted(others)}
+    if kind in BUCKETS:
+        members = sorted(address.keys() - {"@type"})
+        return "", "", {name: wire.text(address, name, path=path) for name in members}
     if kind not in {"", "HttpProxy"}:
         raise errors.InvalidInputError(
-            "dataDestination may be a File with the path of a folder, or HttpData with a baseUrl to push to",
+            "dataDestination may be a File with the path of a folder, HttpData with a baseUrl to push to, or a bucket:"
+            f" {', '.join(BUCKETS)}",
             path=f"{path}.type",
         )
     return "", "", {}
@@ -252,7 +264,9 @@ def _signed_s(timestamp: Any, created_at: int) -> int:
         return created_at // 1000
 
 
-def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str, purpose: str = "") -> Document:
+def encode_transfer(
+    shown: Shown, *, agreement_id: str, transfer_type: str, purpose: str = "", revision: int = 0
+) -> Document:
     """Write a transfer; the agreement is named as both EDC and its clients look for it."""
     return _encode(
         "TransferProcess",
@@ -262,6 +276,7 @@ def encode_transfer(shown: Shown, *, agreement_id: str, transfer_type: str, purp
         agreementId=agreement_id,
         transferType=transfer_type,
         purpose=purpose or None,
+        revision=revision or None,
     )
 
 

@@ -5,7 +5,7 @@ Who opens it, and what for, is what an operator says; the terms are the agreemen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -57,6 +57,9 @@ def encode(  # noqa: PLR0913  what was received has these members
     deleted_at: int | None,
     policy: Document,
     locked: Sequence[str] = (),
+    lies: str = "",
+    exports: Sequence[Document] = (),
+    seal: Document | None = None,
 ) -> Document:
     """Write what a transfer brought, its terms, and the terms by which it is locked."""
     return wire.document(
@@ -74,4 +77,42 @@ def encode(  # noqa: PLR0913  what was received has these members
         deletedAt=deleted_at,
         policy=wire.policy(policy),
         locked=list(locked),
+        exports=list(exports) or None,
+        lies=lies or None,
+        seal=seal,
     )
+
+
+def decode_export(body: Document) -> tuple[AccessForm, str]:
+    """Read an access whose copy goes to a destination.
+
+    Raises:
+        InvalidInputError: with the place of what is wrong.
+    """
+    return decode(body), wire.text(body, "destination", required=True)
+
+
+def decode_parameters(parameters: Mapping[str, str]) -> AccessForm:
+    """Read an access as the query of a request for a file says it.
+
+    Raises:
+        InvalidInputError: with the place of what is wrong.
+    """
+    named = [each.strip() for each in parameters.get("nationality", "").split(",")]
+    said = {name: parameters[name] for name in ("purpose", "person") if name in parameters}
+    return decode({**said, "nationality": [each for each in named if each]})
+
+
+def encode_file(path: str, size_bytes: int, sha256: str, media_type: str) -> Document:
+    """Write a file of the store."""
+    return {"path": path, "sizeBytes": size_bytes, "sha256": sha256, "mediaType": media_type}
+
+
+def encode_store(folder: str, files: int, size_bytes: int, free_bytes: int) -> Document:
+    """Write what the store is."""
+    return {"folder": folder, "files": files, "sizeBytes": size_bytes, "freeBytes": free_bytes}
+
+
+def encode_check(files: int, size_bytes: int, damaged: Sequence[str], missing: Sequence[str]) -> Document:
+    """Write what was found when all of something was read again."""
+    return {"files": files, "sizeBytes": size_bytes, "damaged": list(damaged), "missing": list(missing)}

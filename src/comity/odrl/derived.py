@@ -1,8 +1,10 @@
 """Terms that follow data: what an offer must say of something that was received under an agreement, or made from it.
 
 A prohibition to pass it on holds for every copy, so the offer carries it, and whoever else it would reach is refused.
-The other terms of the agreement's permission are added to the offer's own, so that nothing gets wider on the way. Left
-out is what only the first provider can count: its own hand-overs (`count`, `comity:licence`).
+The other terms of the agreement's permission are added to the offer's own, so that nothing gets wider on the way, and
+so is its marking; only the first provider can count its own hand-overs. Of two terms the stricter wins; contradictions
+are refused. It may always go back to its owner, the provider of the agreement, where the offer names nobody else: that
+is how a change is proposed, and what the owner asks of others before they use it, it does not ask of itself.
 """
 
 from __future__ import annotations
@@ -11,56 +13,91 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from comity import errors
-from comity.odrl import catenax, read, vocabulary, write
+from comity.odrl import catenax, read, stricter, vocabulary, write
 from comity.odrl.marking import LABEL
 from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, atoms, describe
 
 Document = dict[str, Any]
 PASSING_ON: Final = ("distribute", "transfer", "give", "sell", "grantUse")
 CONSENT: Final = "obtainConsent"
-KEEP: Final = "comity:keepMarking"
+PUBLIC: Final = "public"
+"""The marking that asks nothing."""
 _COUNTED_THERE: Final = frozenset({"count", "comity:licence"})
-_NAMES: Final = frozenset({"eq", "isAnyOf"})
 _NAMES_OTHERS: Final = frozenset({"neq", "isNoneOf"})
 
 
-def derive(offered: Mapping[str, object], agreed: Mapping[str, object], *, us: str) -> Document:
+def derive(
+    offered: Mapping[str, object], agreed: Mapping[str, object], *, us: str, owner: str = ""
+) -> Document:
     """Return the terms of an offer with those of the agreement added under which `us` received what is offered.
+
+    `owner` is the provider of that agreement.
 
     Raises:
         PolicyError: the agreement does not let it be offered so; `reasons` name its terms.
         InvalidInputError: one of both cannot be read.
     """
     offer, agreement = read.parse(offered), read.parse(agreed)
-    permission = _permission(agreement)
-    allowed, reasons = _recipients(agreement, permission, us)
-    added = [each for each in permission.constraints if _follows(each)]
-    rules = [_with(rule, added, allowed, reasons) for rule in offer.permission]
+    goes_back = bool(owner and offer.permission) and all(
+        _named(rule) == frozenset({owner}) for rule in offer.permission
+    )
+    if goes_back:
+        rules = [write.rule(rule) for rule in offer.permission]
+    else:
+        permission = _permission(agreement)
+        allowed, reasons = _recipients(agreement, permission, us)
+        added = [each for each in permission.constraints if _follows(each)]
+        rules = [_with(rule, added, allowed, reasons) for rule in offer.permission]
     both: dict[str, Any] = {**write.terms(offer), "permission": rules}
     inherited = write.terms(agreement)
-    for kind in ("prohibition", "obligation"):
-        listed = [*_listed(both, kind)]
-        listed += [each for each in _listed(inherited, kind) if each not in listed]
-        both |= {kind: listed} if listed else {}
+    listed = [*_listed(both, "prohibition")]
+    listed += [each for each in _listed(inherited, "prohibition") if each not in listed]
+    both |= {"prohibition": listed} if listed else {}
+    duties = [*_listed(both, "obligation")]
+    duties += [
+        written
+        for rule, written in zip(agreement.obligation, _listed(inherited, "obligation"), strict=True)
+        if written not in duties and not _is_done_sooner(rule, offer.obligation)
+    ]
+    both |= {"obligation": duties} if duties else {}
     return {"@type": "Set", **offer.extra, **_label(offer, agreement), **both}
 
 
+def _is_done_sooner(rule: Rule, there: tuple[Rule, ...]) -> bool:
+    """Return whether a duty is kept by keeping a stricter one of the same action."""
+    if len(rule.constraints) != 1:
+        return False
+    return any(
+        each.action == rule.action
+        and len(each.constraints) == 1
+        and stricter.implied(rule.constraints[0], each.constraints)
+        for each in there
+    )
+
+
 def _label(offer: Policy, agreement: Policy) -> Document:
-    """Return the marking that must stay, beside the offer's own."""
-    kept, own = agreement.extra.get(LABEL), offer.extra.get(LABEL)
-    if not kept or not any(rule.action == KEEP for rule in agreement.obligation):
+    """Return the markings of both together: all of them are the stricter; beside others `public` says nothing."""
+    said = [_names(agreement.extra.get(LABEL)), _names(offer.extra.get(LABEL))]
+    if not said[0]:
         return {}
-    if own and f", {kept}, " in f", {own}, ":  # it was derived before
-        return {LABEL: own}
-    return {LABEL: f"{kept}, {own}" if own else kept}
+    if set(said[0]) <= set(said[1]):  # it was derived before
+        return {LABEL: offer.extra[LABEL]}
+    both = list(dict.fromkeys([*said[0], *said[1]]))
+    return {LABEL: ", ".join(each for each in both if each != PUBLIC or len(both) == 1)}
 
 
-def check_recipient(agreed: Mapping[str, object], recipient: str, *, us: str) -> None:
-    """Refuse a recipient whom an agreement does not let have what `us` received under it.
+def _names(label: object) -> list[str]:
+    return [each for each in label.split(", ") if each] if isinstance(label, str) else []
+
+
+def check_recipient(agreed: Mapping[str, object], recipient: str, *, us: str, owner: str = "") -> None:
+    """Refuse a recipient whom an agreement does not let have what `us` received under it; its `owner` always may.
 
     Raises:
         PolicyError: `reasons` name its terms.
     """
+    if owner and recipient == owner:
+        return
     agreement = read.parse(agreed)
     allowed, reasons = _recipients(agreement, _permission(agreement), us)
     if allowed is not None and recipient not in allowed:
@@ -71,6 +108,12 @@ def _recipients(
     agreement: Policy, permission: Rule, us: str
 ) -> tuple[frozenset[str] | None, tuple[str, ...]]:
     """Return to whom it may be passed on (None: to all), and the terms that say so."""
+    if any(rule.action == CONSENT for rule in agreement.obligation):
+        raise errors.PolicyError(
+            "its provider must consent before it is passed on",
+            reasons=(f"obligation: {CONSENT}",),
+            hint="ask the provider for an agreement that permits it",
+        )
     reasons = tuple(dict.fromkeys(_limits(agreement, permission)))
     allowed = _allowed(agreement, permission) - {us} if reasons else None
     if allowed is not None and not allowed:
@@ -84,12 +127,6 @@ def _listed(terms: Mapping[str, Any], kind: str) -> list[Any]:
 
 def _permission(agreement: Policy) -> Rule:
     """Return the one permission to use; which of several holds for a copy cannot be told."""
-    if any(rule.action == CONSENT for rule in agreement.obligation):
-        raise errors.PolicyError(
-            "its provider must consent before it is passed on",
-            reasons=(f"obligation: {CONSENT}",),
-            hint="ask the provider for an agreement that permits it",
-        )
     found = [rule for rule in agreement.permission if rule.action == "use"]
     if len(found) != 1:
         raise errors.PolicyError(
@@ -105,7 +142,7 @@ def _limits(agreement: Policy, permission: Rule) -> list[str]:
 
 
 def _allowed(agreement: Policy, permission: Rule) -> frozenset[str]:
-    sets = [_texts(each) for each in permission.constraints if _names_recipients(each)]
+    sets = [stricter.texts(each) for each in permission.constraints if _names_recipients(each)]
     sets += [_spared(rule) for rule in _forbidding(agreement)]
     return frozenset.intersection(*sets)
 
@@ -114,7 +151,7 @@ def _forbidding(agreement: Policy) -> Iterator[Rule]:
     """Yield the prohibitions to pass it on; what Catena-X forbids third parties stands under `use`."""
     for rule in agreement.prohibition:
         third = any(
-            each.operand == "UsageRestriction" and catenax.THIRD_PARTY in _texts(each)
+            each.operand == "UsageRestriction" and catenax.THIRD_PARTY in stricter.texts(each)
             for each in atoms(rule.constraints)
         )
         if third or any(
@@ -128,19 +165,16 @@ def _spared(rule: Rule) -> frozenset[str]:
     if len(rule.constraints) == 1:
         only = rule.constraints[0]
         if isinstance(only, Atomic) and only.operand == "recipient" and only.operator in _NAMES_OTHERS:
-            return _texts(only)
+            return stricter.texts(only)
     return frozenset()
 
 
 def _names_recipients(constraint: Constraint) -> bool:
     return (
-        isinstance(constraint, Atomic) and constraint.operand == "recipient" and constraint.operator in _NAMES
+        isinstance(constraint, Atomic)
+        and constraint.operand == "recipient"
+        and constraint.operator in stricter.ONE_OF
     )
-
-
-def _texts(constraint: Constraint) -> frozenset[str]:
-    values = constraint.values if isinstance(constraint, Atomic) else None
-    return values if isinstance(values, frozenset) else frozenset()
 
 
 def _words(rule: Rule) -> str:
@@ -157,10 +191,8 @@ def _with(
     rule: Rule, added: list[Constraint], allowed: frozenset[str] | None, reasons: tuple[str, ...]
 ) -> Document:
     """Return a permission of the offer with what follows the data added to it."""
-    for each in added:
-        _check_contradiction(rule, each)
-    own = [each for each in rule.constraints if _names_recipients(each)]
-    named = frozenset.intersection(*map(_texts, own)) if own else None
+    _check_contradiction(rule, added)
+    named = _named(rule)
     if allowed is not None and named is not None and not named <= allowed:
         raise errors.PolicyError(
             f"it may not be passed on to {', '.join(sorted(named - allowed))}", reasons=reasons
@@ -171,18 +203,24 @@ def _with(
         constraints.append(
             {"leftOperand": "recipient", "operator": "isAnyOf", "rightOperand": sorted(allowed)}
         )
-    constraints += [each for each in map(write.constraint, added) if each not in constraints]
+    new = [each for each in added if not stricter.implied(each, rule.constraints)]
+    constraints += [each for each in map(write.constraint, new) if each not in constraints]
     return {**written, **({"constraint": constraints} if constraints else {})}
 
 
-def _check_contradiction(rule: Rule, inherited: Constraint) -> None:
-    """Refuse an offer for values of which the agreement allows none."""
-    if not isinstance(inherited, Atomic) or inherited.operator not in _NAMES or not _texts(inherited):
+def _named(rule: Rule) -> frozenset[str] | None:
+    """Return to whom alone a rule of the offer lets it go, None if it does not say."""
+    own = [each for each in rule.constraints if _names_recipients(each)]
+    return frozenset.intersection(*map(stricter.texts, own)) if own else None
+
+
+def _check_contradiction(rule: Rule, inherited: list[Constraint]) -> None:
+    """Refuse an offer with which no value is left that the agreement allows: neither is the stricter."""
+    found = stricter.contradiction([*rule.constraints, *inherited])
+    if not found or stricter.contradiction(rule.constraints):  # what the offer says itself is its own affair
         return
-    for own in rule.constraints:
-        same = isinstance(own, Atomic) and own.operand == inherited.operand and own.operator in _NAMES
-        if same and _texts(own) and _texts(own).isdisjoint(_texts(inherited)):
-            raise errors.PolicyError(
-                f"the offer says {describe(own)}, and its agreement {describe(inherited)}",
-                reasons=(describe(inherited),),
-            )
+    theirs = [describe(each) for each in found if each in inherited]
+    own = [describe(each) for each in found if each not in inherited]
+    raise errors.PolicyError(
+        f"the offer says {' and '.join(own)}, and its agreement {' and '.join(theirs)}", reasons=tuple(theirs)
+    )

@@ -130,6 +130,22 @@ def ends(policy: Policy) -> tuple[int, ...]:
     return tuple(each for each in found if each is not None)
 
 
+def over(policy: Policy, agreed_us: int) -> int | None:
+    """Return when the last permission of a policy ends for good, in microseconds since 1970; None if one never does.
+
+    `agreed_us` is when it was agreed: times that elapse begin there.
+    """
+    found: list[int] = []
+    for rule in policy.permission:
+        needed = [each for each in _needed(rule.constraints) if each.operator in _BY]
+        at, within = _earliest(needed, "dateTime"), _earliest(needed, "elapsedTime")
+        ends = [each for each in (at, None if within is None else agreed_us + within) if each is not None]
+        if not ends:
+            return None
+        found.append(min(ends))
+    return max(found, default=None)
+
+
 def _needed(constraints: tuple[Constraint, ...]) -> Iterator[Atomic]:
     """Yield the comparisons that must hold, whichever others do."""
     for each in constraints:

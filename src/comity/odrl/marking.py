@@ -31,6 +31,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     classes: Sequence[str] = ()
     licence: str = ""
     delete_after: str = ""
+    current_only: bool = False
 
 
 class Marking(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,7 @@ class Marking(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     must: tuple[str, ...] = ()
+    current_only: bool = False
 
 
 STANDARD: Final = (
@@ -80,6 +82,11 @@ STANDARD: Final = (
         name="keep-marking",
         means="The marking stays on copies and on what is made from it.",
         must=("comity:keepMarking",),
+    ),
+    Marking(
+        name="current-only",
+        means="Opened only while its revision is neither superseded nor recalled.",
+        current_only=True,
     ),
     Marking(name="report-use", means="The receiver reports its use.", must=("inform",)),
 )
@@ -117,6 +124,8 @@ def policy(said: Said, markings: Sequence[Marking] = ()) -> Document | None:
         if missing:
             raise errors.InvalidInputError(f"the marking {each.name} needs {', '.join(missing)}")
     constraints = _constraints(said, [name for each in markings for name in each.classes])
+    if said.current_only or any(each.current_only for each in markings):
+        constraints.append(_atom("comity:revisionStatus", "eq", "released"))
     never = [_never(action, said) for each in markings for action in each.never]
     must = [{"action": action} for each in markings for action in each.must]
     must += [_delete(said.delete_after)] if said.delete_after else []

@@ -94,6 +94,15 @@ _STANDARD: Final = (
         elsewhere=True,
     ),
     Operand(
+        name=f"{_OWN}revisionStatus",
+        kind="text",
+        enforced=NODE,
+        meaning="This provider hands out such revisions only; the receiver's own Comity opens what it holds only while "
+        "the provider has not told it otherwise of the revision.",
+        source="what became of the revision: released, superseded or recalled",
+        codes=frozenset({"released", "superseded", "recalled"}),
+    ),
+    Operand(
         name=f"{_OWN}licence",
         kind="text",
         enforced=PROVIDER,

@@ -68,7 +68,8 @@ def _open_below(here: int, segment: str, *, create: bool) -> int:
     except FileNotFoundError:
         if not create:
             raise
-    os.mkdir(segment, 0o755, dir_fd=here)
+    with contextlib.suppress(FileExistsError):  # another thread made it meanwhile; it may not be synced yet
+        os.mkdir(segment, 0o755, dir_fd=here)
     os.fsync(here)  # else the folder, with all that will be synced in it, may be lost with the power
     return os.open(segment, _OPEN_FOLDER, dir_fd=here)
 

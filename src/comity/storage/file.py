@@ -13,6 +13,7 @@ import hashlib
 import mimetypes
 import os
 import stat
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
@@ -20,14 +21,13 @@ from comity.errors import StorageError
 from comity.storage import descriptor
 from comity.storage.source import CHUNK_BYTES, Source, changed
 
-BytesDone = Callable[[int], None]
+BytesMore = Callable[[int], None]
 
 ROOTS_HINT: Final = "take a path below one of storage.roots in the settings, or add its folder to them"
 
-_HASH_SLICE_BYTES: Final = 64 * CHUNK_BYTES
 _CACHED_BYTES: Final = 256 * CHUNK_BYTES
 _FORGET_BYTES: Final = 16 * CHUNK_BYTES
-_OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Files:
@@ -75,17 +75,34 @@ class Files:
             )
         return real
 
-    async def publish(self, path: str, on_progress: BytesDone | None = None) -> Source:
-        """Hash one file and return it as the source to be written down; `on_progress` is told the bytes done.
+    async def publish(self, path: str) -> Source:
+        """Hash one file and return it as the source to be written down.
 
         Raises:
             StorageError: it is not a regular file below a root, or it changed meanwhile.
         """
-        real = await asyncio.to_thread(self.resolve, path)
-        opened = descriptor.Descriptor(await asyncio.to_thread(self._open, real))
+        given_up = threading.Event()
         try:
-            status = os.fstat(opened.number)
-            digest = await _digest(opened, real, status.st_size, on_progress)
+            return await asyncio.to_thread(self.measure, path, given_up=given_up.is_set)
+        finally:
+            given_up.set()
+
+    def measure(
+        self,
+        path: str,
+        on_progress: BytesMore | None = None,
+        given_up: Callable[[], bool] | None = None,
+    ) -> Source:
+        """As `publish`, but blocking; `on_progress` is told how many more bytes are hashed.
+
+        Raises:
+            StorageError: as `publish`; or nobody wants it any more.
+        """
+        real = self.resolve(path)
+        number = self._open(real)
+        try:
+            status = os.fstat(number)
+            digest = _digest(number, real, status.st_size, on_progress, given_up)
             source = Source(
                 kind="file",
                 address=real,
@@ -95,9 +112,9 @@ class Files:
                 media_type=mimetypes.guess_type(real)[0] or "application/octet-stream",
                 name=os.path.basename(real),
             )
-            _check_unchanged(source, os.fstat(opened.number))
+            _check_unchanged(source, os.fstat(number))
         finally:
-            opened.close()
+            os.close(number)
         return source
 
     async def open_range(
@@ -159,7 +176,7 @@ def _open_file(root: str, relative: str) -> int:
     *folders, name = relative.split("/")
     folder = descriptor.open_folder(root, folders)
     try:
-        return os.open(name, _OPEN_FILE, dir_fd=folder)
+        return os.open(name, OPEN_FILE, dir_fd=folder)
     finally:
         os.close(folder)
 
@@ -169,28 +186,28 @@ def _check_unchanged(source: Source, status: os.stat_result) -> None:
         raise changed(f"{source.address!r} changed since it was published")
 
 
-async def _digest(opened: descriptor.Descriptor, real: str, size: int, on_progress: BytesDone | None) -> str:
-    digest = hashlib.sha256()
-
-    def hash_slice(start: int) -> int:
-        position, stop = start, min(start + _HASH_SLICE_BYTES, size)
-        while position < stop:
-            chunk = os.pread(opened.number, min(CHUNK_BYTES, stop - position), position)
-            if not chunk:
-                raise changed(f"{real!r} became shorter while it was hashed")
-            digest.update(chunk)
-            position += len(chunk)
-            _forget_behind(opened.number, position - start, position, size)
-        return position
-
-    done = 0
-    while done < size:
+def _digest(
+    number: int,
+    real: str,
+    size: int,
+    on_progress: BytesMore | None,
+    given_up: Callable[[], bool] | None,
+) -> str:
+    digest, position = hashlib.sha256(), 0
+    while position < size:
+        if given_up is not None and given_up():
+            raise StorageError("nobody waits for its hash any more")
         try:
-            done = await opened.run(lambda at=done: hash_slice(at))  # type: ignore[misc]
+            chunk = os.pread(number, min(CHUNK_BYTES, size - position), position)
         except OSError as error:
             raise unreadable(real, error) from error
-        if on_progress:
-            on_progress(done)
+        if not chunk:
+            raise changed(f"{real!r} became shorter while it was hashed")
+        digest.update(chunk)
+        position += len(chunk)
+        _forget_behind(number, position, position, size)
+        if on_progress is not None:
+            on_progress(len(chunk))
     return digest.hexdigest()
 
 

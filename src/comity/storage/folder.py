@@ -2,7 +2,8 @@
 
 Left out, and named in the result: whatever starts with a dot. Refused, because nobody would get what they
 expect: links that leave the folder or lead to a folder, and whatever is neither file nor folder. Names go
-into the manifest in NFC; the source keeps the name the disk knows.
+into the manifest in NFC; the source keeps the name the disk knows. What the folder says of itself, in the file
+`techdata.about.NAME` at its root, is returned beside its files.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import asyncio
 import os
 import stat
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from comity.errors import InvalidInputError, StorageError
-from comity.storage import file
-from comity.storage.source import Source
-from comity.techdata import manifest
+from comity.storage import file, hashing
+from comity.storage.hashing import Listed, Progress
+from comity.storage.source import Source, changed
+from comity.techdata import about, manifest, paths
 
-Progress = Callable[[int, int, int], None]
+MOST_ENTRIES: Final = 2 * manifest.MAX_FILES
+"""How many files, folders and hidden names are looked at: a wrong folder must not take all memory first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a folder holds: its files ordered by path, and the hidden names that were left out."""
+    """What a folder holds: its files ordered by path, the hidden names that were left out, what it says of itself."""
 
     files: tuple[Found, ...]
     skipped: tuple[str, ...]
+    about: bytes = b""
 
     def manifest(self, title: str) -> manifest.Manifest:
         """Describe the files as a package with this title."""
@@ -43,67 +47,103 @@ class Scan:
 
 
 async def scan(files: file.Files, folder: str, on_progress: Progress | None = None) -> Scan:
-    """List and hash all files below `folder`; `on_progress` is told (files done, bytes done, bytes in all).
+    """List and hash all files below `folder`.
 
     Raises:
         StorageError: something in the folder cannot be published, or changed meanwhile.
-        InvalidInputError: a name cannot be written in a manifest.
+        InvalidInputError: a name cannot be written in a manifest, or two cannot lie side by side.
     """
     base = await asyncio.to_thread(files.resolve, folder)
-    listed, skipped = await asyncio.to_thread(_list, base)
-    bytes_total = sum(entry.size_bytes for entry in listed)
-    found: list[Found] = []
-    bytes_done = 0
-    for entry in sorted(listed, key=lambda entry: entry.path):
-
-        def tell(size: int, before: int = bytes_done) -> None:
-            if on_progress:
-                on_progress(len(found), before + size, bytes_total)
-
-        source = await files.publish(entry.real, tell)
-        found.append(Found(path=entry.path, source=replace(source, name=entry.path.rpartition("/")[2])))
-        bytes_done += source.size_bytes or 0
-        tell(0, bytes_done)
-    return Scan(files=tuple(found), skipped=tuple(sorted(skipped)))
+    listed, skipped = await asyncio.to_thread(_list_all, base)
+    said = await asyncio.to_thread(_read_about, base)
+    sources = await hashing.hash_all(files.measure, listed, on_progress)
+    if await asyncio.to_thread(_changed, base, listed, said):
+        raise changed(f"{base!r} changed while it was hashed")
+    found = (
+        Found(path=entry.path, source=replace(source, name=entry.path.rpartition("/")[2]))
+        for entry, source in zip(listed, sources, strict=True)
+    )
+    return Scan(files=tuple(found), skipped=tuple(sorted(skipped)), about=said)
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    path: str
-    real: str
-    size_bytes: int
+def _list_all(base: str) -> tuple[list[Listed], list[str]]:
+    """List what is to be hashed, in the order of the manifest, and refuse now what that would not take."""
+    listed, skipped = _list(base)
+    listed.sort(key=lambda entry: entry.path)
+    paths.check_distinct(entry.path for entry in listed)
+    return listed, skipped
 
 
-def _list(base: str) -> tuple[list[_Listed], list[str]]:
+def _changed(base: str, listed: list[Listed], said: bytes) -> bool:
+    """Say whether a folder is not any more what it was: files of two states would be published as one."""
+    return _list_all(base)[0] != listed or _read_about(base) != said
+
+
+def _read_about(base: str) -> bytes:
+    path = os.path.join(base, about.NAME)
+    try:
+        number = os.open(path, file.OPEN_FILE)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise file.unreadable(path, error) from error
+    with os.fdopen(number, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise StorageError(f"{path!r} is no file")
+        return opened.read(about.MAX_BYTES + 1)
+
+
+def _list(base: str) -> tuple[list[Listed], list[str]]:
     """Walk below `base` without recursion, so that no depth of folders breaks it."""
     if not os.path.isdir(base):
         raise StorageError(f"{base!r} is not a folder")
-    listed: list[_Listed] = []
+    listed: list[Listed] = []
     skipped: list[str] = []
     waiting = [""]
+    seen = 0
     while waiting:
         prefix = waiting.pop()
         try:
             with os.scandir(os.path.join(base, prefix)) as entries:
                 for entry in entries:
                     _sort_in(base, prefix + entry.name, entry, (listed, skipped, waiting))
+                    seen += 1
+                    if len(listed) > manifest.MAX_FILES or seen > MOST_ENTRIES:
+                        raise _too_many(base)
         except OSError as error:
             raise file.unreadable(os.path.join(base, prefix), error) from error
-        if len(listed) > manifest.MAX_FILES:
-            raise StorageError(f"{base!r} holds more than {manifest.MAX_FILES} files: publish it in parts")
     return listed, skipped
 
 
+def check_count(files: int, base: str) -> None:
+    """Refuse more files than a manifest holds.
+
+    Raises:
+        StorageError: there are.
+    """
+    if files > manifest.MAX_FILES:
+        raise _too_many(base)
+
+
+def _too_many(base: str) -> StorageError:
+    return StorageError(
+        f"{base!r} holds more than {manifest.MAX_FILES} files, or {MOST_ENTRIES} names in all",
+        hint="publish it in parts, each from a folder of its own",
+    )
+
+
 def _sort_in(
-    base: str, relative: str, entry: os.DirEntry[str], into: tuple[list[_Listed], list[str], list[str]]
+    base: str, relative: str, entry: os.DirEntry[str], into: tuple[list[Listed], list[str], list[str]]
 ) -> None:
     listed, skipped, waiting = into
     if entry.name.startswith("."):
         skipped.append(relative)
+    elif relative == about.NAME:
+        return
     elif entry.is_dir(follow_symlinks=False):
         waiting.append(relative + "/")
     else:
-        path = _manifest_path(relative, base)
+        path = manifest_path(relative, base)
         real = os.path.realpath(entry.path)
         if not real.startswith(base.rstrip("/") + "/"):
             raise StorageError(
@@ -116,13 +156,18 @@ def _sort_in(
         if not stat.S_ISREG(status.st_mode):
             kind = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "neither a file nor a folder"
             raise StorageError(f"{entry.path!r} is {kind}", hint="remove it from what is to be published")
-        listed.append(_Listed(path=path, real=real, size_bytes=status.st_size))
+        listed.append(Listed(path=path, real=real, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns))
 
 
-def _manifest_path(relative: str, base: str) -> str:
+def manifest_path(relative: str, base: str) -> str:
+    """Return the path that a manifest has of a name below `base`.
+
+    Raises:
+        InvalidInputError: no manifest can hold it.
+    """
     path = unicodedata.normalize("NFC", relative)
     try:
-        manifest.check_path(path)
+        paths.check_portable(path)
     except InvalidInputError as error:
         raise InvalidInputError(
             f"in {base!r}: {error.message}", hint="rename it and publish again"

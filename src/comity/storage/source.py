@@ -21,18 +21,20 @@ CHANGED: Final = "storage-changed"
 class Source:
     """One resource as published.
 
-    `kind` is `file` or `http`; `address` is an absolute real path or a URL. `size_bytes` is None when the
-    back end did not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file,
-    `etag` (strong, with its quotation marks) pins an HTTP resource. `name` is the file name offered to the
+    `kind` is `file`, `http`, `object` or `partner`; `address` is an absolute real path, a URL or a bucket's (`buckets`).
+    `size_bytes` is None when the back end did not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file,
+    `etag` (strong, with its quotation marks) pins an HTTP resource or an object, as `version` does in a bucket that
+    keeps them. `name` is the file name offered to the
     receiver. `credentials` are headers for the back end alone: they are sent to `address`, and shown nowhere.
     """
 
-    kind: Literal["file", "http"]
+    kind: Literal["file", "http", "kept", "object", "partner"]
     address: str
     size_bytes: int | None = None
     sha256: str = ""
     mtime_ns: int = 0
     etag: str = ""
+    version: str = ""
     media_type: str = "application/octet-stream"
     name: str = ""
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)

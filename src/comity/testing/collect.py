@@ -15,10 +15,12 @@ import msgspec
 
 from comity import settings
 from comity.dataplane import resources
+from comity.dataplane.kept import STORE
 from comity.db import (
     agreements,
     events,
     evidence,
+    kept,
     negotiations,
     outbox,
     pulls,
@@ -113,15 +115,23 @@ def _steps(sides: tuple[record.Side, ...]) -> list[int]:
 
 
 async def received(store: Store, participant_id: str) -> tuple[record.Received, ...]:
-    """Return the data that a consumer holds for complete, as it lies in the folders of its transfers."""
-    done = await store.read(pulls.find_all)
+    """Return the data that a consumer holds for complete, as it lies in the folders of its transfers, or its store."""
+    done = [each for each in await store.read(pulls.find_all) if each.state == pulls.DONE]
     return tuple(
-        record.Received(
-            consumer=participant_id, transfer_id=each.transfer_id, files=files_of(Path(each.destination))
-        )
-        for each in done
-        if each.state == pulls.DONE
+        [
+            record.Received(
+                consumer=participant_id, transfer_id=each.transfer_id, files=await _files(store, each)
+            )
+            for each in done
+        ]
     )
+
+
+async def _files(store: Store, pull: pulls.Pull) -> dict[str, str]:
+    if pull.destination != STORE:
+        return files_of(Path(pull.destination))
+    found = await store.read(lambda tx: kept.find_files(tx, pull.transfer_id))
+    return {each.path: each.sha256 for each in found if not each.path.startswith(OWN)}
 
 
 def files_of(place: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 from comity.api.management import stream as streams
 from comity.controlplane import events as use_cases
 from comity.db import events, webhooks
+from comity.management.events import ProgressData
 from support.pair import wait_for
 
 POLICY = {"policy": {"@type": "Set", "permission": [{"action": "use"}]}}
@@ -36,9 +37,15 @@ class Stream:
         found = []
         for block in self.body.decode().split("\n\n")[:-1]:
             fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
-            if "data" in fields:
+            if "data" in fields and "id" in fields:
                 found.append((int(fields["id"]), json.loads(fields["data"])))
         return found
+
+    @property
+    def passing(self) -> list[dict[str, Any]]:
+        """What was told without a place in the log."""
+        blocks = self.body.decode().split("\n\n")
+        return [json.loads(each.removeprefix("data: ")) for each in blocks if each.startswith("data: ")]
 
     @property
     def place(self) -> int:
@@ -162,6 +169,33 @@ async def test_a_stream_tells_what_happens_from_then_on(site, api):
         await make(api, "a", "b")
         await wait_for(lambda: len(stream.events) == 2, "two events")
         assert [(place, event["subject"]) for place, event in stream.events] == [(2, "a"), (3, "b")]
+
+
+async def test_a_stream_tells_how_far_transfers_have_come_to_who_names_that(site, api):
+    figures = {"files_done": 1, "files_total": 2, "bytes_done": 3, "bytes_total": 4}
+    news = site.connector.news
+    async with (
+        streaming(site, "types=transfer.process.progress") as stream,
+        streaming(site, "types=transfer.process.progress&processId=urn:b") as of_one,
+        streaming(site) as other,
+    ):
+        for name in ("urn:a", "urn:b"):
+            news.move(ProgressData(transfer_process_id=name, **figures))
+        await wait_for(lambda: len(stream.passing) == 2 and of_one.passing, "how far they have come")
+        await make(api, "a")
+        await wait_for(lambda: other.events, "an event")
+        told = stream.passing[0]
+        assert (told["type"], told["subject"]) == ("transfer.process.progress", "urn:a")
+        assert told["data"] == {
+            "transferProcessId": "urn:a",
+            "filesDone": 1,
+            "filesTotal": 2,
+            "bytesDone": 3,
+            "bytesTotal": 4,
+        }
+        assert [each["subject"] for each in of_one.passing] == ["urn:b"]
+        assert other.passing == []
+        assert stream.events == []
 
 
 async def test_a_stream_goes_on_from_the_last_event_that_its_reader_has(site, api):

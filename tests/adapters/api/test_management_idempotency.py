@@ -196,6 +196,12 @@ async def requests(pair, provider, consumer, offered, tmp_path):
         "transferprocesses": {**offered, "contractId": agreed, "transferType": "HttpData-PULL"},
         "exchanges": {"counterPartyId": pair.provider.did, "assetId": "part"},
         "frameworks/sign": {"counterPartyId": pair.provider.did, "frameworkAgreement": urn},
+        "inquiries": {
+            "agreementId": agreed,
+            "kind": "question",
+            "text": "Why?",
+            "manifestSha256": "0" * 64,
+        },
     }
     return {
         **{path: (pair.provider, body) for path, body in of_provider.items()},

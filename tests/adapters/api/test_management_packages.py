@@ -1,9 +1,11 @@
 """Files and folders of the operator behind the management API: what may be published, and from where."""
 
+import asyncio
 import os
 
 import pytest
 
+from comity.techdata.effectivity import Effectivity
 from support.edc import USE
 
 EVIL = [
@@ -91,18 +93,106 @@ async def test_a_folder_is_published_with_its_policy(api, folder):
     assert (await api.delete("assets/p")).status == 204
 
 
-async def test_a_published_id_is_a_conflict_until_replaced(api, folder):
-    body = {"folder": str(folder), "assetId": "p"}
-    first = (await api.post("packages", body)).json
+async def test_a_folder_published_again_is_the_next_revision_of_the_same_asset(api, folder):
+    first = (await api.post("packages", {"folder": str(folder), "title": "A shelf", "policy": USE})).json
     (folder / "a.txt").write_bytes(b"another")
-    answer = await api.post("packages", body)
-    assert (answer.status, answer.problem["type"]) == (409, "conflict")
-    assert "replace" in answer.problem["hint"]
-    assert (await api.get("assets/p")).json["properties"]["comity:manifestSha256"] == first["manifestSha256"]
-    second = (await api.post("packages", {**body, "replace": True})).json
+    second = (await api.post("packages", {"folder": str(folder)})).json
+    assert (first["revision"], second["revision"]) == (1, 2)
+    assert (second["assetId"], second["title"], second["policy"]) == (
+        first["assetId"], "A shelf", first["policy"]
+    )  # fmt: skip
     assert second["manifestSha256"] != first["manifestSha256"]
-    assert (await api.get("assets/p")).json["properties"]["comity:manifestSha256"] == second["manifestSha256"]
+    asset = (await api.get(f"assets/{first['assetId']}")).json
+    assert asset["properties"]["comity:manifestSha256"] == second["manifestSha256"]
     assert len(await api.found("contractdefinitions/request")) == 1
+
+
+async def test_the_same_folder_published_again_is_no_new_revision(api, site, folder):
+    body = {"folder": str(folder), "assetId": "p", "policy": USE}
+    first = (await api.post("packages", body)).json
+    os.utime(folder / "a.txt", ns=(1, 1))  # the same bytes, found again at another time
+    again = (await api.post("packages", body)).json
+    assert (again["revision"], again["unchanged"], first["unchanged"]) == (1, True, False)
+    assert again["manifestSha256"] == first["manifestSha256"]
+    [[state]] = await site.rows("SELECT count(*) FROM revision")
+    assert state == 1
+
+
+async def test_other_terms_for_the_same_files_are_a_new_revision_and_stay_when_nothing_is_said(api, folder):
+    body = {"folder": str(folder), "assetId": "p"}
+    await api.post("packages", {**body, "policy": USE})
+    forbidden = {**USE, "prohibition": [{"action": "distribute"}]}
+    assert (await api.post("packages", {**body, "policy": forbidden})).json["revision"] == 2
+    (folder / "a.txt").write_bytes(b"another")
+    third = (await api.post("packages", body)).json
+    assert third["revision"] == 3
+    assert third["policy"]["prohibition"] == forbidden["prohibition"]
+
+
+async def test_a_package_whose_offer_was_removed_is_not_opened_to_everybody_by_publishing_it_again(
+    api, folder
+):
+    await api.post("packages", {"folder": str(folder), "assetId": "p", "policy": USE})
+    assert (await api.delete("contractdefinitions/p%23offer")).status == 204
+    answer = await api.post("packages", {"folder": str(folder), "assetId": "p"})
+    assert (answer.status, answer.problem["type"]) == (409, "conflict")
+    assert "--to" in answer.problem["hint"]
+    assert (await api.post("packages", {"folder": str(folder), "assetId": "p", "policy": USE})).status == 200
+
+
+async def test_an_asset_that_is_no_package_is_not_published_over(api, folder):
+    await api.created("assets", {"@id": "a", "dataAddress": {"type": "File", "path": str(folder / "a.txt")}})
+    answer = await api.post("packages", {"folder": str(folder), "assetId": "a"})
+    assert (answer.status, answer.problem["type"]) == (409, "conflict")
+
+
+async def test_what_a_folder_says_of_itself_is_in_its_manifest_and_options_count_more(api, site, folder):
+    (folder / "comity-package.toml").write_text(
+        'id = "urn:alpha:shelf"\ntitle = "Shelf"\n'
+        '[[effectivity]]\npart = "P1"\nserialFrom = "100"\nplants = ["Ulm"]\n'
+        '[files."*.txt"]\ndocumentId = "D-1"\ndocumentClass = "02-02"\nrevision = "C"\n'
+    )
+    told = (await api.post("packages", {"folder": str(folder)})).json
+    assert (told["assetId"], told["title"], told["files"]) == ("urn:alpha:shelf", "Shelf", 2)
+    made = await site.manifest("urn:alpha:shelf")
+    assert made.effectivity == (Effectivity(part="P1", serial_from="100", plants=("Ulm",)),)
+    assert [(each.path, each.document_class) for each in made.files] == [("a.txt", "02-02"), ("b.bin", "")]
+    assert made.sealed_by == site.did
+    body = {"folder": str(folder), "title": "Other", "effectivity": [{"part": "P2"}]}
+    assert (await api.post("packages", body)).json["revision"] == 2
+    again = await site.manifest("urn:alpha:shelf")
+    assert (again.title, again.effectivity) == ("Other", (Effectivity(part="P2"),))
+    assert again.supersedes == told["manifestSha256"]
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ('title = "a\n', "line 1"),
+        ("titel = 3\n", "titel"),
+        ('[files."c.txt"]\nrevision = "1"\n', "c.txt"),
+        ('[files."a.txt"]\ndocumentClass = "99-99"\n', "$.files[0].documentClass"),
+    ],
+)
+async def test_what_is_wrong_in_it_is_named_by_line_or_key(api, site, folder, written, place):
+    (folder / "comity-package.toml").write_text(written)
+    answer = await api.post("packages", {"folder": str(folder)})
+    assert answer.status == 400
+    assert place in f"{answer.problem['message']} {answer.problem.get('path')}"
+    assert await site.rows("SELECT id FROM asset") == []
+
+
+async def test_how_far_hashing_is_can_be_asked_while_it_goes_on(api, site, folder):
+    os.truncate(folder / "b.bin", 64 * 1024 * 1024)
+    publishing = asyncio.ensure_future(api.post("packages", {"folder": str(folder)}))
+    seen = []
+    while not publishing.done():
+        seen += (await api.get("packages/publishing")).json
+        await asyncio.wait([publishing], timeout=0.005)
+    assert publishing.result().status == 200
+    assert {each["folder"] for each in seen} == {str(folder)}
+    assert seen[-1]["filesTotal"] == 2
+    assert (await api.get("packages/publishing")).json == []
 
 
 async def test_a_package_whose_properties_are_put_keeps_its_files(api, site, folder):
@@ -169,7 +259,9 @@ async def test_a_folder_with_a_fifo_or_a_link_that_leaves_is_refused(api, site, 
         ({"folder": 7}, "$.folder"),
         ({"assetId": "a\nb"}, "$.assetId"),
         ({"assetId": "x" * 1025}, "$.assetId"),
-        ({"replace": "yes"}, "$.replace"),
+        ({"effectivity": {}}, "$.effectivity"),
+        ({"effectivity": [{"part": 7}]}, "$.effectivity"),
+        ({"effectivity": [{"serialFrom": "9", "serialTo": "3"}]}, "$.effectivity[0]"),
         ({"policy": {}}, "$.policy.permission"),
         ({"policy": {"permission": [{"action": "fly"}]}}, "$.policy.permission[0].action"),
         ({"policy": []}, "$.policy"),

@@ -1,10 +1,12 @@
 """A provider's data plane as a process: serves one file or a published folder under transfer `t-1`.
 
-Usage: provider.py PATH [SHA256]; prints its port. A file beside PATH named `revoked` revokes the transfer.
+Usage: provider.py PATH [SHA256 [ADDRESS CERTIFICATE KEY]]; prints its port. A file
+beside PATH named `revoked` revokes the transfer.
 GET /stats tells CPU and peak memory.
 """
 
 import json
+import os
 import resource
 import socket
 import sys
@@ -62,7 +64,7 @@ async def stats(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-async def main(path, known_sha256=""):
+async def main(path, known_sha256="", address="127.0.0.1", certificate=None, key=None):
     files, content = await publish(path, known_sha256)
     revoked = (Path(path).parent / "revoked").exists
     data = dataplane.application(
@@ -72,7 +74,9 @@ async def main(path, known_sha256=""):
     async def app(scope, receive, send):
         await (stats if scope["path"] == "/stats" else data)(scope, receive, send)
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((address, 0))
+    if congestion := os.environ.get("CONGESTION"):  # what TCP does about losses, on every connection
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
     print(listener.getsockname()[1], flush=True)  # noqa: T201
     config = uvicorn.Config(
         app,
@@ -81,6 +85,8 @@ async def main(path, known_sha256=""):
         access_log=False,
         log_level="error",
         loop="uvloop",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
     await uvicorn.Server(config).serve([listener])
 

@@ -122,7 +122,9 @@ def test_a_source_changed_in_the_middle_never_arrives_as_a_file(tmp_path, source
         opened.write(b"changed")
     _, err = process.communicate()
     assert process.returncode != 0
-    assert "TransientDeliveryError" in err.decode()
+    assert any(
+        each in err.decode() for each in ("TransientDeliveryError", "409")
+    )  # in a block, or between two
     assert not (tmp_path / "in/big.bin").exists()
     _, err = receiver(provider.url, tmp_path / "in").communicate()
     assert "PermanentDeliveryError" in err.decode()

@@ -111,7 +111,9 @@ async def test_a_cut_ends_a_running_receiver_which_then_is_refused(tmp_path, sou
     started = time.monotonic()
     _, err = await asyncio.to_thread(process.communicate, None, 10)
     assert time.monotonic() - started < 5
-    assert "TransientDeliveryError" in err.decode()
+    assert any(
+        each in err.decode() for each in ("TransientDeliveryError", "403")
+    )  # in a block, or between two
     assert part.stat().st_size < 8 * 2**30
     client = make_client()
     with pytest.raises(PermanentDeliveryError) as caught:

@@ -55,7 +55,7 @@ async def test_in_a_group_each_caller_hears_what_became_of_its_own_unit(store):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    with disks.mounted(tmp_path / "small", 1) as place:
+    with disks.mounted(tmp_path / "small", 2) as place:
         yield place
 
 

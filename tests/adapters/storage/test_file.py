@@ -3,11 +3,13 @@ import os
 import socket
 import threading
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from comity.errors import InvalidInputError, StorageError
-from comity.storage import descriptor, file, folder, source
+from comity.storage import descriptor, file, folder, hashing, source
+from comity.techdata import about, manifest
 
 MIB = 2**20
 
@@ -31,8 +33,9 @@ async def test_a_published_file_is_read_whole_and_by_range(root, files):
     content = os.urandom(3 * MIB + 17)
     (root / "a.step").write_bytes(content)
     told = []
-    published = await files.publish(str(root / "a.step"), told.append)
-    assert (published.size_bytes, told[-1], published.name) == (len(content), len(content), "a.step")
+    published = await asyncio.to_thread(files.measure, str(root / "a.step"), told.append)
+    assert published == await files.publish(str(root / "a.step"))
+    assert (published.size_bytes, sum(told), published.name) == (len(content), len(content), "a.step")
     assert await read(files, published) == content
     for start, end in [(0, 1), (MIB - 1, MIB + 1), (5, 5), (len(content) - 1, len(content)), (17, None)]:
         assert await read(files, published, start, end) == content[start:end]
@@ -227,7 +230,7 @@ async def test_a_folder_is_listed_in_order_with_its_hashes(root, files):
     found = await folder.scan(files, str(root), lambda *progress: told.append(progress))
     assert [entry.path for entry in found.files] == ["a.step", "b/c/drawing.pdf", "empty", "same"]
     assert found.skipped == (".git", "b/.hidden")
-    assert told[-1] == (4, 2 * MIB + 5, 2 * MIB + 5)
+    assert told[-1] == (4, 4, 2 * MIB + 5, 2 * MIB + 5)
     assert [entry.source.name for entry in found.files] == ["a.step", "drawing.pdf", "empty", "same"]
     described = found.manifest("Gear")
     assert described.files[1].media_type == "application/pdf"
@@ -309,3 +312,125 @@ def test_the_connectors_own_folder_is_neither_published_nor_received_into(tmp_pa
             files.check_destination(str(path))
     assert files.resolve(str(own / "received")) == str(own / "received")
     assert files.check_destination(str(tmp_path / "elsewhere")) == str(tmp_path / "elsewhere")
+
+
+async def test_the_same_folder_gives_the_same_manifest_in_whatever_order_its_names_come(
+    root, files, monkeypatch
+):
+    for number in range(40):
+        path = root / f"d{number % 3}" / f"f{number:02}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes([number]) * number)
+
+    class Shuffled:
+        def __init__(self, path):
+            self._opened = real(path)
+
+        def __enter__(self):
+            return random.sample(listed := list(self._opened), len(listed))
+
+        def __exit__(self, *_):
+            self._opened.close()
+
+    real, random = os.scandir, Random(1)
+    first = manifest.encode((await folder.scan(files, str(root))).manifest("t"))
+    monkeypatch.setattr(folder.os, "scandir", Shuffled)
+    for _ in range(3):
+        assert manifest.encode((await folder.scan(files, str(root))).manifest("t")) == first
+
+
+async def test_files_are_hashed_by_several_threads_and_the_first_that_cannot_be_ends_it(root, files):
+    for number in range(300):
+        (root / f"{number:03}").write_bytes(bytes([number % 256]))
+    listed = [hashing.Listed(f"{number:03}", str(root / f"{number:03}"), 1) for number in range(300)]
+    names, gate = set(), threading.Barrier(2)
+
+    def measure(path, told, given_up):
+        if len(names) < 2:
+            names.add(threading.current_thread().name)
+            gate.wait(5)  # both are here at once
+        return files.measure(path, told, given_up)
+
+    told = []
+    found = await hashing.hash_all(measure, listed, lambda *progress: told.append(progress), threads=2)
+    assert [each.name for each in found] == [each.path for each in listed]
+    assert len(names) == 2
+    assert told == sorted(told)
+    assert told[-1] == (300, 300, 300, 300)
+    (root / "299").unlink()
+    with pytest.raises(StorageError, match="299"):
+        await hashing.hash_all(files.measure, listed, threads=2)
+
+
+async def test_a_file_that_changes_while_it_is_hashed_is_refused(root, files):
+    (root / "a").write_bytes(bytes(3 * MIB))
+
+    def append(_):
+        with (root / "a").open("ab") as opened:
+            opened.write(b"x")
+
+    with pytest.raises(StorageError) as caught:
+        await asyncio.to_thread(files.measure, str(root / "a"), append)
+    assert caught.value.code == source.CHANGED
+
+
+@pytest.mark.parametrize("change", ["more", "gone", "new"])
+async def test_a_folder_that_changes_while_it_is_hashed_is_refused_as_a_whole(root, files, change):
+    for name in ("a", "b"):
+        (root / name).write_bytes(b"one")
+
+    def spoil(files_done, files_total, *_):
+        if files_done == files_total:  # the others are hashed already, and each was what it was then
+            {
+                "more": lambda: (root / "a").write_bytes(b"other"),
+                "gone": lambda: (root / "a").unlink(missing_ok=True),
+                "new": lambda: (root / "c").write_bytes(b""),
+            }[change]()
+
+    with pytest.raises(StorageError, match="changed while it was hashed") as caught:
+        await folder.scan(files, str(root), spoil)
+    assert caught.value.code == source.CHANGED
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.txt", "a.", "b ", "c:d", "what?"])
+async def test_a_name_that_windows_cannot_write_is_refused_before_anything_is_hashed(root, files, name):
+    (root / name).write_bytes(b"")
+    with pytest.raises(InvalidInputError, match="Windows"):
+        await folder.scan(files, str(root), lambda *_: pytest.fail("it was hashed"))
+
+
+@pytest.mark.parametrize("twins", [("A.step", "a.STEP"), ("\u00e9", "e\u0301"), ("stra\u00dfe", "STRASSE")])
+async def test_two_names_that_are_one_elsewhere_are_refused_before_anything_is_hashed(root, files, twins):
+    for name in twins:
+        (root / name).write_bytes(b"")
+    with pytest.raises(InvalidInputError, match="cannot lie side by side"):
+        await folder.scan(files, str(root), lambda *_: pytest.fail("it was hashed"))
+
+
+@pytest.mark.parametrize("name", ["{:03}", ".{:03}"])
+async def test_a_folder_with_far_too_many_names_is_refused_after_as_many_as_may_be(
+    root, files, monkeypatch, name
+):
+    monkeypatch.setattr(folder.manifest, "MAX_FILES", 50)
+    monkeypatch.setattr(folder, "MOST_ENTRIES", 100)
+    for number in range(300):
+        (root / name.format(number)).touch()
+    looked = []
+    monkeypatch.setattr(folder.os, "stat", lambda *a, real=os.stat, **k: (looked.append(1), real(*a, **k))[1])
+    with pytest.raises(StorageError, match="more than 50 files, or 100 names in all"):
+        await folder.scan(files, str(root))
+    assert len(looked) < 110
+
+
+async def test_what_a_folder_says_of_itself_is_no_file_of_it(root, files):
+    (root / "a").write_bytes(b"a")
+    (root / "sub").mkdir()
+    for path in (root / about.NAME, root / "sub" / about.NAME):
+        path.write_bytes(b'title = "t"')
+    found = await folder.scan(files, str(root))
+    assert [each.path for each in found.files] == ["a", f"sub/{about.NAME}"]
+    assert found.about == b'title = "t"'
+    (root / about.NAME).unlink()
+    (root / about.NAME).symlink_to("/etc/passwd")
+    with pytest.raises(StorageError, match=about.NAME):
+        await folder.scan(files, str(root))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from comity.api import dataplane
+from comity.api import connection, dataplane
 from comity.dataplane import flows, serve, tokens
 from comity.errors import DatabaseError, IdentityError, NotFoundError, PolicyError, StorageError
 from comity.storage import source
@@ -105,7 +105,7 @@ async def run(
         "path": path,
         "root_path": root_path,
         "headers": [*named, *headers],
-        "extensions": {dataplane.ABORT: exchange.abort},
+        "extensions": {connection.ABORT: exchange.abort},
     }
     await app(scope, exchange.receive, exchange.send)
     return exchange

@@ -133,3 +133,30 @@ def test_an_endpoint_that_a_version_does_not_have_is_not_there():
     with pytest.raises(NotFoundError):
         paths.find(tables, "GET", b"/management/v4/edrs/a/dataaddress")
     assert paths.find(tables, "GET", b"/management/v3/edrs/a/dataaddress").version is versions.V3
+
+
+FILES = {
+    "v3": paths.methods_of(
+        [
+            ("GET", "readings", "{id}/files/{path}"),
+            ("GET", "readings", "{id}/files"),
+            ("GET", "readings", "{id}"),
+        ]
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "rest", "ident", "file"),
+    [
+        ("readings/urn%3Ax/files/a/b%20c.txt", "{id}/files/{path}", "urn:x", "a/b c.txt"),
+        ("readings/urn:x/files/files", "{id}/files/{path}", "urn:x", "files"),
+        ("readings/urn:x/files/..%2Fkeys", "{id}/files/{path}", "urn:x", "../keys"),
+        ("readings/a%2Fb/files/x/", "{id}/files/{path}", "a/b", "x"),
+        ("readings/urn:x/files", "{id}/files", "urn:x", ""),
+        ("readings/urn:x/files/", "{id}/files", "urn:x", ""),
+    ],
+)
+def test_a_file_of_something_is_all_after_files(path, rest, ident, file):
+    found = paths.find(FILES, "GET", f"/management/v3/{path}".encode())
+    assert (found.key[2], found.id, found.path) == (rest, ident, file)

@@ -54,6 +54,7 @@ def comity(api, data_folder, tmp_path, monkeypatch):
     lines[place] = f'listen = "{listen}"'
     file.write_text("\n".join(lines))
     monkeypatch.setenv("COMITY_DATA", str(data_folder))
+    monkeypatch.delenv("COMITY_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -87,7 +87,19 @@ def test_get_tells_each_stage_once_where_there_is_no_terminal(comity, api, offer
         "checked      SHA-256 of every file, against the manifest",
         f"manifest     {'ab' * 32}",
         "folder       /in",
+        "             outside the node's store its terms are yours to keep: this is in the evidence as an export",
     ]
+
+
+def test_without_a_folder_it_goes_into_the_store_and_says_how_to_open_it(comity, api, offered):
+    kept = {**COMPLETED, "destination": "store:"}
+    goes(api, kept)
+    done = comity("get", "alpha", ASSET)
+    assert done.code == 0
+    assert api.bodies("POST", "exchanges")[0]["destination"] == "store:"
+    assert "kept         encrypted, in the node's store\n" in done.out
+    assert "comity received open" in done.out
+    assert "export" not in done.out
 
 
 def test_exchange_that_was_too_quick_to_watch_tells_the_same(comity, api, offered):
@@ -181,10 +193,10 @@ def test_time_limit_is_exit_code_7_and_says_how_to_watch_again(comity, api, offe
 
 
 def test_ctrl_c_is_exit_code_7_and_says_that_the_connector_goes_on(comity, api, offered, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connector.Connector, "exchange", interrupt)
+    monkeypatch.setattr(connector.Connector, "follow", interrupt)
     done = comity("get", "alpha", ASSET, "-o", "in")
     assert done.code == 7
     assert "the connector goes on; watch again with: comity get alpha" in done.err

@@ -2,12 +2,18 @@ import json
 
 import pytest
 
+from comity.cli import meant
+
 PUBLISHED = {
     "assetId": "urn:comity:package:0123456789abcdef0123456789abcdef",
     "title": "Housing",
     "files": 4,
     "sizeBytes": 23_100_000,
     "manifestSha256": "ab" * 32,
+    "revision": 3,
+    "unchanged": False,
+    "sealedBy": "did:web:beta.example",
+    "warnings": [],
     "skipped": [".git"],
 }
 
@@ -28,8 +34,10 @@ def test_publish_sends_folder_and_terms_and_shows_what_became_of_them(comity, ap
     assert done.out == (
         "published  Housing\n"
         "id         urn:comity:package:0123456789abcdef0123456789abcdef\n"
+        "revision   3\n"
         "files      4 files, 23.1 MB\n"
         f"manifest   {'ab' * 32}\n"
+        "sealed by  did:web:beta.example\n"
         "terms      use by did:web:alpha.example, until 2027-12-31\n"
         "           provider-enforced: recipient eq did:web:alpha.example; dateTime lteq 2027-12-31\n"
         "left out   1: .git\n"
@@ -49,10 +57,8 @@ def test_publish_takes_a_policy_from_a_file(comity, api, folder, tmp_path):
     policy = {"permission": [{"action": "use"}], "prohibition": [{"action": "distribute"}]}
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     api.says("POST", "packages", PUBLISHED)
-    done = comity("publish", "housing", "--policy", "policy.json", "--id", "h", "--replace", "--json")
-    assert api.bodies("POST", "packages") == [
-        {"folder": str(folder), "policy": policy, "assetId": "h", "replace": True}
-    ]
+    done = comity("publish", "housing", "--policy", "policy.json", "--id", "h", "--json")
+    assert api.bodies("POST", "packages") == [{"folder": str(folder), "policy": policy, "assetId": "h"}]
     assert json.loads(done.out) == PUBLISHED
 
 
@@ -88,3 +94,37 @@ def test_day_that_is_past_is_told(comity, api, folder):
     api.says("POST", "packages", PUBLISHED)
     done = comity("publish", "housing", "--until", "2020-01-01")
     assert (done.code, done.err) == (0, "nobody may see or use it: 2020-01-01 is past\n")
+
+
+def test_publish_says_for_what_it_is_meant(comity, api, folder):
+    api.says("POST", "packages", PUBLISHED)
+    comity(
+        "publish", "housing", "--part", "P1", "--serials", "SN-5-SN-9", "--plant", "Ulm", "--plant", "Linz"
+    )
+    [body] = api.bodies("POST", "packages")
+    assert body["effectivity"] == [
+        {"part": "P1", "serialFrom": "SN-5", "serialTo": "SN-9", "plants": ["Ulm", "Linz"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"),
+    [("100-199", ("100", "199")), ("100-", ("100", None)), ("A-1-B-A-2-B", ("A-1-B", "A-2-B"))],
+)
+def test_serial_numbers_are_split_in_the_middle(said, ends):
+    [only] = meant.effectivity("", said, None)
+    assert (only.get("serialFrom"), only.get("serialTo")) == ends
+
+
+@pytest.mark.parametrize("said", ["100", "-", "A-1-2"])
+def test_serial_numbers_whose_ends_cannot_be_told_are_refused(comity, api, folder, said):
+    done = comity("publish", "housing", f"--serials={said}")
+    assert (done.code, api.bodies("POST", "packages")) == (2, [])
+    assert "FROM-TO" in done.err
+
+
+def test_what_is_there_already_is_said_to_be_unchanged_and_warnings_are_told(comity, api, folder):
+    api.says("POST", "packages", {**PUBLISHED, "unchanged": True, "warnings": ["it overlaps"]})
+    done = comity("publish", "housing")
+    assert done.out.startswith("unchanged  Housing\n")
+    assert "it overlaps\n" in done.err

@@ -109,3 +109,73 @@ def test_an_unknown_marking_or_one_that_is_told_too_little_is_wrong_input(comity
     done = comity("publish", "housing", "--marking", "licence")
     assert (done.code, "needs --licence" in done.err) == (2, True)
     assert api.bodies("POST", "packages") == []
+
+
+IN_STORE = {**RECEIVED, "destination": "store:", "sizeBytes": 7, "locked": []}
+AT = f"received/{NAME.replace(':', '%3A')}"
+
+
+def test_the_table_says_what_lies_in_the_store_here_or_elsewhere_and_how_much(comity, api, alpha):
+    other = {**IN_STORE, "@id": NAME.replace("abcd", "abce"), "lies": "two:/var/kept"}
+    api.says(
+        "GET",
+        "received",
+        [IN_STORE, other, {**IN_STORE, "@id": NAME.replace("abcd", "abcf"), "deletedAt": 1}],
+    )
+    shown = " ".join(comity("received").out.split())
+    for each in ("housing store 7 B", "two:/var/kept", "deleted"):
+        assert each in shown
+
+
+def test_a_file_of_the_store_is_written_out_as_it_is(comity, api):
+    api.says("GET", "received", [IN_STORE])
+    api.says("GET", f"{AT}/files/sub/a.txt?purpose=repair", ["bytes"])
+    done = comity("received", "open", "abcd", "sub/a.txt", "--purpose", "repair")
+    assert (done.code, done.out) == (0, '["bytes"]')
+
+
+def test_opening_what_is_in_the_store_says_how_its_files_are_read(comity, api):
+    api.says("GET", "received", [IN_STORE])
+    api.says("POST", f"{AT}/open", IN_STORE)
+    assert "comity received files 0000abcd" in comity("received", "open", "abcd").out
+
+
+def test_files_of_the_store_are_listed_and_a_copy_says_that_it_leaves(comity, api, tmp_path):
+    api.says("GET", "received", [IN_STORE])
+    api.says(
+        "GET",
+        f"{AT}/files",
+        [{"path": "a.txt", "sizeBytes": 5, "sha256": "ab" * 32, "mediaType": "text/plain"}],
+    )
+    assert "a.txt" in comity("received", "files", "abcd").out
+    api.says("POST", f"{AT}/export", IN_STORE)
+    done = comity("received", "export", "abcd", "-o", "out", "--person", "Jo")
+    said = {"purpose": "", "person": "Jo", "nationality": []}
+    assert api.bodies("POST", f"{AT}/export") == [{"destination": str(tmp_path / "out"), **said}]
+    assert "leaves what the node enforces" in done.out
+
+
+def test_a_check_names_what_is_damaged_or_missing_and_fails_then(comity, api):
+    api.says("GET", "received", [IN_STORE, RECEIVED])
+    api.says("POST", f"{AT}/check", {"files": 3, "sizeBytes": 7, "damaged": ["a.txt"], "missing": ["b.txt"]})
+    done = comity("received", "check")
+    assert done.code == 1
+    assert "damaged  0000abcd  housing  a.txt" in done.out
+    assert "missing  0000abcd  housing  b.txt" in done.out
+    assert "read 3 files, 7 B, of 1 received" in done.out
+
+
+def test_a_check_that_finds_all_right_says_how_much_it_read(comity, api):
+    api.says("GET", "received", [IN_STORE])
+    api.says("POST", f"{AT}/check", {"files": 3, "sizeBytes": 7, "damaged": [], "missing": []})
+    done = comity("received", "check", "abcd")
+    assert (done.code, done.out) == (0, "read 3 files, 7 B, of 1 received\n")
+
+
+def test_what_is_in_the_store_is_published_by_its_id(comity, api):
+    api.says("GET", "received", [IN_STORE])
+    api.says("POST", "packages", {"title": "Housing"})
+    comity("publish", "--received", "abcd")
+    assert [each["folder"] for each in api.bodies("POST", "packages")] == [f"store:{NAME}"]
+    assert comity("publish").code == 2
+    assert comity("publish", "housing", "--received", "abcd").code == 2

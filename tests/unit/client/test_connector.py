@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from comity import errors
-from comity.client import connector, problems
+from comity.client import calls, connector, problems
 from unit.client import standin
 
 
@@ -77,7 +77,7 @@ def test_path_of_the_address_is_kept(api):
 
 
 def test_all_pages_are_fetched(api, client, monkeypatch):
-    monkeypatch.setattr(connector, "PAGE", 2)
+    monkeypatch.setattr(calls, "PAGE", 2)
     api.says("POST", "contractagreements/request", [{"@id": "a"}, {"@id": "b"}], [{"@id": "c"}])
     assert [each["@id"] for each in client.find_all(connector.AGREEMENTS)] == ["a", "b", "c"]
     first, second = api.bodies("POST", "contractagreements/request")

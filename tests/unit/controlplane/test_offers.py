@@ -87,7 +87,8 @@ async def test_an_address_changes_only_when_another_one_is_given(bench):
 @pytest.mark.parametrize(
     ("address", "path"),
     [
-        ({"type": "AmazonS3"}, "$.dataAddress.type"),
+        ({"type": "Kafka"}, "$.dataAddress.type"),
+        ({"type": "AmazonS3", "bucketName": "any", "objectName": "x"}, "$.dataAddress.bucketName"),
         ({"baseUrl": "https://x"}, "$.dataAddress.type"),
         ({"type": "HttpData"}, "$.dataAddress.baseUrl"),
         ({"type": "HttpData", "baseUrl": "http://127.0.0.1/x"}, "$.dataAddress.baseUrl"),
@@ -169,3 +170,17 @@ async def test_definitions_are_found_by_their_fields_only(bench):
     for find in (offers.find_contracts, offers.find_policies):
         with pytest.raises(InvalidInputError):
             await find(bench.connector, spec(("policy", "=", "x")))
+
+
+async def test_what_an_asset_was_made_from_is_not_forgotten_when_it_is_changed(bench, tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "shelf" / name).write_bytes(name.encode())
+    first, second = ({"type": "File", "path": str(tmp_path / "shelf" / name)} for name in ("a.txt", "b.txt"))
+    form = forms.decode_asset(
+        {"@id": "a", "privateProperties": {"derivedFrom": ["urn:agreement"]}, "dataAddress": first}
+    )
+    await offers.create_asset(bench.connector, form)
+    for address in (second, URL, None):
+        body = {"@id": "a", "properties": {}, **({"dataAddress": address} if address else {})}
+        await offers.change_asset(bench.connector, forms.decode_asset(body, new=False))
+        assert (await stored(bench, "a")).private_properties == {"derivedFrom": ["urn:agreement"]}

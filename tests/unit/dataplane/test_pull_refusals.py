@@ -197,6 +197,7 @@ async def test_a_resource_whose_last_byte_came_before_the_crash_needs_no_request
     with pytest.raises(TransientDeliveryError):
         await provider.get(tmp_path)
     (tmp_path / ".resource.part").write_bytes(noise(9000))
+    (tmp_path / ".resource.runs").unlink()
     assert (await provider.get(tmp_path)).fetched_bytes == 0
     assert len(provider.requests) == 1
 
@@ -248,7 +249,7 @@ async def test_the_callers_name_wins_and_is_checked(tmp_path):
 
 
 async def test_a_folder_takes_one_transfer_at_a_time(tmp_path):
-    held = target.Target(tmp_path)
+    held = target.Folder(tmp_path)
     with pytest.raises(ConflictError):
         await Provider(noise(10)).get(tmp_path)
     held.close()
@@ -272,7 +273,7 @@ async def test_nothing_stays_open(tmp_path):
 
 
 async def test_a_cancelled_thread_is_waited_for(tmp_path):
-    where = target.Target(tmp_path)
+    where = target.Folder(tmp_path)
     started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     def slow():

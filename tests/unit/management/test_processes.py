@@ -105,7 +105,7 @@ def test_a_transfer_goes_into_a_folder_or_nowhere(destination, folder):
         ({"transferType": None}, "$.transferType"),
         ({"transferType": 5}, "$.transferType"),
         ({"dataDestination": "x"}, "$.dataDestination"),
-        ({"dataDestination": {"type": "AmazonS3"}}, "$.dataDestination.type"),
+        ({"dataDestination": {"type": "Kafka"}}, "$.dataDestination.type"),
         ({"dataDestination": {"path": "/x"}}, "$.dataDestination.type"),
         ({"dataDestination": {"type": "File"}}, "$.dataDestination.path"),
         ({"callbackAddresses": [1]}, "$.callbackAddresses[0]"),

@@ -123,3 +123,23 @@ def test_a_permission_ends_at_the_time_that_it_needs(constraints, ends):
     assert (
         duties.ends(model.parse({"permission": [{"action": "use", "constraint": list(constraints)}]})) == ends
     )
+
+
+@pytest.mark.parametrize(
+    ("permissions", "over"),
+    [
+        ([USE[0]], None),
+        ([{"action": "use", "constraint": [atom("elapsedTime", "lteq", "P1D")]}], DAY_US),
+        (
+            [
+                {"action": "use", "constraint": [atom("elapsedTime", "lteq", "P1D")]},
+                {"action": "use", "constraint": [atom("elapsedTime", "lteq", "P3D")]},
+            ],
+            3 * DAY_US,
+        ),
+        ([{"action": "use", "constraint": [atom("elapsedTime", "lteq", "P1D")]}, USE[0]], None),
+        ([{"action": "use", "constraint": [atom("elapsedTime", "gt", "P1D")]}], None),
+    ],
+)
+def test_a_policy_is_over_for_good_when_its_last_permission_is(permissions, over):
+    assert duties.over(model.parse({"permission": permissions}), 0) == over

@@ -1,11 +1,16 @@
 import json
+import tracemalloc
+from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.errors import InvalidInputError
-from comity.techdata import manifest
+from comity.techdata import manifest, paths
+from comity.techdata.effectivity import Effectivity
 
 HASH = "ab" * 32
 
@@ -16,7 +21,7 @@ def a_file(path="a.step", size_bytes=3, sha256=HASH, media_type="model/step"):
 
 def wire(*paths, **changed):
     files = [{"mediaType": "text/plain", "path": path, "sha256": HASH, "sizeBytes": 1} for path in paths]
-    value = {"files": files, "format": manifest.FORMAT, "sizeBytes": len(paths), "title": "t"} | changed
+    value = {"files": files, "format": manifest.FIRST_FORMAT, "sizeBytes": len(paths), "title": "t"} | changed
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -136,6 +141,7 @@ def test_more_files_than_allowed_are_refused(monkeypatch):
         wire("a", sizeBytes=2),
         wire("a", sizeBytes=1.0),
         wire("a", format="comity-package/2"),
+        wire("a", format="comity-package/3"),
         wire("a", title=7),
         wire("a", extra=1),
         wire("b", "a"),
@@ -172,10 +178,167 @@ def test_any_bytes_give_a_manifest_or_a_clear_refusal(data):
 @given(st.text(max_size=60))
 def test_an_accepted_path_never_leaves_its_folder(path):
     try:
-        manifest.check_path(path)
+        paths.check_path(path)
     except InvalidInputError:
         return
     assert not path.startswith("/")
     assert not {"", ".", ".."} & set(path.split("/"))
     assert "\0" not in path
     assert "\\" not in path
+
+
+def second(*files, **changed):
+    """A manifest of version 2 that says all that can be said."""
+    said = {
+        "id": "urn:alpha:p100",
+        "revision": 2,
+        "supersedes": "cd" * 32,
+        "effectivity": (Effectivity(part="P100", serial_from="100", serial_to="199", plants=("Ulm",)),),
+        "marking": manifest.Marking("partners-only", ("permission use: recipient eq did:web:beta.example",)),
+        "derived_from": (manifest.Parent("urn:uuid:1", "urn:beta:q", "ef" * 32),),
+        "sealed_by": "did:web:alpha.example",
+    }
+    described = msgspec.structs.replace(
+        a_file(), document_id="D-1", document_class="02-02", revision="C", status="released", supersedes="B"
+    )
+    return manifest.Manifest("Housing", files or (described,), **(said | changed))
+
+
+def test_all_that_version_2_says_is_written_once_and_read_back():
+    data = manifest.encode(second())
+    assert manifest.decode(data) == second()
+    assert json.loads(data)["format"] == "comity-package/2"
+    assert data == json.dumps(json.loads(data), sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_what_version_2_does_not_say_is_left_out():
+    said = manifest.Manifest("t", (a_file(),), id="a", revision=1)
+    assert set(json.loads(manifest.encode(said))) == {
+        "files",
+        "format",
+        "id",
+        "revision",
+        "sizeBytes",
+        "title",
+    }
+    assert set(json.loads(manifest.encode(said))["files"][0]) == {"mediaType", "path", "sha256", "sizeBytes"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"revision": 0}, "$.revision"),
+        ({"revision": 2**31}, "$.revision"),
+        ({"revision": 1}, "$.supersedes"),
+        ({"supersedes": "CD" * 32}, "$.supersedes"),
+        ({"sealed_by": "did:web:a\n"}, "$.sealedBy"),
+        ({"id": " a"}, "$.id"),
+        ({"id": ""}, "$.id"),
+        ({"marking": manifest.Marking("")}, "$.marking.name"),
+        ({"marking": manifest.Marking("m", ("a\x1b",))}, "$.marking.terms[0]"),
+        ({"derived_from": (manifest.Parent("a", manifest="x"),)}, "$.derivedFrom[0].manifest"),
+        ({"effectivity": (Effectivity(serial_from="9", serial_to="3"),)}, "$.effectivity[0]"),
+        ({"files": (msgspec.structs.replace(a_file(), document_class="05-01"),)}, "$.files[0].documentClass"),
+        ({"files": (msgspec.structs.replace(a_file(), document_id="x" * 201),)}, "$.files[0].documentId"),
+    ],
+)
+def test_what_version_2_may_not_say_is_named_by_its_place(changed, place):
+    with pytest.raises(InvalidInputError) as caught:
+        manifest.encode(msgspec.structs.replace(second(), **changed))
+    assert caught.value.path == place
+
+
+def test_version_1_says_nothing_of_documents():
+    with pytest.raises(InvalidInputError) as caught:
+        manifest.encode(manifest.Manifest("t", (msgspec.structs.replace(a_file(), document_id="D-1"),)))
+    assert caught.value.path == "$.files[0].documentId"
+
+
+NOT_ON_WINDOWS = [
+    "CON",
+    "nul.txt",
+    "a/Com1.step",
+    "LPT\u00b9",
+    "aux .x",
+    "a.",
+    "a ",
+    "b/a./c",
+    "a:b",
+    "a?",
+    "a|b",
+    'a"b',
+]
+
+
+@pytest.mark.parametrize("path", NOT_ON_WINDOWS)
+def test_a_name_that_windows_cannot_write_is_refused_in_version_2_and_still_read_in_version_1(path):
+    with pytest.raises(InvalidInputError, match="Windows") as caught:
+        manifest.encode(second(a_file(path)))
+    assert caught.value.path == "$.files[0].path"
+    assert manifest.decode(wire(path)).files[0].path == path
+
+
+@pytest.mark.parametrize("path", ["console", "com10", "a.con", "nulls/x", "a b", "a.b.c", "\u00fc.step"])
+def test_a_name_that_only_looks_reserved_is_good(path):
+    assert manifest.decode(manifest.encode(second(a_file(path)))).files[0].path == path
+
+
+def test_a_million_files_are_refused_before_they_are_made_into_objects():
+    data = b'{"files":[' + b",".join([b'{"path":"a"}'] * 1_000_000) + b"]}"
+    tracemalloc.start()
+    with pytest.raises(InvalidInputError, match="1000000 files; a package holds at most 100000"):
+        manifest.decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/package-manifest-2.schema.json").read_text())
+WRONG = [
+    lambda m: m.pop("id"),
+    lambda m: m.pop("revision"),
+    lambda m: m.update(revision=0),
+    lambda m: m.update(title=""),
+    lambda m: m.update(extra=1),
+    lambda m: m.update(format="comity-package/3"),
+    lambda m: m.update(supersedes="x"),
+    lambda m: m["marking"].pop("name"),
+    lambda m: m["derivedFrom"][0].update(manifest="x"),
+    lambda m: m["effectivity"][0].update(lots=["a"]),
+    lambda m: m["files"][0].update(documentClass="99-99"),
+    lambda m: m["files"][0].update(sha256="AB" * 32),
+    lambda m: m["files"][0].update(sizeBytes=-1),
+    lambda m: m["files"][0].update(title=""),
+    lambda m: m["files"][0].update(title="t" * 501),
+    lambda m: m["files"][0].update(languages=["Deutsch!"]),
+    lambda m: m["files"][0].update(languages=["de"] * 101),
+    lambda m: m["files"][0].pop("mediaType"),
+    *[
+        lambda m, path=path: m["files"][0].update(path=path)
+        for path in ("../a", "/a", "a//b", ".a", "a\\b", "a:b", "a.")
+    ],
+]
+
+
+def test_the_schema_takes_what_is_written_and_names_every_member_that_there_is():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    written = json.loads(manifest.encode(second()))
+    jsonschema.validate(written, SCHEMA)
+    jsonschema.validate(json.loads(manifest.encode(manifest.Manifest("t", (), id="a", revision=1))), SCHEMA)
+    assert set(SCHEMA["properties"]) == set(written)
+    described = SCHEMA["$defs"]["file"]["properties"]
+    assert set(described) == {each.encode_name for each in msgspec.structs.fields(manifest.File)}
+    assert described["documentClass"]["enum"] == list(manifest.DOCUMENT_CLASSES)
+    meant = SCHEMA["$defs"]["effectivity"]["properties"]
+    assert set(meant) == {each.encode_name for each in msgspec.structs.fields(Effectivity)}
+    assert SCHEMA["properties"]["files"]["maxItems"] == manifest.MAX_FILES
+
+
+@pytest.mark.parametrize("spoil", WRONG)
+def test_the_schema_refuses_what_the_code_refuses(spoil):
+    value = json.loads(manifest.encode(second()))
+    spoil(value)
+    with pytest.raises(InvalidInputError):
+        manifest.decode(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, SCHEMA)

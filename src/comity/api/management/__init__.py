@@ -86,6 +86,8 @@ async def _respond(
         headers=request.headers,
         role=holder.role,
         holds=holds,
+        method=request.method,
+        path=found.path,
     )
     if row.creates is not None and (repeatable := idempotency.read(request)):
         return await idempotency.answer(connector, repeats, repeatable, found.key, row, call)
@@ -118,8 +120,12 @@ async def _body(request: Request, row: Row, version: Version) -> dict[str, Any]:
 
 
 def _parameters(request: Request) -> dict[str, str]:
+    """Return the query parameters; of one that is repeated all values, separated by commas."""
     text = request.scope["query_string"].decode("latin-1")
+    found: dict[str, str] = {}
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS):
+            found[name] = f"{found[name]},{value}" if name in found else value
+        return found  # noqa: TRY300  what cannot be read is told below
     except ValueError:
         raise errors.InvalidInputError(f"more than {MAX_PARAMETERS} query parameters are not taken") from None

@@ -27,6 +27,7 @@ class Call(Struct, frozen=True):
 
     `version` is the API's version that the path names, `caller` the name of the API key (empty: the data folder's) and
     `role` its role; `holds` says whether the key still opens this endpoint. `headers` by their names in lower case.
+    `method` and `path`, that of a file of what the id names, are for endpoints that hand out bytes.
     """
 
     id: str
@@ -37,6 +38,8 @@ class Call(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     role: str = roles.VIEWER
     holds: Callable[[], Awaitable[bool]] | None = None
+    method: str = "GET"
+    path: str = ""
 
 
 def require(call: Call, role: str) -> None:

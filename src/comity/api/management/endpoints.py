@@ -18,13 +18,16 @@ from comity.api.management import (
     events,
     frameworks,
     identity,
+    inquiries,
     licences,
     offers,
     partners,
     policies,
     processes,
+    readings,
     received,
     retirements,
+    revisions,
     secrets,
 )
 from comity.api.management.call import Row
@@ -32,6 +35,7 @@ from comity.api.management.paths import Key
 from comity.controlplane import decide
 from comity.db import frameworks as framework_rows
 from comity.db.exchanges import Exchange
+from comity.db.inquiries import Inquiry
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.partners import Partner
 from comity.db.secrets import Secret
@@ -259,6 +263,7 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "packages", ""): Row(
         offers.publish_package, OPERATOR, "NewPackage", "Package", "400 403 404 409 422", creates=Asset
     ),
+    ("GET", "packages", "publishing"): Row(offers.find_publishing, VIEWER, "", "[Publishing]", ""),
     ("POST", "frameworks", ""): Row(
         frameworks.propose, OPERATOR, "NewFramework", "FrameworkAgreement", "400 404 422"
     ),
@@ -298,6 +303,24 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "frameworks", "{id}/signatures"): Row(
         frameworks.attach, OPERATOR, "FrameworkSignatureFile", "FrameworkSignature", "400 404 409"
     ),
+    ("POST", "inquiries", ""): Row(
+        inquiries.ask, OPERATOR, "NewInquiry", "IdResponse", "400 404 409", creates=Inquiry
+    ),
+    ("POST", "inquiries", "request"): Row(inquiries.find, VIEWER, "QuerySpec", "[Inquiry]", "400"),
+    ("GET", "inquiries", "{id}"): Row(inquiries.load, VIEWER, "", "Inquiry", "404"),
+    ("POST", "inquiries", "{id}/say"): Row(inquiries.say, OPERATOR, "InquiryText", "Inquiry", "400 404 409"),
+    ("POST", "inquiries", "{id}/answer"): Row(
+        inquiries.answer, APPROVER, "InquiryText", "Inquiry", "400 403 404 409"
+    ),
+    ("POST", "inquiries", "{id}/grant"): Row(
+        inquiries.grant, APPROVER, "InquiryGrant", "Inquiry", "400 403 404 409"
+    ),
+    ("POST", "inquiries", "{id}/refuse"): Row(
+        inquiries.refuse, APPROVER, "InquiryText", "Inquiry", "400 403 404 409"
+    ),
+    ("POST", "inquiries", "{id}/withdraw"): Row(
+        inquiries.withdraw, OPERATOR, "InquiryWithdrawal", "Inquiry", "400 404 409"
+    ),
     ("POST", "exchanges", ""): Row(
         partners.start_exchange, OPERATOR, "NewExchange", "IdResponse", "400 404 422 502", creates=Exchange
     ),
@@ -308,9 +331,69 @@ ENDPOINTS: dict[Key, Row] = {
     ),
     ("POST", "deletions", "request"): Row(deletions.find, VIEWER, "QuerySpec", "[Deletion]", "400"),
     ("POST", "receipts", "request"): Row(deletions.find_receipts, VIEWER, "QuerySpec", "[Receipt]", "400"),
+    ("POST", "readings", ""): Row(
+        readings.start, OPERATOR, "NewReading", "Reading", "400 403 404 409 422 502"
+    ),
+    ("GET", "readings", "{id}"): Row(readings.load, VIEWER, "", "Reading", "404"),
+    ("DELETE", "readings", "{id}"): Row(readings.end, OPERATOR, "", "", "404 409"),
+    ("GET", "readings", "{id}/manifest"): Row(
+        readings.load_manifest, OPERATOR, "", "PackageManifest", "403 404 502"
+    ),
+    ("GET", "readings", "{id}/files"): Row(readings.find_files, OPERATOR, "", "[FileEntry]", "403 404 502"),
+    ("GET", "readings", "{id}/files/{path}"): Row(
+        readings.read, OPERATOR, "", "FileBytes", "403 404 409 412 416 502"
+    ),
+    ("HEAD", "readings", "{id}/files/{path}"): Row(
+        readings.read, OPERATOR, "", "FileBytes", "403 404 409 412 502"
+    ),
     ("GET", "received", ""): Row(received.find, VIEWER, "", "[Received]", ""),
     ("POST", "received", "{id}/open"): Row(received.open_, OPERATOR, "Access", "Received", "400 403 404"),
+    ("GET", "received", "store"): Row(received.store, VIEWER, "", "ReceivedStore", "422"),
+    ("GET", "received", "{id}/files"): Row(received.files, VIEWER, "", "[FileEntry]", "403 404 409"),
+    ("GET", "received", "{id}/files/{path}"): Row(
+        received.read_file,
+        OPERATOR,
+        "",
+        "FileBytes",
+        "403 404 409 422",
+        parameters=("purpose", "person", "nationality", "export"),
+    ),
+    ("HEAD", "received", "{id}/files/{path}"): Row(
+        received.read_file,
+        OPERATOR,
+        "",
+        "FileBytes",
+        "403 404 409 422",
+        parameters=("purpose", "person", "nationality", "export"),
+    ),
+    ("POST", "received", "{id}/export"): Row(
+        received.export, OPERATOR, "ReceivedExport", "Received", "400 403 404 409 422"
+    ),
+    ("POST", "received", "{id}/check"): Row(received.check, OPERATOR, "", "ReceivedCheck", "404 409"),
     ("POST", "received", "{id}/attest"): Row(received.attest, OPERATOR, "Attestation", "Received", "400 404"),
+    ("GET", "revisions", ""): Row(
+        revisions.find_last, VIEWER, "", "[Revision]", "", parameters=("counterPartyId",)
+    ),
+    ("GET", "revisions", "{id}"): Row(
+        revisions.find, VIEWER, "", "[Revision]", "404", parameters=("counterPartyId",)
+    ),
+    ("GET", "revisions", "{id}/manifest"): Row(
+        revisions.load_manifest, VIEWER, "", "RevisionManifest", "400 404", parameters=("revision",)
+    ),
+    ("GET", "revisions", "{id}/changes"): Row(
+        revisions.find_changes,
+        VIEWER,
+        "",
+        "RevisionChanges",
+        "400 404",
+        parameters=("revision", "since", "counterPartyId"),
+    ),
+    ("POST", "revisions", "applies"): Row(
+        revisions.applies, VIEWER, "RevisionQuestion", "RevisionAnswer", "400 404"
+    ),
+    ("POST", "revisions", "{id}/recall"): Row(
+        revisions.recall, OPERATOR, "RevisionRecall", "", "400 404 409"
+    ),
     ("GET", "evidence", ""): Row(
         partners.find_evidence, VIEWER, "", "EvidencePage", "400", parameters=("after", "limit", "chain")
     ),

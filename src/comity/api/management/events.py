@@ -38,7 +38,9 @@ async def read_events(connector: Connector, call: Call) -> Document | Response:
     wanted = events.Wanted(
         after=_after(call, streams=streams),
         process_id=call.parameters.get("processId", ""),
-        types=event_forms.check_types(types.split(",") if types else [], "$.types"),
+        types=event_forms.check_types(
+            types.split(",") if types else [], "$.types", *([event_forms.PROGRESS] if streams else [])
+        ),
     )
     if streams:
         return await _stream(connector, call, wanted)
@@ -92,11 +94,14 @@ async def _chunks(
     """Yield what is streamed, until the connector stops or the key of the reader opens nothing any more."""
     with connector.news.reading():
         yield stream.opening(place)
+        moves = connector.news.moves
         async with aclosing(events.follow(connector, wanted)) as pages:
             async for page in pages:
                 if call.holds is not None and not await call.holds():
                     return
-                yield _framed(connector, page)
+                moved = connector.news.moved_since(moves, wanted.process_id) if wanted.progress else []
+                moves = connector.news.moves
+                yield _framed(connector, page) + b"".join(_progress(connector, each) for each in moved)
 
 
 def _framed(connector: Connector, page: Page) -> bytes:
@@ -105,6 +110,14 @@ def _framed(connector: Connector, page: Page) -> bytes:
     if not page.events or page.events[-1].seq != page.upto:
         framed.append(stream.mark(page.upto))
     return b"".join(framed)
+
+
+def _progress(connector: Connector, figures: event_forms.ProgressData) -> bytes:
+    """Return how far a transfer has come, without a place: who comes again is told the newest."""
+    document = event_forms.progress_event(
+        figures, connector.participant_id, id_=connector.new_id(), at=connector.now_ms()
+    )
+    return stream.passing(msgspec.json.encode(document))
 
 
 async def create_webhook(connector: Connector, call: Call) -> Document:

@@ -15,6 +15,8 @@ from comity.controlplane.connector import Connector
 from comity.db import offers as rows
 from comity.management import approvals, query, wire
 from comity.management import offers as forms
+from comity.techdata import effectivity
+from comity.techdata.effectivity import Effectivity
 
 
 async def create_asset(connector: Connector, call: Call) -> Document:
@@ -115,12 +117,25 @@ async def publish_package(connector: Connector, call: Call) -> Document:
         approval=approvals.read(call.body),
         framework=wire.text(call.body, "framework"),
         derived_from=wire.texts(call.body, "derivedFrom"),
-        replace=wire.flag(call.body, "replace"),
+        effectivity=_effectivity(call),
+        again=wire.flag(call.body, "again"),
+        answers=wire.texts(call.body, "answers"),
         by=call.caller,
     )
     document: Document = msgspec.to_builtins(published)
     document["policy"] = wire.policy(published.policy)
     return wire.document("Package", published.asset_id, **document)
+
+
+async def find_publishing(connector: Connector, call: Call) -> list[Document]:  # noqa: ARG001  there is nothing to ask
+    """GET packages/publishing."""
+    return [wire.document("Publishing", **msgspec.to_builtins(each)) for each in connector.publishing.find()]
+
+
+def _effectivity(call: Call) -> tuple[Effectivity, ...] | None:
+    """Return for what it is meant, None where nothing is said: it stays as it was."""
+    said = query.get(call.body, "effectivity")
+    return None if said is None else effectivity.read(said)
 
 
 def _policy(call: Call, name: str) -> Document | None:

@@ -28,8 +28,10 @@ MEANINGS = {
     408: "The body did not come within 30 s.",
     409: "The id is taken, something still needs it, the protocol does not allow the move now, or the first request"
     " with this Idempotency-Key is still being worked on.",
+    412: "The file has another entity tag than If-Match names.",
     413: "The body is longer than 4 MiB.",
     415: "The body says that it is something else than JSON.",
+    416: "Not one range of bytes inside the file is asked for.",
     422: "A file or folder cannot be used, a partner's DID document does not hold, or the Idempotency-Key was sent"
     " before with another request.",
     429: "As many streams of events are open as may be; see Retry-After.",
@@ -48,6 +50,13 @@ _ID = {
     "required": True,
     "schema": {"type": "string"},
     "description": "percent-encoded",
+}
+_PATH = {
+    "name": "path",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "of a file, as it stands in the list of files; its slashes may stay",
 }
 _KEY = {
     "name": idempotency.HEADER,
@@ -111,7 +120,7 @@ def _info(served: Sequence[Version]) -> Document:
 def _operation(schemas: Schemas, version: Version, key: Key, row: Row) -> tuple[str, Document]:
     method, noun, rest = key
     path = "/".join(part for part in (f"/{paths.PREFIX}", version.name, noun, rest) if part)
-    name = rest.replace("/", ".").replace(paths.ID, "id")
+    name = rest.replace("/", ".").replace(paths.ID, "id").replace(paths.PATH, "path")
     operation: Document = {
         "operationId": ".".join(part for part in (version.name, method.lower(), noun, name) if part),
         "tags": [noun],
@@ -134,6 +143,7 @@ def _operation(schemas: Schemas, version: Version, key: Key, row: Row) -> tuple[
 
 def _parameters(key: Key, row: Row) -> list[Document]:
     found: list[Document] = [_ID] if paths.ID in key[2] else []
+    found += [_PATH] if paths.PATH in key[2] else []
     for name in row.parameters:
         member = forms.PARAMETERS[name]
         kind = {"number": "integer", "flag": "boolean"}.get(member.kind, "string")

@@ -13,7 +13,7 @@ from comity.controlplane.connector import Connector
 from comity.db.partners import Partner
 from comity.management import catalog as catalog_forms
 from comity.management import partner as forms
-from comity.management import query, roles, wire
+from comity.management import query, rates, revisions, roles, wire
 
 EXCHANGE_FIELDS = (
     "counterPartyId", "assetId", "destination", "stage", "negotiationId", "negotiationState", "agreementId",
@@ -105,6 +105,8 @@ async def start_exchange(connector: Connector, call: Call) -> Document:
         shown=wire.mapping(call.body, "policy") or None,
         by=call.caller,
         purpose=wire.text(call.body, "purpose"),
+        revision=revisions.number(call.body),
+        bytes_per_s=rates.parse(wire.text(call.body, "limit"), "$.limit"),
     )
     return wire.id_response(started.id, started.created_at)
 

@@ -20,6 +20,9 @@ from comity.management.versions import Version
 
 PREFIX = "management"
 ID = "{id}"
+PATH = "{path}"
+FILE = f"{ID}/files/{PATH}"
+"""A file of something: there an id is one segment, and all after `files` is the path."""
 _LIKE_VERSION = re.compile(r"v[0-9][0-9a-z.]*")
 
 Key = tuple[str, str, str]
@@ -30,11 +33,12 @@ Methods = Mapping[tuple[str, str], frozenset[str]]
 
 
 class Found(Struct, frozen=True):
-    """What a path means: the key of its row, the id in it (empty if none), the version."""
+    """What a path means: the key of its row, the id in it (empty if none), the version, the path of a file."""
 
     key: Key
     id: str
     version: Version
+    path: str = ""
 
 
 def methods_of(keys: Iterable[Key]) -> Methods:
@@ -62,16 +66,17 @@ def find(tables: Mapping[str, Methods], method: str, raw_path: bytes) -> Found:
             rest = _trimmed(_from_the_first(segments[1:]))
             found = _find(tables[version.name], method, segments[0], rest)
             if found is not None:
-                return Found(*found, version)
+                key, ident, of_file = found
+                return Found(key, ident, version, of_file)
     raise errors.NotFoundError(f"there is no endpoint {path[:200]}", hint=problems.ALL_ENDPOINTS)
 
 
-def _find(table: Methods, method: str, noun: str, rest: list[str]) -> tuple[Key, str] | None:
+def _find(table: Methods, method: str, noun: str, rest: list[str]) -> tuple[Key, str, str] | None:
     allowed: set[str] = set()
-    for pattern, ident in _patterns(table, noun, rest):
+    for pattern, ident, of_file in _patterns(table, noun, rest):
         methods = table.get((noun, pattern), frozenset())
         if method in methods:
-            return (method, noun, pattern), unquote(ident)
+            return (method, noun, pattern), unquote(ident), unquote(of_file)
         allowed |= methods
     if allowed:
         raise problems.MethodError(method, allowed)
@@ -104,11 +109,16 @@ def _trimmed(segments: list[str]) -> list[str]:
     return segments[:end]
 
 
-def _patterns(table: Methods, noun: str, rest: list[str]) -> list[tuple[str, str]]:
-    """Return what a rest can mean, with the id in it: a fixed path, an id of a kind, something of an id, or an id."""
-    fixed = ("/".join(rest), "")
+def _patterns(table: Methods, noun: str, rest: list[str]) -> list[tuple[str, str, str]]:
+    """Return what a rest can mean, with the id in it and the path of a file.
+
+    It is a file of an id, a fixed path, an id of a kind, something of an id, or an id.
+    """
+    fixed = ("/".join(rest), "", "")
+    if len(rest) > 2 and FILE.split("/")[1] == rest[1] and (noun, FILE) in table:  # noqa: PLR2004
+        return [(FILE, rest[0], "/".join(rest[2:]))]
     if len(rest) > 1 and (noun, f"{rest[0]}/{ID}") in table:
-        return [fixed, (f"{rest[0]}/{ID}", "/".join(rest[1:]))]
+        return [fixed, (f"{rest[0]}/{ID}", "/".join(rest[1:]), "")]
     if len(rest) > 1 and (noun, f"{ID}/{rest[-1]}") in table:
-        return [fixed, (f"{ID}/{rest[-1]}", "/".join(_trimmed(rest[:-1])))]
-    return [fixed, (ID, fixed[0])] if rest else [fixed]
+        return [fixed, (f"{ID}/{rest[-1]}", "/".join(_trimmed(rest[:-1])), "")]
+    return [fixed, (ID, fixed[0], "")] if rest else [fixed]

@@ -81,6 +81,11 @@ def frame(place: int, data: bytes) -> bytes:
     return b"id: %d\ndata: %b\n\n" % (place, data)
 
 
+def passing(data: bytes) -> bytes:
+    """Return one event that has no place in the log; data is one line."""
+    return b"data: %b\n\n" % data
+
+
 def mark(place: int) -> bytes:
     """Return what moves a reader's place without an event, and keeps its connection alive."""
     return b":\nid: %d\n\n" % place

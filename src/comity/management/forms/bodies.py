@@ -38,10 +38,10 @@ BODIES: dict[str, Form] = {
         },
     ),
     "DataAddress": Form(
-        text="Where data is: HttpData with baseUrl, or File with path.",
+        text="Where data is: HttpData with baseUrl, File with path, or a bucket that the settings list.",
         nested=True,
         members={
-            "type": must("text", "HttpData or File"),
+            "type": must("text", "HttpData, File, AmazonS3, AzureStorage or GoogleCloudStorage"),
             "baseUrl": may("text", "HttpData: the address of your back end"),
             "path": may("text", "File: an absolute path; HttpData: what is added to the address"),
         },
@@ -214,6 +214,7 @@ BODIES: dict[str, Form] = {
             "assetId": may("text", "if given, the agreement's asset"),
             "dataDestination": may("DataAddress", "a File with the path of a folder: the connector receives"),
             "purpose": may("text", "ours: what the data is for; the partner is told"),
+            "revision": may("number", "ours: which revision of a package; else the newest released one"),
             "callbackAddresses": _CALLBACKS,
         },
         example={
@@ -250,7 +251,14 @@ PARAMETERS = {
     "processId": may("text", "only of this negotiation or transfer"),
     "types": may("text", "beginnings of the names of events, separated by commas"),
     "limit": may("number", "how many, 1 to 1000, 100"),
+    "counterPartyId": may("text", "the partner whose asset it is; else it is ours"),
+    "revision": may("number", "which revision; else the newest"),
+    "since": may("number", "the revision to compare with; else the one before"),
     "flatten": may("flag", "false: catalogs are returned as partners wrote them"),
+    "purpose": may("text", "what it is opened for"),
+    "person": may("text", "who opens it"),
+    "nationality": may("text", "that person's nationalities, separated by commas"),
+    "export": may("flag", "true: what is read leaves the node, and is written down as that; false"),
     "auto_refresh": may("flag", "with a new token where the one that is there ends; false"),
 }
 """Query parameters by their names."""

@@ -1,0 +1,257 @@
+"""`comity revisions`: the history of packages, ours and partners', what changed by file, which revision applies.
+
+Of a partner's asset (`--from`) it shows what the partner told and what was received; the connector answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from comity import errors
+from comity.cli import groups, ids, output, people, processes, words
+from comity.cli.invocation import AsJson, Data, Invocation
+
+Document = dict[str, Any]
+
+app = typer.Typer(
+    cls=groups.Noun,
+    no_args_is_help=True,
+    help="Revisions of packages: history, what changed by file, which one applies, recall.",
+)
+
+Asset = Annotated[str, typer.Argument(metavar="ASSET", help="Asset id or title, or how one of these begins.")]
+AnyAsset = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ASSET", help="All revisions of this asset; else the newest of each.", show_default=False
+    ),
+]
+Number = Annotated[int, typer.Argument(min=1, metavar="NUMBER", help="The number of a revision.")]
+AnyNumber = Annotated[
+    int,
+    typer.Argument(
+        min=0, metavar="NUMBER", help="The number of a revision; else the newest.", show_default=False
+    ),
+]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="PARTNER", help="A partner's asset; else one of ours.", show_default=False
+    ),
+]
+Since = Annotated[
+    int,
+    typer.Option(min=0, metavar="M", help="Compared with this one; else the one before.", show_default=False),
+]
+Part = Annotated[str, typer.Option(metavar="NUMBER", help="Its part number.", show_default=False)]
+Serial = Annotated[
+    str,
+    typer.Option(metavar="NUMBER", help="Its serial number: SN-9 comes before SN-10.", show_default=False),
+]
+Lot = Annotated[str, typer.Option(metavar="NUMBER", help="Its lot, for deviations.", show_default=False)]
+Plant = Annotated[str, typer.Option(metavar="PLANT", help="Where it is.", show_default=False)]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why: who holds it is told.", show_default=False)]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    *,
+    asset: AnyAsset = None,
+    partner: From = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Show the newest revision of each asset, or all of one."""
+    here = Invocation(ctx)
+    named, party = _find(here, asset, partner) if asset else ("", _party(here, partner))
+    found = here.connector.revisions(named, of=party)
+    if here.as_json:
+        output.document(found)
+    elif not found:
+        output.line("no revisions yet; publish a folder with: comity publish <folder>")
+    else:
+        _table(here, found)
+
+
+def _table(here: Invocation, found: Sequence[Document]) -> None:
+    names = processes.partner_names(here)
+    output.table(
+        ("Asset", "Revision", "State", "Changed", "Meant for", "Published", "From"),
+        [
+            (
+                output.clean(each.get("title") or ids.short(str(each["assetId"]))),
+                str(each["revision"]),
+                str(each["state"]),
+                _counts(each.get("changes")),
+                _meant(each),
+                words.moment(each.get("publishedAt")),
+                people.called(names, each["counterPartyId"]) if each.get("counterPartyId") else "us",
+            )
+            for each in found
+        ],
+    )
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    *,
+    asset: Asset,
+    number: AnyNumber = 0,
+    partner: From = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Show a revision: its state, for what it is meant, its manifest."""
+    here = Invocation(ctx)
+    asset_id, party = _find(here, asset, partner)
+    listed = here.connector.revisions(asset_id, of=party)
+    found = next((each for each in listed if number in {0, each["revision"]}), None)
+    if found is None:
+        raise errors.NotFoundError(f"there is no revision {number} of {ids.tail(asset_id)}")
+    if here.as_json:
+        manifest = {} if party else {"manifest": _manifest(here, asset_id, int(found["revision"]))}
+        output.document(found | manifest)
+        return
+    output.pairs(
+        [
+            ("asset", found.get("title")),
+            ("id", asset_id),
+            ("revision", found["revision"]),
+            ("state", found["state"]),
+            ("reason", found.get("reason")),
+            ("meant for", _meant(found)),
+            ("changed", _counts(found.get("changes"))),
+            ("manifest", found["manifestSha256"]),
+            ("published", words.moment(found.get("publishedAt"))),
+            ("by", found.get("by")),
+            ("received in", found.get("receivedIn") or ("not here" if party else "")),
+        ]
+    )
+
+
+@app.command()
+def changes(
+    ctx: typer.Context,
+    *,
+    asset: Asset,
+    number: AnyNumber = 0,
+    since: Since = 0,
+    partner: From = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Show by file what changed in a revision: + added, - removed, * changed, > renamed."""
+    here = Invocation(ctx)
+    asset_id, party = _find(here, asset, partner)
+    found = here.connector.changes(asset_id, of=party, revision=number, since=since)
+    if here.as_json:
+        output.document(found)
+        return
+    against = f"revision {found['since']}" if found.get("since") else "nothing"
+    output.line(
+        f"revision {found['revision']} against {against}: {_counts(found.get('counts')) or 'no file'}"
+    )
+    for sign, kind in (("+", "added"), ("-", "removed"), ("*", "changed")):
+        for path in found.get(kind) or []:
+            output.line(f"{sign} {output.clean(path)}")
+    for each in found.get("renamed") or []:
+        output.line(f"> {output.clean(each['before'])} is {output.clean(each['path'])} now")
+    if not found.get("complete"):
+        output.note(
+            "not all files are named here: the partner tells a part of many, and none without an agreement"
+        )
+
+
+@app.command()
+def applies(
+    ctx: typer.Context,
+    *,
+    asset: Asset,
+    serial: Serial = "",
+    plant: Plant = "",
+    part: Part = "",
+    lot: Lot = "",
+    partner: From = "",
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Tell which revision applies to a serial number at a plant: one, or none and why."""
+    here = Invocation(ctx)
+    asset_id, party = _find(here, asset, partner)
+    found = here.connector.applies(asset_id, of=party, part=part, serial=serial, lot=lot, plant=plant)
+    if here.as_json:
+        output.document(found)
+        return
+    number = found.get("revision")
+    output.line(f"revision {number}: {found['why']}" if number else f"none: {found['why']}")
+    for each in found.get("deviations") or []:
+        output.line(f"deviation {ids.tail(str(each['inquiryId']))}: {output.clean(each.get('text'))}")
+
+
+@app.command()
+def recall(
+    ctx: typer.Context,
+    *,
+    asset: Asset,
+    number: Number,
+    reason: Reason,
+    _data: Data = None,
+    _json: AsJson = False,
+) -> None:
+    """Recall a revision of ours, for good: nobody is given it any more, and its holders are told."""
+    here = Invocation(ctx)
+    asset_id, _ = _find(here, asset, "")
+    here.connector.recall(asset_id, number, reason)
+    if here.as_json:
+        output.document({"assetId": asset_id, "revision": number, "state": "recalled"})
+    else:
+        output.line(f"recalled revision {number}; who holds an agreement about it is told")
+
+
+def _party(here: Invocation, partner: str) -> str:
+    return people.identity(people.find(here.connector, partner)) if partner else ""
+
+
+def _find(here: Invocation, asset: str, partner: str) -> tuple[str, str]:
+    """Return the whole id of an asset that a person names, and whose it is (empty: ours)."""
+    party = _party(here, partner)
+    mine = [
+        each for each in here.connector.revisions(of=party) if (each.get("counterPartyId") or "") == party
+    ]
+    titled = {str(each["assetId"]) for each in mine if str(each.get("title") or "").startswith(asset)}
+    named = {str(each["assetId"]) for each in mine}
+    if asset not in named and len(titled) == 1:
+        return titled.pop(), party
+    hint = "see them with: comity revisions list"
+    return ids.find(asset, named, "asset with revisions", hint=hint), party
+
+
+def _manifest(here: Invocation, asset_id: str, number: int) -> Document:
+    path = f"revisions/{quote(asset_id, safe='')}/manifest?revision={number}"
+    found: Document = here.connector.request("GET", path)
+    return found
+
+
+def _counts(counts: Document | None) -> str:
+    kinds = ("added", "removed", "changed", "renamed")
+    return ", ".join(f"{counts[kind]} {kind}" for kind in kinds if (counts or {}).get(kind)) if counts else ""
+
+
+def _meant(found: Document) -> str:
+    return " or ".join(map(_words, found.get("effectivity") or [])) or "everything"
+
+
+def _words(each: Document) -> str:
+    first, last = each.get("serialFrom"), each.get("serialTo")
+    said = [
+        f"part {each['part']}" if each.get("part") else "",
+        f"{first or 'the first'} to {last or 'the last'}" if first or last else "",
+        f"at {', '.join(each['plants'])}" if each.get("plants") else "",
+    ]
+    return output.clean(", ".join(filter(None, said)))

@@ -1,0 +1,194 @@
+"""Tells who holds an agreement about an asset what became of its revisions, and keeps what partners tell us.
+
+Whoever has an agreement is told how the revisions stand, also after its end: what was received may still be there. What
+changed by file is told to whoever may have the data now. What we are told only ever adds: a state goes on, and another
+manifest of the same number is not taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.controlplane import notify, offering, origins, revision_states
+from comity.controlplane.connector import Connector
+from comity.db import agreements, partners, retirements
+from comity.db import events as event_rows
+from comity.db import revisions as rows
+from comity.db.partners import Partner
+from comity.db.store import Transaction
+from comity.dsp import notice as notices
+from comity.dsp import revision as forms
+from comity.dsp import terms
+from comity.dsp.negotiation import Agreement
+from comity.management import events
+from comity.techdata import effectivity
+from comity.techdata.changes import Changes
+
+Document = dict[str, Any]
+SAID = 1000
+
+
+def written(changes: Changes) -> forms.Changes:
+    """Return what changed by file as partners are told it."""
+    files = forms.Files(
+        added=list(changes.added),
+        removed=list(changes.removed),
+        changed=list(changes.changed),
+        renamed=[forms.Renamed(each.before, each.path) for each in changes.renamed],
+    )
+    return forms.Changes(**changes.counts, files=files, complete=True).cut()
+
+
+async def tell(
+    connector: Connector,
+    tx: Transaction,
+    about: rows.Revision,
+    event: str,
+    changes: forms.Changes | None = None,
+) -> int:
+    """Tell the holders of agreements about an asset, each once, and who listens here; return how many holders."""
+    standing = [_standing(each) for each in await rows.find_all(tx, about.asset_id)]
+    told: set[str] = set()
+    for agreement in await agreements.find_holders(tx, about.asset_id):
+        partner = await partners.find(tx, agreement.counterparty_id)
+        if partner is None or partner.id in told:
+            continue
+        told.add(partner.id)
+        may_know = changes is not None and await _may_know(connector, tx, partner, agreement)
+        said = forms.Notice(
+            agreement_id=agreement.id,
+            asset_id=about.asset_id,
+            revision=about.number,
+            event=event,
+            title=str(about.properties.get("dct:title") or "")[:SAID] if may_know else "",
+            revisions=standing,
+            changes=changes if may_know else None,
+        )
+        await notify.send(connector, tx, partner, said.document(), agreement.id)
+    await note_event(connector, tx, about, event)
+    return len(told)
+
+
+def _standing(row: rows.Revision) -> forms.Standing:
+    return forms.Standing(
+        revision=row.number,
+        state=row.state,
+        manifest_sha256=row.manifest_sha256,
+        published_at=row.published_at,
+        effectivity=row.effectivity,
+        reason=row.reason[:SAID],
+    )
+
+
+async def _may_know(connector: Connector, tx: Transaction, partner: Partner, agreement: Agreement) -> bool:
+    """Return whether a partner may have the data now: names of files tell much of it."""
+    if await retirements.find(tx, agreement.negotiation_id) is not None:
+        return False
+    known = await offering.facts_of_use(
+        tx,
+        partner,
+        agreement.asset_id,
+        agreement.document,
+        connector.now_ms(),
+        begun=True,
+        since_ms=agreement.created_at,
+    )
+    allowed = offering.judge(agreement.document, known).allowed
+    return allowed and not await origins.obstacle(tx, agreement.asset_id, partner.id)
+
+
+async def receive(connector: Connector, tx: Transaction, partner: Partner, notice: Document) -> Document:
+    """Keep what a provider tells us of the revisions of an asset that we have an agreement about.
+
+    Raises:
+        InvalidInputError: it is no such notice, or contradicts what we were told before.
+    """
+    said = forms.read(notice)
+    name = said.agreement_id
+    held = (
+        await agreements.find_of_party(tx, name, partner.id, terms.CONSUMER)
+        if notices.is_name(name)
+        else None
+    )
+    if held is None or held.asset_id != said.asset_id:
+        raise errors.InvalidInputError(
+            "we have no agreement with this id with you about that asset", path="$.agreementId"
+        )
+    known = {each.number: each for each in await rows.find_told(tx, partner.id, said.asset_id)}
+    new = [
+        _merged(connector, held, said, each, known.get(each.revision))
+        for each in said.revisions
+        if _agrees(said, each, known.get(each.revision))
+    ]
+    await rows.save_told(tx, new)
+    about = next(each for each in new if each.number == said.revision)
+    before = known.get(about.number)
+    if before is None or before.state != about.state:
+        await note_event(connector, tx, about, said.event)
+    return {}
+
+
+async def note_event(
+    connector: Connector, tx: Transaction, row: rows.Revision | rows.Told, event: str
+) -> None:
+    """Tell those who listen to events what happened to a revision, ours or a partner's."""
+    data = events.RevisionData(
+        asset_id=row.asset_id,
+        counter_party_id=row.counterparty_id if isinstance(row, rows.Told) else "",
+        revision=row.number,
+        state=row.state,
+        manifest_sha256=row.manifest_sha256,
+        reason=row.reason,
+    )
+    name = events.REVISION + event
+    await event_rows.add(tx, name, row.asset_id, number=0, at=connector.now_ms(), data=data)
+
+
+def _agrees(said: forms.Notice, each: forms.Standing, known: rows.Told | None) -> bool:
+    """Return whether what is said of a revision can be taken; of the one that a notice is about it has to be.
+
+    Raises:
+        InvalidInputError: that one has another manifest than we were told before.
+    """
+    if known is None or known.manifest_sha256 == each.manifest_sha256:
+        return True
+    if each.revision == said.revision:
+        raise errors.InvalidInputError(
+            f"revision {each.revision} has the manifest {known.manifest_sha256} here, which you told us before",
+            path="$.revisions",
+        )
+    return (
+        False  # a store restored from a backup may have given a number twice: what we were told first stays
+    )
+
+
+def _merged(
+    connector: Connector,
+    held: Agreement,
+    said: forms.Notice,
+    each: forms.Standing,
+    known: rows.Told | None,
+) -> rows.Told:
+    meant = effectivity.read(each.effectivity, "$.revisions.effectivity")
+    about = each.revision == said.revision
+    return rows.Told(
+        counterparty_id=held.counterparty_id,
+        asset_id=held.asset_id,
+        number=each.revision,
+        manifest_sha256=each.manifest_sha256,
+        state=revision_states.later(each.state, known.state if known else each.state),
+        effectivity=msgspec.to_builtins(meant),
+        title=said.title if about and said.title else known.title if known else "",
+        changes=msgspec.to_builtins(said.changes)
+        if about and said.changes
+        else known.changes
+        if known
+        else {},
+        reason=each.reason or (known.reason if known else ""),
+        agreement_id=held.id,
+        published_at=each.published_at,
+        told_at=connector.now_ms(),
+    )

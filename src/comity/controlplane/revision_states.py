@@ -1,0 +1,143 @@
+"""What became of the revision that a transfer hands out, and of one that was received: asked at every use.
+
+A transfer that names no revision hands out the newest released one; one that names it, that. A recalled one is handed
+out to nobody. Of what was received we know what its provider told us (`revision_notices`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from comity import errors
+from comity.db import offers
+from comity.db import revisions as rows
+from comity.db.exchanges import Exchange
+from comity.db.store import Transaction
+from comity.dsp.negotiation import Agreement
+from comity.dsp.transfer import Transfer
+from comity.techdata import manifest
+from comity.techdata.effectivity import RECALLED, RELEASED, SUPERSEDED
+
+Document = dict[str, Any]
+CODE = "revision"
+
+
+async def handed_out(tx: Transaction, record: Transfer) -> rows.Revision | None:
+    """Return the revision that a transfer of ours hands out now, None for what has no revisions."""
+    if record.revision:
+        return await rows.find(tx, record.asset_id, record.revision)
+    return await rows.find_standing(tx, record.asset_id)
+
+
+def obstacle(record: Transfer, found: rows.Revision | None) -> str:
+    """Return why a revision is not handed out, empty if it is."""
+    if found is None:
+        return f"there is no revision {record.revision} of it" if record.revision else ""
+    if found.state == RECALLED:
+        return recalled(found.number, found.reason)
+    if not record.revision and found.state != RELEASED:
+        return "no revision of it is released any more; an older one has to be asked for by its number"
+    return ""
+
+
+def recalled(number: int, reason: str) -> str:
+    """Say that a revision was recalled, and why."""
+    return f"revision {number} was recalled{f': {reason}' if reason else ''}"
+
+
+async def properties(tx: Transaction, asset_id: str, number: int) -> Document:
+    """Return what partners are told of an asset of ours, or of a revision of it by its number; empty if it is gone."""
+    if number:
+        found = await rows.find(tx, asset_id, number)
+        return found.properties if found else {}
+    return await offers.find_properties(tx, asset_id) or {}
+
+
+async def came_later(tx: Transaction, asset_id: str, before: str, after: str) -> bool:
+    """Return whether of two manifests (SHA-256) the second is of a later revision of an asset of ours."""
+    first = await rows.find_by_manifest(tx, asset_id, before)
+    second = await rows.find_by_manifest(tx, asset_id, after)
+    return first is not None and second is not None and first.number < second.number
+
+
+async def check_asked(tx: Transaction, asset_id: str, number: int) -> None:
+    """Refuse a revision that does not exist.
+
+    Raises:
+        InvalidInputError: there is none of this number.
+    """
+    if number and await rows.find(tx, asset_id, number) is None:
+        raise errors.InvalidInputError(f"there is no revision {number} of it", path="$.comity:revision")
+
+
+async def of_received(tx: Transaction, counterparty_id: str, asset_id: str, sha256: str) -> str:
+    """Return the state of a received package, by the SHA-256 of its manifest, as its provider told us.
+
+    What no partner called otherwise is released.
+    """
+    for each in await rows.find_told(tx, counterparty_id, asset_id):
+        if each.manifest_sha256 == sha256:
+            return each.state
+    return RELEASED
+
+
+async def note_received(tx: Transaction, agreement: Agreement, data: bytes, now_ms: int) -> None:
+    """Keep which revision a manifest (its bytes) that was received is of, if nobody has told us of that one."""
+    received = manifest.decode(data)
+    known = await rows.find_told(tx, agreement.counterparty_id, agreement.asset_id)
+    if not received.revision or any(each.number == received.revision for each in known):
+        return
+    new = rows.Told(
+        counterparty_id=agreement.counterparty_id,
+        asset_id=agreement.asset_id,
+        number=received.revision,
+        manifest_sha256=manifest.digest(data),
+        effectivity=msgspec.to_builtins(received.effectivity),
+        title=received.title,
+        changes={},
+        agreement_id=agreement.id,
+        published_at=now_ms,
+        told_at=now_ms,
+    )
+    await rows.save_told(tx, [new])
+
+
+def check_brought(data: bytes, asked: int) -> None:
+    """Refuse a manifest (its bytes) that is of another revision than the one that was asked for (0: any).
+
+    Raises:
+        PermanentDeliveryError: it is.
+    """
+    brought = manifest.decode(data).revision if asked else 0
+    if asked != brought and (asked, brought) != (
+        1,
+        0,
+    ):  # what was published before revisions had numbers is the first
+        raise errors.PermanentDeliveryError(
+            f"revision {asked} was asked for, and the partner hands out"
+            f" {f'revision {brought}' if brought else 'one without a number'}"
+        )
+
+
+async def expected(tx: Transaction, record: Transfer, exchange: Exchange | None) -> str:
+    """Return the SHA-256 of the manifest that a partner's transfer is to bring, empty where that is not known.
+
+    It is the one that the catalog had, or a newer one that the partner has told us of since.
+    """
+    shown = exchange.manifest_sha256 if exchange else ""
+    if not shown and not record.revision:
+        return ""
+    told = await rows.find_told(tx, record.counterparty_id, record.asset_id)
+    if record.revision:
+        return next((each.manifest_sha256 for each in told if each.number == record.revision), shown)
+    known = next((each.number for each in told if each.manifest_sha256 == shown), 0)
+    newer = (each for each in told if each.state == RELEASED and each.number > known > 0)
+    return next((each.manifest_sha256 for each in newer), shown)
+
+
+def later(one: str, other: str) -> str:
+    """Return the later one of two states: it only ever goes on, whatever the order in which we are told."""
+    order = (RELEASED, SUPERSEDED, RECALLED)
+    return max(one, other, key=order.index)

@@ -1,0 +1,73 @@
+"""Rows of readings: exchanges whose data stays at the partner, with who reads it and since when nobody does any more.
+
+Partner, asset, purpose, agreement and transfer are the exchange's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from comity import errors
+from comity.db import exchanges
+from comity.db.exchanges import Exchange
+from comity.db.store import Transaction
+from comity.db.table import Table
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """Who reads what an exchange leads to: a person, of nationalities, with the API key `opened_by`; times in ms."""
+
+    exchange_id: str
+    person: str = ""
+    nationalities: tuple[str, ...] = ()
+    opened_by: str = ""
+    ended_at: int | None = None
+
+
+_TABLE = Table("reading", Reading, documents=("nationalities",))
+_SAVE = _TABLE.upsert("exchange_id", "person", "nationalities", "opened_by")
+_SAME = (
+    "SELECT exchange.id FROM exchange JOIN reading ON reading.exchange_id = exchange.id"
+    " WHERE counterparty_id = ?1 AND asset_id = ?2 AND destination = '' AND purpose = ?3"
+    " AND person = ?4 AND opened_by = ?5 AND ended_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1"
+)
+_USES = (
+    "SELECT count(*) FROM reading JOIN exchange ON exchange.id = reading.exchange_id"
+    " JOIN transfer ON transfer.id = exchange.transfer_id"
+    " WHERE exchange.agreement_id = ?1 AND transfer.data_address_sealed IS NOT NULL"
+)
+
+
+async def load(tx: Transaction, exchange_id: str) -> tuple[Reading, Exchange]:
+    """Return a reading with its exchange.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await _TABLE.one(tx, f"WHERE exchange_id = ?1{tx.lock}", exchange_id)
+    if found is None:
+        raise errors.NotFoundError(f"there is no reading {exchange_id[:200]}")
+    return msgspec.structs.replace(found, nationalities=tuple(found.nationalities)), await exchanges.load(
+        tx, exchange_id
+    )
+
+
+async def find_same(
+    tx: Transaction, counterparty_id: str, asset_id: str, purpose: str, who: Reading
+) -> tuple[Reading, Exchange] | None:
+    """Return the newest reading of an asset by the same person and key for the same purpose that was not ended."""
+    row = await tx.one(_SAME, counterparty_id, asset_id, purpose, who.person, who.opened_by)
+    found = await load(tx, row[0]) if row else None
+    return found if found is None or found[0].nationalities == who.nationalities else None
+
+
+async def count_uses(tx: Transaction, agreement_id: str) -> int:
+    """Return how many readings under an agreement have begun."""
+    row = await tx.one(_USES, agreement_id)
+    return int(row[0]) if row else 0
+
+
+async def save(tx: Transaction, reading: Reading) -> None:
+    """Store a reading, new or ended."""
+    await tx.run(_SAVE, *_TABLE.row(reading))

@@ -1,0 +1,167 @@
+"""Transfers of packages that are cut again and again, at any byte: exact, and at most 1 MiB is sent again for each cut.
+
+What cuts: the connections are reset, the consumer or the provider is killed with -9, the provider is restarted.
+Counted is every byte that the provider puts on the wire, heads and manifests too, over all its lives.
+`COMITY_LINE_CUTS` says how many cuts (12), `COMITY_SEED` repeats what was drawn; `make cuts N=1000`.
+"""
+
+import hashlib
+import json
+import os
+import random
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from crash import cutting
+from support import pair, processes
+
+MIB = 2**20
+CUTS = int(os.environ.get("COMITY_LINE_CUTS", "12"))
+SEED = int(os.environ.get("COMITY_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+KINDS = ("reset",) * 5 + ("consumer", "provider", "restart")
+BIG_MIB, SMALL, SMALL_BYTES = (96, 60, 300_000) if CUTS > 50 else (24, 40, 100_000)
+MOST_BETWEEN = 3 * MIB if CUTS > 50 else 4 * MIB
+HEADS = 64 * 1024
+"""What the heads of answers, the manifest and messages of the protocol take between two cuts, at most."""
+
+
+@pytest.fixture
+def sides(serving):
+    port = pair.free_port()
+    wire = cutting.Wire(port)
+    provider = serving("provider", port=port, address=f"http://127.0.0.1:{wire.port}")
+    consumer = serving("consumer")
+    processes.introduce(provider, consumer)
+    yield provider, consumer, wire
+    wire.end()
+
+
+def make_package(folder: Path, chance: random.Random) -> dict[str, str]:
+    """Write a package of one large file and many small ones; return the SHA-256 of each."""
+    folder.mkdir()
+    sizes = {"big.bin": BIG_MIB * MIB + chance.randrange(MIB)}
+    sizes |= {f"part-{at:03}.bin": chance.randrange(SMALL_BYTES) for at in range(SMALL)}
+    for name, size in sizes.items():
+        (folder / name).write_bytes(chance.randbytes(size))
+    return digests(folder)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+class Course:
+    """One transfer under cuts; `lost` is what each of its cuts cost, in bytes."""
+
+    def __init__(self, sides, into: Path, chance: random.Random) -> None:
+        self.provider, self.consumer, self.wire = sides
+        self.into = into
+        self.chance = chance
+        self.lost: list[tuple[str, int]] = []
+
+    def state(self, exchange: str) -> dict:
+        return self.consumer.api.exchange(exchange)
+
+    def run(self, asset: str, most: int) -> None:
+        """Get a package and cut at most so often."""
+        exchange = self.consumer.api.start_exchange(self.provider.did, asset, str(self.into))["@id"]
+        wasted = None
+        while len(self.lost) < most:
+            self.wire.tell_after(self.chance.randrange(1, MOST_BETWEEN))
+            if not self._wait(exchange):
+                break
+            kind = self.chance.choice(KINDS)
+            now = self._cut(kind)
+            if wasted is not None:
+                self.lost.append((kind, now - wasted))
+            wasted = now
+        self._finish(exchange)
+
+    def _wait(self, exchange: str) -> bool:
+        """Wait for the moment of the next cut; False if the transfer ended before."""
+        deadline = time.monotonic() + 120
+        while not self.wire.reached.wait(0.1):
+            if self.state(exchange)["stage"] in {"COMPLETED", "FAILED"}:
+                return False
+            assert time.monotonic() < deadline, self.consumer.tail()
+        return True
+
+    def _cut(self, kind: str) -> int:
+        """Cut, and return how many bytes were answered so far that are not on the consumer's disk."""
+        self.wire.close()
+        if kind == "reset":
+            self.wire.cut()
+        elif kind == "restart":
+            self.provider.stop()
+        else:
+            {"consumer": self.consumer, "provider": self.provider}[kind].kill()
+        self.wire.cut()
+        wasted = self._settled()
+        if kind == "consumer":
+            self.consumer.start()
+        elif kind != "reset":
+            self.provider.start()
+        self.wire.open()
+        return wasted
+
+    def _settled(self) -> int:
+        """What is wasted, once the consumer has written what had come."""
+        before, since = -1, time.monotonic()
+        while time.monotonic() - since < 0.08:
+            now = self.wire.answered - cutting.on_disk(self.into)
+            if now != before:
+                before, since = now, time.monotonic()
+            time.sleep(0.01)
+        return before
+
+    def _finish(self, exchange: str) -> None:
+        ended = processes.wait_until(
+            lambda: (found := self.state(exchange))["stage"] in {"COMPLETED", "FAILED"} and found,
+            "the transfer to end", 120, self.provider, self.consumer,
+        )  # fmt: skip
+        assert (ended["stage"], ended["error"]) == ("COMPLETED", "")
+
+
+@pytest.mark.timeout(60 + 6 * CUTS)
+def test_every_cut_costs_at_most_one_mib_and_everything_arrives_exact(sides, tmp_path, record_property):
+    provider = sides[0]
+    chance = random.Random(SEED)
+    lost: list[tuple[str, int]] = []
+    transfers, began = 0, time.monotonic()
+    while len(lost) < CUTS:
+        transfers += 1
+        name = f"package-{transfers}"
+        expected = make_package(tmp_path / name, chance)
+        provider.api.publish(str(tmp_path / name), timeout_s=120, assetId=name)
+        course = Course(sides, tmp_path / f"got-{transfers}", chance)
+        course.run(name, CUTS - len(lost))
+        lost += course.lost
+        assert digests(tmp_path / f"got-{transfers}") == expected, f"seed {SEED}"
+        assert not list((tmp_path / f"got-{transfers}").glob(".*.part"))
+        for folder in (tmp_path / name, tmp_path / f"got-{transfers}"):
+            for path in folder.iterdir():
+                path.unlink()
+    costs = [cost for _, cost in lost]
+    figures = {
+        "seed": SEED,
+        "cuts": len(lost),
+        "transfers": transfers,
+        "kinds": {kind: sum(each == kind for each, _ in lost) for kind in sorted(set(KINDS))},
+        "sent_again_kib": {
+            "median": round(statistics.median(costs) / 1024),
+            "mean": round(statistics.mean(costs) / 1024),
+            "most": round(max(costs) / 1024),
+        },
+        "took_s": round(time.monotonic() - began),
+    }
+    record_property("figures", figures)
+    print(json.dumps(figures))  # noqa: T201  a figure to be read
+    assert max(costs) <= MIB + HEADS, f"seed {SEED}: {max(lost, key=lambda each: each[1])}"

@@ -1,0 +1,274 @@
+"""Revisions between two connectors: the next one is told by file, a recall ends what hands it out, and stays closed."""
+
+import asyncio
+import json
+
+import pytest
+
+from comity import errors
+from comity.controlplane import get, notify, received, revisions, revisions_asked
+from comity.controlplane import publish as publishing
+from comity.controlplane.received import Access
+from comity.db import partners
+from comity.dsp import revision as revision_forms
+from comity.dsp import terms
+from comity.management.revisions import QuestionForm
+from comity.odrl import marking
+from comity.techdata.effectivity import Effectivity
+from support.pair import wait_for
+
+FIRST = {"same.bin": b"same" * 5000, "old/name.txt": b"renamed", "changed.txt": b"1", "gone.txt": b"gone"}
+SECOND = {"same.bin": b"same" * 5000, "new/name.txt": b"renamed", "changed.txt": b"22", "added.txt": b"new"}
+
+
+async def publish(site, folder, files, **more):
+    """Publish a revision from a folder of its own, as a PLM system drops them."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return await publishing.publish(site.connector, str(folder), asset_id="asset", **more)
+
+
+async def got(pair, folder, revision=0):
+    """Let the consumer get the package and return the exchange as it ended."""
+    begun = await get.start(
+        pair.consumer.connector, pair.provider.did, "asset", str(folder), revision=revision
+    )
+
+    async def done():
+        found = await get.status(pair.consumer.connector, begun.id)
+        return found if found["stage"] in {get.COMPLETED, get.FAILED} else None
+
+    status = await wait_for(done)
+    if status["stage"] == get.COMPLETED:
+        await pair.consumer.reaches(status["transferId"], terms.COMPLETED)
+    return status
+
+
+def files_below(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+async def told(site, partner, number):
+    """Wait until a partner has told of a revision, and return it."""
+
+    async def there():
+        rows = await revisions_asked.find(site.connector, "asset", partner.did)
+        return next((each for each in rows if each["revision"] == number), None)
+
+    return await wait_for(there, f"revision {number}")
+
+
+def asked(partner="", **said):
+    fields = {"part": "", "serial_number": "", "lot": "", "plant": ""} | said
+    return QuestionForm(asset_id="asset", counterparty_id=partner, **fields)
+
+
+async def test_the_next_revision_is_told_by_file_and_only_what_is_not_there_is_fetched(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    first = await got(pair, tmp_path / "got")
+    assert (first["stage"], first["error"]) == (get.COMPLETED, "")
+    assert (await told(pair.consumer, pair.provider, 1))["receivedIn"] == first["transferId"]
+    published = await publish(pair.provider, tmp_path / "two", SECOND)
+    assert (published.revision, published.warnings) == (2, [])
+    newer = await told(pair.consumer, pair.provider, 2)
+    assert "receivedIn" not in newer
+    changed = await revisions_asked.find_changes(pair.consumer.connector, "asset", pair.provider.did, 2, 0)
+    own = await revisions_asked.find_changes(pair.provider.connector, "asset", "", 2, 0)
+    for each in (changed, own):
+        assert (each["added"], each["removed"], each["changed"]) == (
+            ["added.txt"],
+            ["gone.txt"],
+            ["changed.txt"],
+        )
+        assert each["renamed"] == [{"before": "old/name.txt", "path": "new/name.txt"}]
+        assert each["counts"]["same"] == 1
+        assert each["complete"] is True
+    assert [each["state"] for each in await listed(pair.consumer, pair.provider)] == [
+        "released",
+        "superseded",
+    ]
+    pair.provider.recorder.served.clear()
+    second = await got(pair, tmp_path / "got")
+    assert (second["stage"], second["error"]) == (get.COMPLETED, "")
+    assert second["agreementId"] == first["agreementId"]
+    assert files_below(tmp_path / "got").items() >= SECOND.items()
+    fetched = {each.path for each in pair.provider.recorder.served if each.path.startswith("files/")}
+    assert fetched == {"files/added.txt", "files/changed.txt"}
+    for site, party in ((pair.provider, ""), (pair.consumer, pair.provider.did)):
+        found = await site.rows("SELECT data FROM event WHERE type = 'revision.published' ORDER BY seq")
+        seen = [(each["revision"], each["counterPartyId"]) for each in (json.loads(row[0]) for row in found)]
+        assert seen[-1] == (2, party)
+    evidence = [each["message"] for each in await pair.provider.entries("asset")]
+    assert evidence == ["comity:Published", "comity:Published"]
+    notices = [each for each in await pair.consumer.entries() if each["message"] == "comity:RevisionNotice"]
+    assert len(notices) == 1
+
+
+async def listed(site, partner):
+    return await revisions_asked.find(site.connector, "asset", partner.did)
+
+
+async def test_an_older_revision_is_handed_out_by_its_number(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    await publish(pair.provider, tmp_path / "two", SECOND)
+    (tmp_path / "one" / "same.bin").unlink()  # it lies in the newer revision's folder too
+    first = await got(pair, tmp_path / "got", revision=1)
+    assert (first["stage"], first["error"], first["revision"]) == (get.COMPLETED, "", 1)
+    assert files_below(tmp_path / "got") == FIRST
+    [row] = await pair.provider.rows("SELECT revision FROM transfer")
+    assert row == (1,)
+
+    async def kept():
+        return await pair.provider.rows("SELECT state, files FROM receipt")
+
+    assert await wait_for(kept) == [("kept", 4)]
+    missing = await got(pair, tmp_path / "other", revision=7)
+    assert missing["stage"] == get.FAILED
+    assert "there is no revision 7" in missing["error"]
+
+
+async def test_a_recalled_revision_ends_its_transfers_and_is_not_opened_where_its_terms_say_so(
+    pair, tmp_path
+):
+    said = marking.policy(marking.Said(current_only=True))
+    await publish(pair.provider, tmp_path / "one", FIRST, policy=said)
+    first = await got(pair, tmp_path / "got")
+    await received.open_(pair.consumer.connector, first["transferId"], Access())
+    record = await pair.consumer.ask_for_data(first["negotiationId"])
+    await pair.consumer.reaches(record.id, terms.STARTED)
+    await revisions.recall(pair.provider.connector, "asset", 1, "sheet 4 is wrong", by="jo")
+    await pair.consumer.reaches(record.id, terms.TERMINATED)
+    assert "revision 1 was recalled: sheet 4 is wrong" in (await pair.consumer.transfer(record.id)).error
+
+    async def locked():
+        try:
+            await received.open_(pair.consumer.connector, first["transferId"], Access())
+        except errors.PolicyError as error:
+            return error
+        return None
+
+    refused = await wait_for(locked)
+    assert "comity:revisionStatus eq released" in str(refused.reasons)
+    [row] = await listed(pair.consumer, pair.provider)
+    assert (row["state"], row["reason"]) == ("recalled", "sheet 4 is wrong")
+    again = await got(pair, tmp_path / "again")
+    assert again["stage"] == get.FAILED
+    assert "recalled" in again["error"]
+    with pytest.raises(errors.ConflictError, match="recalled already"):
+        await revisions.recall(pair.provider.connector, "asset", 1, "twice")
+    fixed = await publish(pair.provider, tmp_path / "one", FIRST)
+    assert fixed.revision == 2
+    assert (await got(pair, tmp_path / "again"))["stage"] == get.COMPLETED
+
+
+async def test_which_revision_applies_is_the_same_answer_on_both_sides(pair, tmp_path):
+    early = (Effectivity(serial_from="SN-1", serial_to="SN-10"),)
+    late = (Effectivity(serial_from="SN-9", plants=("P2",)),)
+    await publish(pair.provider, tmp_path / "one", FIRST, effectivity=early)
+    await got(pair, tmp_path / "got")
+    made = await publish(pair.provider, tmp_path / "two", SECOND, effectivity=late)
+    assert made.warnings == [
+        "it is meant for some of what revision 1 is meant for: there the newer one applies"
+    ]
+    await told(pair.consumer, pair.provider, 2)
+    for serial, plant, expected in (
+        ("SN-2", "P1", 1),
+        ("SN-9", "P1", 1),
+        ("SN-9", "P2", 2),
+        ("SN-10", "P2", 2),
+        ("SN-11", "P1", None),
+    ):
+        answers = [
+            await revisions_asked.applies(site.connector, asked(partner, serial_number=serial, plant=plant))
+            for site, partner in ((pair.provider, ""), (pair.consumer, pair.provider.did))
+        ]
+        assert [each.get("revision") for each in answers] == [expected, expected]
+    with pytest.raises(errors.NotFoundError, match="told us of no revision"):
+        await revisions_asked.applies(pair.provider.connector, asked(pair.consumer.did))
+
+
+async def test_agreements_that_have_other_terms_are_named_to_who_publishes(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    first = await got(pair, tmp_path / "got")
+    made = await publish(
+        pair.provider, tmp_path / "one", {"a": b"1"}, policy=marking.policy(marking.Said(count=9))
+    )
+    assert made.warnings == [f"an agreement with other terms covers it too, of {pair.consumer.did}"]
+    assert (await told(pair.consumer, pair.provider, 2))["agreementId"] == first["agreementId"]
+
+
+async def test_of_two_that_publish_at_the_same_time_each_number_is_given_once(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "three").mkdir()
+    done = await asyncio.gather(
+        publish(pair.provider, tmp_path / "two", {"a": b"2"}),
+        publish(pair.provider, tmp_path / "three", {"a": b"3"}),
+        return_exceptions=True,
+    )
+    made = [each.revision for each in done if not isinstance(each, BaseException)]
+    lost = [each for each in done if isinstance(each, BaseException)]
+    assert sorted(made) == list(range(2, 2 + len(made)))
+    assert all(isinstance(each, errors.ConflictError) for each in lost)
+    numbers = [row["revision"] for row in await revisions_asked.find(pair.provider.connector, "asset", "")]
+    assert numbers == sorted(range(1, 2 + len(made)), reverse=True)
+
+
+async def send(site, partner, **said):
+    """Send a notice about revisions by hand."""
+    standing = {"state": "released", "manifestSha256": "9" * 64, "publishedAt": 1} | said.pop("standing", {})
+    notice = {
+        "@type": revision_forms.NOTICE,
+        "assetId": "asset",
+        "event": "published",
+        "revision": standing["revision"],
+        "revisions": [standing],
+        **said,
+    }
+
+    async def unit(tx):
+        return await notify.send(site.connector, tx, await partners.load(tx, partner.did), notice, "urn:a")
+
+    name = await site.connector.database.write(unit)
+
+    async def settled():
+        found = [each for each in await site.entries() if each.get("messageId") == name]
+        return found[-1].get("outcome") if found else None
+
+    return await wait_for(settled)
+
+
+async def test_a_provider_cannot_say_another_thing_of_a_revision_than_before(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    agreement_id = (await got(pair, tmp_path / "got"))["agreementId"]
+    [row] = await listed(pair.consumer, pair.provider)
+    other, same = {"revision": 1}, {"revision": 1, "manifestSha256": row["manifestSha256"]}
+    said = {"agreementId": agreement_id}
+    assert await send(pair.provider, pair.consumer, standing=other, **said) == "refused"
+    assert await send(pair.provider, pair.consumer, standing=same, agreementId="urn:x") == "refused"
+    assert await send(pair.provider, pair.consumer, standing=same, **(said | {"assetId": "x"})) == "refused"
+    recalled = same | {"state": "recalled"}
+    assert await send(pair.provider, pair.consumer, standing=recalled, **said) == "acknowledged"
+    assert await send(pair.provider, pair.consumer, standing=same, **said) == "acknowledged"
+    assert [each["state"] for each in await listed(pair.consumer, pair.provider)] == ["recalled"]
+    assert await send(pair.consumer, pair.provider, standing=same, **said) == "refused"
+    second = {"revision": 2, "state": "released", "manifestSha256": "2" * 64, "publishedAt": 2}
+    first = second | {"revision": 1, "manifestSha256": "9" * 64}  # as if restored from a backup in between
+    both = said | {"revisions": [second, first]}
+    assert await send(pair.provider, pair.consumer, standing=second, **both) == "acknowledged"
+    kept = {each["revision"]: each["manifestSha256"] for each in await listed(pair.consumer, pair.provider)}
+    assert kept == {2: "2" * 64, 1: row["manifestSha256"]}
+    assert await listed_at(pair.provider, pair.consumer) == []
+
+
+async def listed_at(site, partner):
+    try:
+        return await listed(site, partner)
+    except errors.NotFoundError:
+        return []

@@ -1,0 +1,109 @@
+"""Inquiries: what may follow on what, by whom; to what a deviation is limited, and for which units it holds."""
+
+import pytest
+
+from comity import errors
+from comity.techdata import inquiry
+from comity.techdata.inquiry import Limits
+
+DAY = 24 * 3600 * 1000
+LOTS = Limits(lot_from="L-9", lot_to="L-12")
+
+
+def why_not(kind, state, event, *, of_owner):
+    return inquiry.why_not(kind, state, event, of_owner=of_owner)
+
+
+@pytest.mark.parametrize("kind", inquiry.KINDS)
+@pytest.mark.parametrize("event", inquiry.EVENTS)
+def test_each_side_does_what_is_its_own_and_only_while_it_is_open(kind, event):
+    owner, asker = (why_not(kind, inquiry.OPEN, event, of_owner=of_owner) for of_owner in (True, False))
+    if event == inquiry.SAY:
+        assert (owner, asker) == ("", "")
+    elif event == inquiry.WITHDRAW:
+        assert (owner, asker) == ("only who asked may withdraw it", "")
+    else:
+        assert asker == "only the owner of the revision may decide it"
+        fits = kind in {
+            inquiry.ANSWER: {inquiry.QUESTION, inquiry.CHANGE},
+            inquiry.GRANT: {inquiry.DEVIATION, inquiry.CHANGE},
+        }.get(event, inquiry.KINDS)
+        assert (owner == "") == fits
+    for state in set(inquiry.STATES) - {inquiry.OPEN}:
+        for of_owner in (True, False):
+            later = event == inquiry.SAY or (
+                event == inquiry.REVISE and of_owner and state in {inquiry.ANSWERED, inquiry.GRANTED}
+            )
+            assert (why_not(kind, state, event, of_owner=of_owner) == "") == later
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (None, "a deviation is limited"),
+        (Limits(), "a deviation is limited"),
+        (Limits(conditions="Mark them."), "a deviation is limited"),
+        (Limits(lot_from="1"), "a first and a last number"),
+        (Limits(serial_to="1", quantity=1), "a first and a last number"),
+        (Limits(lot_from="L-10", lot_to="L-9"), "L-10 comes after L-9"),
+        (Limits(until="soon"), "a day is written as"),
+        (Limits(quantity=1, conditions="a\x07"), "no control characters"),
+        (Limits(lot_from="1\n", lot_to="2"), "no control characters"),
+    ],
+)
+def test_a_deviation_that_is_not_limited_is_refused(limits, said):
+    with pytest.raises(errors.InvalidInputError, match=said):
+        inquiry.check_limits(limits)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lotFrom": "1" * 101}, {"until": "2027-01-001"}, {"quantity": 2**60}, {"x": 1}]
+)
+def test_limits_that_cannot_be_are_refused_with_their_place(wrong):
+    with pytest.raises(errors.InvalidInputError) as caught:
+        inquiry.read_limits(wrong)
+    assert caught.value.path in {f"$.limits.{next(iter(wrong))}", "$.limits"}
+
+
+def test_a_deviation_holds_for_its_lots_serial_numbers_and_days_and_for_nothing_that_is_not_told():
+    for lot, holds in (("L-9", True), ("L-10", True), ("L-12", True), ("L-13", False), ("", False)):
+        assert inquiry.covers(LOTS, at_ms=0, lot=lot) is holds
+    both = Limits(lot_from="1", lot_to="2", serial_from="7", serial_to="8")
+    assert inquiry.covers(both, at_ms=0, lot="1", serial="7")
+    assert not inquiry.covers(both, at_ms=0, serial="7")
+    until = Limits(until="1970-01-02")
+    assert [inquiry.covers(until, at_ms=at) for at in (0, 2 * DAY - 1, 2 * DAY)] == [True, True, False]
+    assert inquiry.covers(Limits(quantity=5), at_ms=0)
+
+
+def test_limits_are_said_in_words_and_kept_without_what_is_empty():
+    limits = Limits(lot_from="1", lot_to="2", quantity=3, until="2027-01-31")
+    assert limits.words() == "lots 1 to 2, 3 pieces, until 2027-01-31"
+    assert limits.document() == {"lotFrom": "1", "lotTo": "2", "quantity": 3, "until": "2027-01-31"}
+
+
+def test_it_is_overdue_from_the_day_after_the_one_by_which_it_was_to_be_answered():
+    overdue = [inquiry.is_overdue(inquiry.OPEN, "1970-01-01", at) for at in (DAY - 1, DAY)]
+    assert overdue == [False, True]
+    assert not inquiry.is_overdue(inquiry.ANSWERED, "1970-01-01", DAY)
+    assert not inquiry.is_overdue(inquiry.OPEN, "", DAY)
+
+
+def test_what_is_sent_is_what_is_read():
+    asked = inquiry.Asked(
+        id="urn:i",
+        agreement_id="urn:a",
+        kind=inquiry.DEVIATION,
+        asset_id="asset",
+        manifest_sha256="0" * 64,
+        text="May we?\n\tPlease.",
+        limits=LOTS,
+        proposal=inquiry.Proposal(asset_id="own", manifest_sha256="1" * 64),
+        answer_by="2027-01-31",
+        by="carla",
+    )
+    assert inquiry.read_asked(asked.document()) == asked
+    event = inquiry.Event(
+        agreement_id="urn:a", inquiry_id="urn:i", event=inquiry.GRANT, by=["anna"], limits=LOTS
+    )
+    assert inquiry.read_event(event.document()) == event
