@@ -22,6 +22,9 @@ from sides import Comity
 Figures = dict[str, float]
 MIB = 1024 * 1024
 POLL_S = 0.05
+USUAL = ((1, 1024), (1000, 1024))
+"""Files and MiB in all of what is measured each time."""
+LARGE = ((10_000, 10_240),)
 LONGEST_S = 4 * 3600.0
 
 
@@ -68,7 +71,12 @@ def get(consumer: Comity, provider: Comity, asset: str, into: Path) -> None:
         raise SystemExit(f"it is {found['stage']}: {found['error']}")
 
 
-def measure(files: int = 10_000, mib: int = 10_240, place: Path | None = None) -> dict[str, object]:
+def measure(*sizes: tuple[int, int]) -> list[dict[str, object]]:
+    """Return what publishing and getting took, of packages of so many files and MiB each."""
+    return [measure_one(*each) for each in sizes]
+
+
+def measure_one(files: int, mib: int, place: Path | None = None) -> dict[str, object]:
     """Return what publishing and getting took."""
     with tempfile.TemporaryDirectory(prefix="comity-packages-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
@@ -100,7 +108,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=10_240)
     parser.add_argument("--folder", type=Path, help="where there is room for it twice")
     wanted = parser.parse_args()
-    print(json.dumps(measure(wanted.files, wanted.mib, wanted.folder), indent=1))
+    print(json.dumps(measure_one(wanted.files, wanted.mib, wanted.folder), indent=1))
 
 
 if __name__ == "__main__":

@@ -131,6 +131,20 @@ def ranges(found: Found) -> list[str]:
     return _table(["read", "MB a second", "reads a second", used, "MiB: provider, consumer"], rows)
 
 
+def packages(found: Found) -> list[str]:
+    """Return a row for each package and what was done with it."""
+    rows = []
+    for each in [*found.get("packages", ()), *found.get("large", ())]:
+        for work in ("publish", "get", "get again"):
+            row = each[work]
+            used = ", ".join(_said(row[f"{side}_cpu_s"]) for side in ("provider", "consumer"))
+            memory = ", ".join(_said(row[f"{side}_peak_mib"]) for side in ("provider", "consumer"))
+            size = f"{each['files']:,} of {each['mib'] / each['files']:,.3g} MiB"
+            rows.append([size, work, _said(row["took_s"]), _said(row["mb_per_s"]), used, memory])
+    used, memory = "CPU s: provider, consumer", "peak MiB: provider, consumer"
+    return _table(["files", "work", "s", "MB a second", used, memory], rows)
+
+
 def targets(found: Found) -> list[str]:
     """Return a row for each figure that was asked for: what was seen, and how much is missing."""
     rows = []
@@ -243,7 +257,7 @@ def _table(head: list[str], rows: list[list[object]]) -> list[str]:
 
 TABLES: dict[str, Callable[[Found], list[str]]] = {
     "run": run, "negotiations": negotiations, "starts": starts, "targets": targets, "pages": pages, "whole": whole,
-    "data": data, "ranges": ranges,
+    "data": data, "packages": packages, "ranges": ranges,
 }  # fmt: skip
 
 

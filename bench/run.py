@@ -25,6 +25,7 @@ from pathlib import Path
 
 import catalog
 import negotiations
+import packages
 import page
 import plot
 import pull
@@ -100,7 +101,10 @@ def main() -> None:
     """Measure what is asked for, print it and write it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--only", nargs="+", default=["negotiations", "catalog", "data", "ranges"], help="parts to measure"
+        "--only",
+        nargs="+",
+        default=["negotiations", "catalog", "data", "packages", "ranges"],
+        help="parts to measure",
     )
     parser.add_argument(
         "--edc", default=EDC_VERSION, help="the version of EDC beside it; 'none' leaves it out"
@@ -141,6 +145,11 @@ def main() -> None:
         ("catalog", catalog.measure_all),
         ("data", pull.measure),
         ("ranges", ranges.measure),
+        ("packages", functools.partial(packages.measure, *packages.USUAL)),
+        (
+            "large",
+            functools.partial(packages.measure, *packages.LARGE),
+        ),  # 20 GiB of disk: where it is asked for
     ):
         if part in wanted.only:
             print(f"{part}, after {time.monotonic() - began:.0f} s", flush=True)

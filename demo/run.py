@@ -320,7 +320,8 @@ def digest(path: Path) -> str:
 
 def check_revision(alpha: Side, beta: Side, source: Path, received: Path) -> None:
     """Publish the folder again with one file changed, and get it again under the agreement that is there."""
-    changed = package.revise(source)
+    changed = package.revise(source).relative_to(source)
+    before = stamps(received)
     alpha.comity("publish", str(source), "--serials", "P100-030000-P100-059999")
     wait_for(
         lambda: bool(json.loads(beta.comity("revisions", "list", "--json", show=False))),
@@ -330,10 +331,19 @@ def check_revision(alpha: Side, beta: Side, source: Path, received: Path) -> Non
     beta.comity("revisions", "changes", ASSET)
     beta.comity("get", alpha.did, ASSET, "--purpose", PURPOSE, "-o", str(received))
     check_files(source, received)
-    fetched = beta.api.exchanges()[0]
-    says(f"{fetched} {changed}")
+    after = stamps(received)
+    fetched = [path for path, stamp in after.items() if before.get(path) != stamp]
+    if fetched != [changed]:
+        raise DemoError(f"{fetched} were written anew, where {changed} alone has changed")
+    says(f"only {changed} was written anew; the other {len(after) - 1} files are those of revision 1")
     for serial in ("P100-000042", "P100-030042"):
         beta.comity("revisions", "applies", ASSET, "--serial", serial)
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return for each file of a folder which one it is on the disk, and when it was written."""
+    files = sorted(each for each in folder.rglob("*") if each.is_file() and not each.name.startswith("."))
+    return {each.relative_to(folder): (each.stat().st_ino, each.stat().st_mtime_ns) for each in files}
 
 
 def check_agreement(alpha: Side, beta: Side) -> None:

@@ -77,8 +77,10 @@ def test_a_user_publishes_finds_gets_and_verifies(known, folder, tmp_path):
         "received",
         "checked",
         "manifest",
+        "sealed",
         "folder",
     ]
+    assert f"sealed by    {alpha.did}\n" in said
     assert not {"\x1b", "\r"} & set(said)
     for path in ("drawing.txt", "parts/list.csv"):
         assert (got / path).read_bytes() == (folder / path).read_bytes()
@@ -219,3 +221,22 @@ def test_policy_that_says_no_names_the_term(known, folder, tmp_path):
     assert "dateTime lteq 2001-02-03" in said
     assert not list((tmp_path / "got").glob("*"))
     assert "TERMINATED" in told(beta.run("negotiations"))
+
+
+def test_what_is_dropped_into_a_watched_folder_is_published_over_restarts(serving, folder):
+    alpha = serving("alpha")
+    told(alpha.run("publish", str(folder), "--id", "pump"))
+    watching = alpha.begin("watch", str(folder), "--stable", "0.2", "--every", "0.1")
+    try:
+        (folder / "new.stp.part").write_bytes(b"half")
+        alpha.stop()
+        (folder / "new.stp.part").rename(folder / "new.stp")
+        alpha.start()
+        newest = "SELECT max(number) FROM revision"
+        processes.wait_until(lambda: alpha.rows(newest) == [(2,)], "revision 2", 20, alpha)
+    finally:
+        watching.send_signal(signal.SIGTERM)
+        said, _ = watching.communicate(timeout=10)
+    assert watching.returncode == 0
+    assert "published revision 2 of pump: 3 files" in said
+    assert said.rstrip().endswith("stopped")

@@ -5,8 +5,7 @@ from collections import Counter
 
 import pytest
 
-from comity import errors, runtime
-from comity import settings as configuration
+from comity import data_folder, errors, runtime
 from comity.controlplane import decide
 from comity.controlplane.decide import NegotiationCase, TransferCase
 from comity.db import agreements, outbox
@@ -259,7 +258,7 @@ class TestWeather:
 
 class TestConnector:
     async def test_begins_what_the_kit_wishes_with_its_ids_unchanged(self, tmp_path):
-        conf = configuration.initialize(
+        conf = data_folder.initialize(
             tmp_path / "connector",
             address="http://127.0.0.1:1",
             listen="127.0.0.1:1",

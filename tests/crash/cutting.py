@@ -1,7 +1,7 @@
 """A wire between two connectors that counts what the provider sends, and is cut; and what of it lies on the disk.
 
 `Wire` forwards connections to the provider. When it has passed on as many bytes as it is told it says so at once, and
-the bytes go on meanwhile: a cut comes at no special moment. While it is `closed`, new connections wait.
+the bytes go on meanwhile: a cut comes at no special moment. While it is `closed`, new connections are reset.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Wire:
             self._limit = self.answered + size_bytes
 
     def close(self) -> None:
-        """Let new connections wait."""
+        """Reset new connections: whatever an attempt still loses, it loses before the wire is open again."""
         self._open.clear()
 
     def open(self) -> None:
@@ -70,7 +70,9 @@ class Wire:
 
     def _forward(self, client: socket.socket) -> None:
         with client:
-            self._open.wait()
+            if not self._open.is_set():
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                return
             try:
                 provider = socket.create_connection(("127.0.0.1", self._to_port), timeout=5)
             except OSError:

@@ -2,7 +2,7 @@
 
 What cuts: the connections are reset, the consumer or the provider is killed with -9, the provider is restarted.
 Counted is every byte that the provider puts on the wire, heads and manifests too, over all its lives.
-`COMITY_LINE_CUTS` says how many cuts (12), `COMITY_SEED` repeats what was drawn; `make cuts N=1000`.
+`COMITY_LINE_CUTS` says how many cuts (8), `COMITY_SEED` repeats what was drawn; `make cuts N=1000`.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from crash import cutting
 from support import pair, processes
 
 MIB = 2**20
-CUTS = int(os.environ.get("COMITY_LINE_CUTS", "12"))
+CUTS = int(os.environ.get("COMITY_LINE_CUTS", "8"))
 SEED = int(os.environ.get("COMITY_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 KINDS = ("reset",) * 5 + ("consumer", "provider", "restart")
 BIG_MIB, SMALL, SMALL_BYTES = (96, 60, 300_000) if CUTS > 50 else (24, 40, 100_000)
@@ -127,7 +127,7 @@ class Course:
             lambda: (found := self.state(exchange))["stage"] in {"COMPLETED", "FAILED"} and found,
             "the transfer to end", 120, self.provider, self.consumer,
         )  # fmt: skip
-        assert (ended["stage"], ended["error"]) == ("COMPLETED", "")
+        assert ended["stage"] == "COMPLETED", ended["error"]  # our last message may have met a cut, too
 
 
 @pytest.mark.timeout(60 + 6 * CUTS)

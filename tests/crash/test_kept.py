@@ -47,6 +47,11 @@ def test_a_kill_in_the_middle_of_receiving_into_the_store_loses_nothing(sides, t
     assert (
         hashlib.sha256(done.stdout).digest() == hashlib.sha256((source / "model.step").read_bytes()).digest()
     )
+    got = consumer.run("get", "provider", "model")
+    assert (got.returncode, "encrypted, in the node's store" in got.stdout) == (0, True), got
+    assert "comity received open" in got.stdout
+    listed = consumer.run("received")
+    assert (listed.returncode, "(each content once)" in listed.stdout) == (0, True), listed
     for each in [kept, *kept.rglob("*")]:
         assert each.stat().st_mode & 0o077 == 0
 

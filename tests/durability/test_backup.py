@@ -412,7 +412,9 @@ def test_the_commands_say_what_they_did(conf):
         with pytest.raises(errors.SettingsError, match="another store"):
             stores.check_use(conf.folder, "postgresql://db.example/comity")
         file = conf.folder.parent / "by-command"
+        conf.kept.mkdir(mode=0o700)
         done = site.run("db", "backup", str(file))
+        assert f"copy {conf.kept} too" in done.stderr
         assert (done.returncode, "is whole" in done.stdout, "private keys" in done.stderr) == (
             0,
             True,
@@ -423,6 +425,7 @@ def test_the_commands_say_what_they_did(conf):
         site.stop()
         stores.check_use(conf.folder, "postgresql://db.example/comity")  # it has ended: nothing is noted
         done = site.run("db", "restore", str(file), "--force")
+        assert f"what was received lies in {conf.kept}" in done.stderr
         assert (done.returncode, "restored the state of" in done.stdout) == (0, True), done
         assert "from a backup of" in (said := site.run("db", "reconcile").stdout)
         assert "nothing was open: no partner had to be asked" in said

@@ -12,8 +12,9 @@ from comity.api.management.endpoints import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]
 OURS = {
-    "apikeys", "approvals", "deletions", "events", "evidence", "exchanges", "frameworks", "inquiries", "licences",
-    "packages", "partners", "readings", "receipts", "received", "revisions", "webhooks", "identity", "check",
+    "apikeys", "approvals", "carries", "deletions", "events", "evidence", "exchanges", "frameworks", "inquiries",
+    "licences", "packages", "partners", "readings", "receipts", "received", "revisions", "webhooks", "identity",
+    "check",
 }  # fmt: skip
 
 

@@ -29,7 +29,14 @@ SAME_ON_EACH_STORE = {
     "test_versions",
 }
 """What is decided before a store is asked, or asks it as other modules do; all others run on both."""
-BY_THEMSELVES = {"test_bundle", "test_bursts", "test_database_away", "test_readings", "test_restore"}
+BY_THEMSELVES = {
+    "test_bundle",
+    "test_bursts",
+    "test_carry",
+    "test_database_away",
+    "test_readings",
+    "test_restore",
+}
 """Which say which of their tests runs on which store."""
 LOST_WITH_A_BACKUP = {"I3", "I6", "I11"}
 """What a restored backup is too old to hold is lost: that is what tests of it are about."""

@@ -4,8 +4,10 @@ import errno
 import hashlib
 import os
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from comity import errors
@@ -16,6 +18,7 @@ from comity.controlplane import (
     opening,
     packaging,
     publish,
+    received,
     republishing,
     shredding,
     transfer_moves,
@@ -28,10 +31,12 @@ from comity.db import kept as rows_of
 from comity.db.seal import Seal
 from comity.dsp import terms, transfer
 from comity.management import query
+from comity.odrl import marking
 from comity.storage.kept import Folder, Growing
 from comity.storage.source import CHUNK_BYTES
+from comity.techdata import manifest
 from support import asgi, wire
-from support.pair import wait_for
+from support.pair import introduced, wait_for
 
 FILES = {"a.txt": b"hello", "sub/b.bin": os.urandom(2 * CHUNK_BYTES + 77), "empty.txt": b""}
 NOTES = (".comity-manifest.json", ".comity-seal.jws")
@@ -123,6 +128,8 @@ async def test_what_was_received_into_the_store_is_read_by_ranges_and_lies_encry
     assert (head.status, head.headers["content-length"], head.body) == (200, str(len(big)), b"")
     assert (await client.request("GET", at(record.id, "empty.txt"))).body == b""
     assert (await client.request("GET", at(record.id, "nothing"))).problem["type"] == "not-found"
+    unclear = await client.request("GET", f"{at(record.id, 'a.txt')}?export=True")
+    assert unclear.problem["path"] == "$.export"
     lies = b"".join(each.read_bytes() for each in on_disk(pair.consumer).values())
     assert b"hello" not in lies
     assert big[:64] not in lies
@@ -139,15 +146,22 @@ async def test_what_was_received_into_the_store_is_read_by_ranges_and_lies_encry
 
 async def test_terms_are_asked_at_each_opening_and_refusals_are_in_the_evidence(pair):
     await pair.provider.befriend(pair.consumer, purpose=[PURPOSE])
-    record = await got(pair, policy=wire.constrained("purpose", "eq", PURPOSE), purpose=PURPOSE)
+    said_so = marking.Said(purposes=[PURPOSE], nationalities=["BB"])
+    record = await got(pair, policy=marking.policy(said_so), purpose=PURPOSE)
     client, path = api(pair.consumer), at(record.id, "a.txt")
     refused = await client.request("GET", path)
     assert (refused.status, refused.problem["type"]) == (403, "policy")
-    for _ in range(2):
-        assert (await client.request("GET", f"{path}?purpose={PURPOSE}")).body == b"hello"
-    exported = f"{path}?purpose={PURPOSE}&export=true"
+    for who in ("nationality=AA&nationality=BB", "nationality=AA,BB"):
+        assert (await client.request("GET", f"{path}?purpose={PURPOSE}&person=Jo&{who}")).body == b"hello"
+    other = await client.request("HEAD", f"{path}?purpose={PURPOSE}&person=Jo&nationality=CC")
+    assert other.status == 403
+    exported = f"{path}?purpose={PURPOSE}&person=Jo&nationality=BB&export=true"
     assert (await client.request("GET", exported)).body == b"hello"
-    assert await said(pair.consumer, record.id) == [("refused", ""), ("opened", PURPOSE)]
+    assert await said(pair.consumer, record.id) == [
+        ("refused", ""),
+        ("opened", PURPOSE),
+        ("refused", PURPOSE),
+    ]
     assert await said(pair.consumer, record.id, "comity:Export") == [("exported", PURPOSE)]
 
 
@@ -363,3 +377,76 @@ async def test_a_lost_seal_key_locks_what_is_held_and_keeps_nothing_new_out(pair
     await pair.provider.publish(files={**FILES, "new.txt": b"new"})
     second = await fetched(pair)
     assert await read(pair.consumer, second.id, "a.txt") == b"hello"
+
+
+async def test_a_manifest_with_the_digests_of_another_partners_files_does_not_open_them_under_its_terms(
+    pair, started
+):
+    purposes = marking.policy(marking.Said(purposes=[PURPOSE]))
+    await pair.provider.befriend(pair.consumer, purpose=[PURPOSE])
+    await got(pair, files={"a.bin": b"secret"}, policy=purposes, purpose=PURPOSE)
+    liar = await started("liar")
+    await introduced(liar, pair.consumer)
+    await liar.publish(files={"a.bin": b"a lie!"})
+    digest = hashlib.sha256(b"secret").hexdigest()
+
+    def lie(kept):
+        said = manifest.decode(kept.manifest.encode())
+        files = tuple(msgspec.structs.replace(each, sha256=digest) for each in said.files)
+        said = msgspec.structs.replace(said, files=files, sealed_by="")
+        sources = {path: replace(each, sha256=digest) for path, each in kept.files.items()}
+        return msgspec.structs.replace(kept, manifest=manifest.encode(said).decode(), files=sources, seal="")
+
+    await liar.hand_out(lie)
+    begun = await get.start(pair.consumer.connector, liar.did, "asset", STORE)
+
+    async def failed():
+        status = await get.status(pair.consumer.connector, begun.id)
+        return status["errorType"] == "hash-mismatch"
+
+    await wait_for(failed)
+
+
+async def test_another_provider_that_takes_the_id_of_an_agreement_changes_nothing_of_what_came_under_it(pair):
+    record = await got(pair, files={"a.txt": b"hello"}, policy=wire.constrained("count", "lteq", "1"))
+    other = await got(pair, "other", files={"a.txt": b"hello", "b.txt": b"more"})
+    database, stranger = pair.consumer.connector.database, "did:web:other"
+    digests = {row[0]: row[1] for row in await pair.consumer.rows("SELECT transfer_id, sha256 FROM delivery")}
+
+    async def name(tx, agreement_id, counterparty_id):
+        of_it = "negotiation_id = (SELECT negotiation_id FROM exchange WHERE transfer_id = ?3)"
+        for table, where in (("agreement", of_it), ("delivery", "transfer_id = ?3")):
+            named = "id" if table == "agreement" else "agreement_id"
+            change = f"UPDATE {table} SET {named} = ?1, counterparty_id = ?2 WHERE {where}"
+            await tx.run(change, agreement_id, counterparty_id, other.id)
+
+    await database.write(lambda tx: name(tx, record.agreement_id, stranger))
+    try:
+        assert await read(pair.consumer, record.id, "a.txt") == b"hello"  # one use of one, not two
+        digest = hashlib.sha256(b"hello").hexdigest()
+        assert len(await database.read(lambda tx: received.origins(tx, [digest]))) == 2
+        theirs = await database.read(
+            lambda tx: agreements.find_of_party(tx, record.agreement_id, stranger, terms.CONSUMER)
+        )
+        assert await kept.find(pair.consumer.connector, theirs, digests[other.id], "a.txt")
+        assert await kept.find(pair.consumer.connector, theirs, digests[record.id], "a.txt") is None
+    finally:
+        await database.write(lambda tx: name(tx, other.agreement_id, pair.provider.did))
+
+
+async def test_a_deletion_while_an_export_begins_leaves_no_copy_that_nobody_knows_of(
+    pair, tmp_path, monkeypatch
+):
+    record = await got(pair)
+    connector, check_here = pair.consumer.connector, kept.check_here
+
+    async def deleted_meanwhile(connector, row):
+        monkeypatch.setattr(kept, "check_here", check_here)
+        await deletions.delete(connector, record.id, by="alice")
+        await check_here(connector, row)
+
+    monkeypatch.setattr(kept, "check_here", deleted_meanwhile)
+    with pytest.raises(errors.StorageError, match="not in the store any more"):
+        await opening.export(connector, record.id, str(tmp_path / "copy"), ANYBODY)
+    assert not (tmp_path / "copy").exists()
+    assert await said(pair.consumer, record.id, "comity:Export") == []

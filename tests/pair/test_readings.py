@@ -85,6 +85,9 @@ async def test_whoever_asks_again_reads_on_and_an_end_is_told_to_the_partner(pai
     assert (await begun(pair))["@id"] == reading["@id"]
     assert (await begun(pair, person="Jo Doe"))["@id"] != reading["@id"]
     client, at = api(pair.consumer), f"readings/{reading['@id']}"
+    other = (await client.request("POST", "apikeys", {"name": "other", "role": "operator"})).json["key"]
+    refused = await asgi.Client(pair.consumer.parts.internal, other).request("GET", f"{at}/files/a.txt")
+    assert refused.problem["message"] == "this reading was begun with another API key"
     for _ in range(2):
         assert (await client.request("DELETE", at)).status == 204
     await pair.consumer.reaches(reading["transferId"], terms.COMPLETED)

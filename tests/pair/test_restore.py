@@ -3,8 +3,9 @@
 import pytest
 
 from comity import errors
-from comity.controlplane import backup, catalog, decide, processes, reconcile
+from comity.controlplane import backup, catalog, decide, deletions, get, opening, processes, reconcile
 from comity.controlplane.decide import ByPolicy, Move
+from comity.dataplane.kept import STORE
 from comity.db import restored
 from comity.dsp import terms
 from comity.management import processes as forms
@@ -363,3 +364,34 @@ async def test_a_log_whose_store_was_put_back_by_hand_is_found_out_on_both_sides
     (denied,) = await heads.findings(pair.provider)
     assert (denied.kind, denied.participant_id) == ("DENIED", pair.consumer.did)
     assert "does not contain a checkpoint that we signed" in denied.said
+
+
+async def test_the_store_is_read_after_a_restore_and_what_was_deleted_since_is_said_to_be_missing(pair):
+    async def got(asset, data):
+        await pair.provider.publish(asset, files={"a.bin": data})
+        begun = await get.start(pair.consumer.connector, pair.provider.did, asset, STORE)
+
+        async def done():
+            found = await get.status(pair.consumer.connector, begun.id)
+            return found["transferId"] if found["stage"] == get.COMPLETED else None
+
+        name = await wait_for(done)
+        await pair.consumer.reaches(name, terms.COMPLETED)
+        return name
+
+    kept, deleted = await got("kept", b"kept"), await got("deleted", b"deleted")
+    file = back_up(pair.consumer)
+    await deletions.delete(pair.consumer.connector, deleted, by="Jo Doe")
+    since = await got("since", b"since")
+    await put_back(pair.consumer, file)
+    consumer = pair.consumer.connector
+    assert (await opening.check(consumer, kept))[2:] == ([], [])
+    assert "a.bin" in (await opening.check(consumer, deleted))[3]
+    with pytest.raises(errors.NotFoundError):
+        await opening.check(consumer, since)
+    again = await get.start(consumer, pair.provider.did, "since", STORE)
+
+    async def done():
+        return (await get.status(consumer, again.id))["stage"] == get.COMPLETED
+
+    await wait_for(done)

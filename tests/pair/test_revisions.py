@@ -6,12 +6,14 @@ import json
 import pytest
 
 from comity import errors
-from comity.controlplane import get, notify, received, revisions, revisions_asked
+from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked
 from comity.controlplane import publish as publishing
 from comity.controlplane.received import Access
 from comity.db import partners
+from comity.db import revisions as rows
 from comity.dsp import revision as revision_forms
 from comity.dsp import terms
+from comity.management import explaining as explaining_forms
 from comity.management.revisions import QuestionForm
 from comity.odrl import marking
 from comity.techdata.effectivity import Effectivity
@@ -74,6 +76,8 @@ async def test_the_next_revision_is_told_by_file_and_only_what_is_not_there_is_f
     first = await got(pair, tmp_path / "got")
     assert (first["stage"], first["error"]) == (get.COMPLETED, "")
     assert (await told(pair.consumer, pair.provider, 1))["receivedIn"] == first["transferId"]
+    [ours] = await revisions_asked.find(pair.provider.connector, "asset", "")
+    assert ours["heldBy"] == [pair.consumer.did]
     published = await publish(pair.provider, tmp_path / "two", SECOND)
     assert (published.revision, published.warnings) == (2, [])
     newer = await told(pair.consumer, pair.provider, 2)
@@ -157,6 +161,9 @@ async def test_a_recalled_revision_ends_its_transfers_and_is_not_opened_where_it
     assert "comity:revisionStatus eq released" in str(refused.reasons)
     [row] = await listed(pair.consumer, pair.provider)
     assert (row["state"], row["reason"]) == ("recalled", "sheet 4 is wrong")
+    question = explaining_forms.decode({"participant": pair.consumer.did, "assetId": "asset"})
+    told_why = await explaining.explain(pair.provider.connector, question)
+    assert "revision 1 was recalled" in str(told_why)
     again = await got(pair, tmp_path / "again")
     assert again["stage"] == get.FAILED
     assert "recalled" in again["error"]
@@ -165,6 +172,25 @@ async def test_a_recalled_revision_ends_its_transfers_and_is_not_opened_where_it
     fixed = await publish(pair.provider, tmp_path / "one", FIRST)
     assert fixed.revision == 2
     assert (await got(pair, tmp_path / "again"))["stage"] == get.COMPLETED
+
+
+async def _exchange_contents(tx):
+    one, two = [await rows.find_content(tx, "asset", number) for number in (1, 2)]
+    await rows.save_content(tx, "asset", 1, two)
+    await rows.save_content(tx, "asset", 2, one)
+
+
+@pytest.mark.parametrize("asked_for", [1, 2])
+async def test_another_revision_than_the_one_asked_for_is_refused(pair, tmp_path, asked_for):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    await publish(pair.provider, tmp_path / "two", SECOND)
+    await pair.provider.connector.database.write(_exchange_contents)
+    found = await got(pair, tmp_path / "got", revision=asked_for)
+    assert found["stage"] == get.FAILED
+    assert f"revision {asked_for} was asked for, and the partner hands out" in found["error"] or (
+        asked_for == 2 and found["errorType"] == "hash-mismatch"
+    )
+    assert files_below(tmp_path / "got") == {}
 
 
 async def test_which_revision_applies_is_the_same_answer_on_both_sides(pair, tmp_path):
@@ -201,6 +227,23 @@ async def test_agreements_that_have_other_terms_are_named_to_who_publishes(pair,
     )
     assert made.warnings == [f"an agreement with other terms covers it too, of {pair.consumer.did}"]
     assert (await told(pair.consumer, pair.provider, 2))["agreementId"] == first["agreementId"]
+
+
+async def test_who_finds_nothing_changed_does_not_take_back_what_was_published_meanwhile(
+    pair, tmp_path, monkeypatch
+):
+    await publish(pair.provider, tmp_path / "a", FIRST)
+    refresh = publishing._refresh
+
+    async def late(connector, draft):
+        monkeypatch.setattr(publishing, "_refresh", refresh)
+        await publish(pair.provider, tmp_path / "b", SECOND)
+        return await refresh(connector, draft)
+
+    monkeypatch.setattr(publishing, "_refresh", late)
+    with pytest.raises(errors.ConflictError, match="at the same time"):
+        await publish(pair.provider, tmp_path / "a", FIRST)  # written again: other times, the same bytes
+    assert (await pair.provider.manifest()).revision == 2
 
 
 async def test_of_two_that_publish_at_the_same_time_each_number_is_given_once(pair, tmp_path):

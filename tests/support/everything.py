@@ -23,7 +23,7 @@ from comity.controlplane import checkpoints
 from comity.evidence import checkpoint
 from comity.framework import document as documents
 from comity.techdata import manifest
-from support import agreeing, tracing, wire
+from support import agreeing, carrying, tracing, wire
 from support.pair import offer_of, wait_for
 from support.peer import Peer, status
 from support.process import Process, awaited
@@ -135,6 +135,7 @@ async def everything(site: ByHand, peer: Peer, folder: Path) -> None:
     await _getting(person, site, peer, bought)
     await _receiving(person, site, peer, bought, folder)
     await _inquiring(person, site, peer, bought, folder)
+    await _carrying(person, site, peer, bought, folder)
     await _edrs(person, site, peer)
     await _exchanging(person, site, peer, folder)
     await _agreeing(person, site, peer, folder)
@@ -305,6 +306,29 @@ async def _receiving(person: Person, site: ByHand, peer: Peer, bought: str, fold
     await person.do("POST", f"received/{pushing.id}/open", {"purpose": "repair"})
     await person.do("POST", f"received/{pushing.id}/attest", {"statement": "It stays in one room."})
     await person.do("POST", "deletions", {"transferId": pushing.id})
+
+
+async def _carrying(person: Person, site: ByHand, peer: Peer, bought: str, folder: Path) -> None:
+    """A medium goes to the counterparty and comes back with its receipt; one of the counterparty's is taken."""
+    (folder / "stick").mkdir()
+    medium = {"medium": str(folder / "stick")}
+    await person.do("POST", "packages", {"folder": str(folder / "package"), "assetId": "crate"})
+    asked = Process(peer, site)
+    ok(await asked.ask(offer_of(await peer.dataset(site, "crate"))))
+    at = f"contractnegotiations/{asked.theirs}"
+    await person.move(at, "agree", "AGREED")
+    ok(await asked.verify())
+    await person.move(at, "finalize", "FINALIZED")
+    written = await person.do("POST", "carries/write", {**medium, "assetId": "crate"})
+    await asyncio.to_thread(carrying.receive, folder / "stick", peer, site, written)
+    (back,) = await person.do("POST", "carries/receipts", medium)
+    assert back["state"] == "taken", back
+    held = (await person.do("GET", f"contractagreements/{quote(bought, safe='')}"))["policy"]
+    held = {name: value for name, value in held.items() if name != "@context"}
+    code = await asyncio.to_thread(carrying.write, folder / "stick", peer, site, held, b"a drawing")
+    into = {**medium, "code": code, "destination": str(folder / "carried")}
+    (taken,) = await person.do("POST", "carries/take", into)
+    assert taken["state"] == "taken", taken
 
 
 def manifest_of(files: dict[str, bytes]) -> bytes:

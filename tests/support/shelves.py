@@ -19,6 +19,15 @@ class Rows:
     def mine(self):
         return dict(self.entries)
 
+    def find(self, path="", sha256=""):
+        found = [
+            each for each in self.entries.values() if sha256 in {"", each.sha256} and path in {"", each.path}
+        ]
+        return found[0] if found else None
+
+    def is_held(self, object_name):
+        return object_name in {each.object_name for each in self.entries.values()}
+
     def elsewhere(self, digests):
         return {each.sha256: each for each in self.entries.values() if each.sha256 in digests}
 

@@ -8,6 +8,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from comity import errors
 from comity.api import dataplane
 from comity.controlplane import content, decide, get, retirements, transfer_moves
-from comity.dataplane import packages, target
+from comity.dataplane import disk, packages, part, target
 from comity.db import offers, sqlite
 from comity.db.offers import Asset
 from comity.dsp import terms
@@ -98,7 +99,7 @@ async def got(world):
         {"a": b"two", "b": b"second" * 60},
     ):
         files = {f"{name}.txt": data for name, data in version.items()}
-        await world.provider.publish("asset", files=files, replace=True)
+        await world.provider.publish("asset", files=files)
         world.note_content("asset", files)
         await _get(world, folder)
 
@@ -151,10 +152,9 @@ def any_token_opens(patch, world):
 def another_asset(patch, world):
     real = content.Contents._content
 
-    async def other(self, asset):
-        return await real(
-            self, await self._connector.database.read(lambda tx: offers.find(tx, Asset, "other"))
-        )
+    async def other(self, asset, older):
+        found = await self._connector.database.read(lambda tx: offers.find(tx, Asset, "other"))
+        return await real(self, found, None)
 
     patch.setattr(content.Contents, "_content", other)
 
@@ -173,34 +173,33 @@ def yes_in_doubt(patch, world):
 
 def short_file_taken(patch, world):
     """Half of what comes never reaches the disk, and nobody looks at the digest."""
-    append, receive = target.Part.append, packages._receive_file
+    append = part.FilePart._append
 
-    def short(self, chunk):
-        half = chunk[: max(1, len(chunk) // 2)]
+    def short(self, run):
+        half = run[: max(1, len(run) // 2)]
         append(self, half)
-        self.size += len(chunk) - len(half)
+        self.size += len(run) - len(half)
 
-    async def careless(attempt, file, known):
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(target.Part, "finish", lambda self: file.sha256)
-            inner.setattr(target.Place, "check_free", lambda self, known, name=None: None)
-            await receive(attempt, file, known)
+    async def careless(self, grown, sha256):
+        await self.add(grown)
+        return True
 
-    patch.setattr(target.Part, "append", short)
-    patch.setattr(packages, "_receive_file", careless)
+    patch.setattr(part.FilePart, "_append", short)
+    patch.setattr(packages.Keeping, "take", careless)
+    patch.setattr(target.Folder, "_check_free", lambda self, ours, name: None)
 
 
 def equal_size_taken_for_equal(patch, world):
     """A file that lies there with the right size is not fetched again."""
-    receive = packages._receive_file
+    look = disk.look
 
-    async def careless(attempt, file, known):
-        place = world.consumer.folder.parent / "got" / file.path
-        if place.exists() and place.stat().st_size == file.size_bytes:
-            return
-        await receive(attempt, file, known)
+    def careless(folder, files, *more):
+        whole, begun = look(folder, files, *more)
+        lying = {each.path: Path(folder, each.path) for each in files}
+        sizes = {path: place.stat().st_size for path, place in lying.items() if place.exists()}
+        return {*whole, *(each.path for each in files if sizes.get(each.path) == each.size_bytes)}, begun
 
-    patch.setattr(packages, "_receive_file", careless)
+    patch.setattr(disk, "look", careless)
 
 
 class Fault(NamedTuple):

@@ -1,4 +1,5 @@
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -212,6 +213,8 @@ def test_a_wrong_value_is_refused_and_nothing_written(folder, more, words):
             '[evidence]\nstamp_url = "tsa"\nstamp_ca = "/ca"',
             r"evidence\.stamp_url must be an http",
         ),
+        ("[storage]", '[storage]\nkept = "kept"', r"storage\.kept must be an absolute path$"),
+        ("[storage]", "[storage]\nshred_after_days = -1", r"storage\.shred_after_days must be 0 to 36500$"),
         ("allow = []", "allow = [", "comity.toml cannot be read: .*line"),
         ("allow = []", "allow = []\nallow = []", "comity.toml cannot be read: "),
     ],
@@ -221,6 +224,19 @@ def test_a_mistake_in_the_file_is_named_with_its_key(made, old, new, words):
     with pytest.raises(errors.SettingsError, match=words) as caught:
         settings.load(made.folder)
     assert str(made.folder / settings.FILE) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("root", "kept"), [("/srv/a", "/srv/a/kept"), ("/srv/a/b", "/srv/a"), ("/srv/a", "/srv/a")]
+)
+def test_the_store_of_what_was_received_lies_in_no_root_nor_around_one(made, root, kept):
+    path = made.folder / settings.FILE
+    text = re.sub(r"roots = .*", f'roots = ["{root}"]\nkept = "{kept}"', path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        errors.SettingsError, match=r"storage\.kept must not lie in a folder of storage\.roots"
+    ):
+        settings.load(made.folder)
 
 
 def test_what_may_be_left_out_has_a_default(made):

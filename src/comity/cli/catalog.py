@@ -61,6 +61,12 @@ def choose(datasets: Sequence[Document], text: str, see: str) -> Document:
     return by_id[ids.find(text, by_id.keys(), "asset", hint=f"see what it offers you with: {see}")]
 
 
+def _revision(dataset: Document) -> str:
+    """Return the number of the revision that is offered, and what became of it if it is not released."""
+    number, state = dataset.get("comity:revision"), dataset.get("comity:revisionStatus")
+    return f"{number}{f', {state}' if state not in (None, 'released') else ''}" if number else ""
+
+
 def size(dataset: Document) -> str:
     """Return the size of a dataset in words, empty when it is not told."""
     return words.size(dataset.get("dcat:byteSize") or dataset.get("byteSize") or "")
@@ -100,6 +106,7 @@ def _show(here: Invocation, dataset: Document, names: dict[str, str]) -> None:
             ("files", dataset.get("comity:files")),
             ("size", size(dataset)),
             ("manifest", dataset.get("comity:manifestSha256")),
+            ("revision", _revision(dataset)),
             *(
                 row
                 for at, each in enumerate(listed, start=1)

@@ -25,7 +25,10 @@ Type = Annotated[
 Version = Annotated[
     str,
     typer.Option(
-        "--version", metavar="TEXT", help="The version of that standard (cx-common:version).", show_default=False
+        "--version",
+        metavar="TEXT",
+        help="The version of that standard (cx-common:version).",
+        show_default=False,
     ),
 ]
 SemanticId = Annotated[
@@ -59,6 +62,8 @@ def _iri(text: str) -> str:
     prefix, colon, rest = text.partition(":")
     if not (prefix and colon and rest) or any(sign.isspace() for sign in text):
         raise errors.InvalidInputError(
-            f"{text!r} is no IRI", path="--type", hint=f"for example cx-taxo:Submodel, that is {_PREFIXES['cx-taxo']}Submodel"
+            f"{text!r} is no IRI",
+            path="--type",
+            hint=f"for example cx-taxo:Submodel, that is {_PREFIXES['cx-taxo']}Submodel",
         )
     return _PREFIXES[prefix] + rest if prefix in _PREFIXES else text

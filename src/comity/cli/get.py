@@ -137,7 +137,7 @@ def _same_place(one: str, other: str) -> bool:
 def _tell_place(here: Invocation, final: Document, story: progress.Story) -> None:
     """Say what holds of the place: the store asks the terms, a folder is open to whoever may read it."""
     if final.get("destination") == STORE:
-        story.line("open it", here.command("received", "open", ids.short(str(final.get("transferId")))))
+        story.line("open it", f"{here.command('received', 'open', ids.short(str(final.get('transferId'))))} FILE")
     else:
         story.line("", "outside the node's store its terms are yours to keep: this is in the evidence as an export")
 
@@ -154,7 +154,8 @@ def _begin(
     dataset = _find(here, party, asset, called)
     offers = words.offers(dataset)
     chosen = _choose(offers, offer, here.command("catalog", called, asset))
-    described = [words.title(dataset) or str(dataset.get("@id")), _files(dataset), catalog.size(dataset)]
+    newest = f"revision {dataset['comity:revision']}" if dataset.get("comity:revision") and not revision else ""
+    described = [words.title(dataset) or str(dataset.get("@id")), newest, _files(dataset), catalog.size(dataset)]
     story.line("finding", f"{', '.join(each for each in described if each)}, at {called}")
     story.offered = words.terms(chosen, us=here.us)
     if len(offers) > 1 and not offer:

@@ -42,6 +42,7 @@ class Noun(TyperGroup):
         first, *rest = args
         if first not in self.commands:
             if rest and rest[0] not in self.commands and not rest[0].startswith("-"):
-                ctx.fail(f"There is no {rest[0]} here; there is: {', '.join(self.commands)}.")
+                verb = first if self.no_args_is_help else rest[0]  # a noun that needs a verb has it first
+                ctx.fail(f"There is no {verb} here; there is: {', '.join(self.commands)}.")
             args = [rest[0], first, *rest[1:]] if rest and rest[0] in self.commands else ["show", *args]
         return super().resolve_command(ctx, args)

@@ -123,9 +123,9 @@ def list_(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Show what is open, ours and partners', the newest first."""
+    """Show what is open or was not delivered, ours and partners', the newest first."""
     here = Invocation(ctx)
-    is_open = [{"operandLeft": "state", "operator": "=", "operandRight": "OPEN"}]
+    is_open = [{"operandLeft": "state", "operator": "in", "operandRight": ["OPEN", "UNDELIVERED"]}]
     found = here.connector.find("inquiries", limit=limit, criteria=[] if over else is_open)
     if here.as_json:
         output.document(found)
@@ -138,21 +138,21 @@ def list_(
 def _table(here: Invocation, found: list[Document]) -> None:
     short, assets = ids.shorten([str(each["@id"]) for each in found]), processes.short_assets(found)
     names = processes.partner_names(here)
-    output.table(
-        ("ID", "Kind", "Decides", "Asset", "State", "Until", "Text"),
-        [
-            (
-                short[each["@id"]],
-                str(each["kind"]),
-                "we" if each["type"] == "PROVIDER" else _name(names, each["counterPartyId"]),
-                assets[str(each["assetId"])],
-                "OVERDUE" if each["overdue"] else str(each["state"]),
-                str(each.get("answerBy") or ""),
-                _first_line(str(each["text"])),
-            )
-            for each in found
-        ],
-    )
+    columns = ("ID", "Kind", "Decides", "Asset", "State", "Text", "Until")
+    rows = [
+        (
+            short[each["@id"]],
+            str(each["kind"]),
+            "we" if each["type"] == "PROVIDER" else _name(names, each["counterPartyId"]),
+            assets[str(each["assetId"])],
+            "OVERDUE" if each["overdue"] else str(each["state"]),
+            _first_line(str(each["text"])),
+            str(each.get("answerBy") or ""),
+        )
+        for each in found
+    ]
+    shown = len(columns) if any(each[-1] for each in rows) else -1
+    output.table(columns[:shown], [each[:shown] for each in rows])
 
 
 def _deadline(found: Document) -> str:

@@ -14,6 +14,7 @@ from comity.cli import (
     agreements,
     apikey,
     approvals,
+    carry,
     catalog,
     db,
     deletions,
@@ -31,6 +32,7 @@ from comity.cli import (
     markings,
     negotiations,
     output,
+    package,
     partner,
     publish,
     received,
@@ -60,9 +62,11 @@ app.add_typer(db.app, name="db", rich_help_panel=START)
 app.add_typer(framework.app, name="framework", rich_help_panel=EXCHANGE)
 app.command(rich_help_panel=EXCHANGE)(publish.publish)
 app.command(rich_help_panel=EXCHANGE)(watch.watch)
+app.add_typer(package.app, name="package", rich_help_panel=EXCHANGE)
 app.command(rich_help_panel=EXCHANGE)(markings.markings)
 app.command(rich_help_panel=EXCHANGE)(catalog.catalog)
 app.command(rich_help_panel=EXCHANGE)(get.get)
+app.add_typer(carry.app, name="carry", rich_help_panel=EXCHANGE)
 app.add_typer(negotiations.app, name="negotiations", rich_help_panel=LOOK)
 app.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
 app.add_typer(inquiries.app, name="inquiries", rich_help_panel=LOOK)

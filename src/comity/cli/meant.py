@@ -18,8 +18,8 @@ Serials = Annotated[
     str,
     typer.Option(
         "--serials",
-        metavar="FROM-TO",
-        help="Meant for these serial numbers, both ends included: 100-199, SN-5-SN-9; 100- has no end.",
+        metavar="FROM..TO",
+        help="Meant for these serial numbers, both ends included: 100..199, SN-5..SN-9; 100.. has no end.",
         show_default=False,
     ),
 ]

@@ -114,6 +114,8 @@ class Story:
             self.line("completed", "")
             return
         self.line("received", f"{_amount(status, 'Done')} in {words.duration(seconds)}")
+        for each in filter(None, str(status.get("note") or "").split("; ")):
+            self.line("", each)
         self.line("checked", "SHA-256 of every file, against the manifest")
         if status.get("manifestSha256"):
             self.line("manifest", str(status["manifestSha256"]))

@@ -284,7 +284,28 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, 
     )
     for each in done.get("warnings") or []:
         output.note(str(each))
+    why = _why_nobody(here, str(done.get("assetId"))) if "constraint" in str(terms) else ""
+    if why:
+        output.note(f"no partner on your list sees it now: {why}")
+        output.note(
+            "hint: what you know of a partner you write down with: comity partner add ADDRESS --purpose WORD"
+        )
     output.line(f"\nyour partners see it with: comity catalog {here.us}")
+
+
+def _why_nobody(here: Invocation, asset_id: str) -> str:
+    """Return why not one partner sees an asset under its terms; empty if one does, or if that cannot be told."""
+    try:
+        found = here.connector.request("POST", "policydefinitions/simulate", {"assetId": asset_id})[
+            "partners"
+        ]
+    except errors.ComityError:
+        return ""
+    if any(each["before"]["outcome"] != "sees nothing" for each in found):
+        return ""
+    said = [(str(each["name"] or each["participant"]), str(each["before"]["because"])) for each in found]
+    said.sort(key=lambda each: "recipient" in each[1])  # who is not meant says nothing new
+    return ids.within(f"{said[0][0]}: {said[0][1]}") if said else ""
 
 
 def _names_recipients(terms: dict[str, Any]) -> bool:

@@ -74,21 +74,33 @@ def list_(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) -> N
         output.line("nothing was received yet; comity get <partner> <asset> gets something")
     else:
         names, us = processes.partner_names(here), here.us
+        is_locked = any(each["locked"] for each in found)
         output.table(
-            ("ID", "From", "Asset", "Where", "Size", "Terms", "Locked by"),
+            ("ID", "From", "Asset", "Revision", "Where", "Terms", "Locked by")[: 7 if is_locked else 6],
             [
                 (
                     ids.short(str(each["@id"])),
                     names.get(str(each["counterPartyId"]), str(each["counterPartyId"])),
                     ids.short(str(each["assetId"])),
+                    _revision(each),
                     _where(each),
-                    words.size(each.get("sizeBytes")),
                     words.terms(each["policy"], us=us, names=names),
                     people.named(names, ids.within("; ".join(each["locked"]))),
-                )
+                )[: 7 if is_locked else 6]
                 for each in found
             ],
         )
+        if any(each["destination"] == STORE for each in found):
+            _tell_store(here)
+
+
+def _tell_store(here: Invocation) -> None:
+    """Say how much the node's store holds."""
+    store: Document = here.connector.request("GET", "received/store")
+    held = f"{words.count(store['files'], 'file')}, {words.size(store['sizeBytes'])}"
+    output.line(
+        f"store: {held} (each content once) in {store['folder']}, {words.size(store['freeBytes'])} free"
+    )
 
 
 @app.command()
@@ -139,7 +151,7 @@ def files(ctx: typer.Context, *, received: Id, _data: Data = None, _json: AsJson
     else:
         output.table(
             ("File", "Size", "SHA-256"),
-            [(each["path"], words.size(each["sizeBytes"]), each["sha256"]) for each in found],
+            [(each["path"], words.size(each["sizeBytes"]), f"{each['sha256'][:16]}...") for each in found],
         )
 
 
@@ -257,6 +269,7 @@ def _rows(here: Invocation, found: Document, names: dict[str, str]) -> list[tupl
         ("agreement", found["agreementId"]),
         ("from", people.called(names, found["counterPartyId"])),
         ("asset", found["assetId"]),
+        ("revision", _revision(found)),
         ("received", words.moment(found.get("receivedAt"))),
         ("where", _where(found)),
         ("size", words.size(found.get("sizeBytes"))),
@@ -266,6 +279,12 @@ def _rows(here: Invocation, found: Document, names: dict[str, str]) -> list[tupl
         ("terms", words.terms(found["policy"], us=here.us, names=names)),
         *words.enforced(found["policy"]),
     ]
+
+
+def _revision(found: Document) -> str:
+    """Return which revision it is, and what became of it since if it is not the one to use any more."""
+    number, state = found.get("revision"), found.get("revisionState")
+    return f"{number}, {state}" if number and state != "released" else str(number or "")
 
 
 def _sealed(found: Document) -> str:

@@ -1,6 +1,6 @@
 """`comity revisions`: the history of packages, ours and partners', what changed by file, which revision applies.
 
-Of a partner's asset (`--from`) it shows what the partner told and what was received; the connector answers.
+Of a partner's asset it shows what the partner told and what was received; the connector answers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ AnyNumber = Annotated[
 From = Annotated[
     str,
     typer.Option(
-        "--from", metavar="PARTNER", help="A partner's asset; else one of ours.", show_default=False
+        "--from", metavar="PARTNER", help="A partner's asset, where more than one has it.", show_default=False
     ),
 ]
 Since = Annotated[
@@ -75,26 +75,29 @@ def list_(
     elif not found:
         output.line("no revisions yet; publish a folder with: comity publish <folder>")
     else:
-        _table(here, found)
+        _table(here, found, of_one=bool(asset))
 
 
-def _table(here: Invocation, found: Sequence[Document]) -> None:
+def _table(here: Invocation, found: Sequence[Document], *, of_one: bool) -> None:
+    """Show revisions; those of one asset without its name and owner, which are the same in each row."""
     names = processes.partner_names(here)
-    output.table(
-        ("Asset", "Revision", "State", "Changed", "Meant for", "Published", "From"),
-        [
-            (
-                output.clean(each.get("title") or ids.short(str(each["assetId"]))),
-                str(each["revision"]),
-                str(each["state"]),
-                _counts(each.get("changes")),
-                _meant(each),
-                words.moment(each.get("publishedAt")),
-                people.called(names, each["counterPartyId"]) if each.get("counterPartyId") else "us",
-            )
-            for each in found
-        ],
-    )
+    columns = ("Asset", "From", "Revision", "State", "Changed", "Meant for", "Published")
+    rows = [
+        (
+            output.clean(each.get("title") or ids.short(str(each["assetId"]))),
+            _whose(names, each),
+            str(each["revision"]),
+            str(each["state"]),
+            _signs(each.get("changes")),
+            _meant(each),
+            words.moment(each.get("publishedAt"))[:10],
+        )
+        for each in found
+    ]
+    if of_one:
+        output.line(f"{rows[0][0]} ({found[0]['assetId']}), from {rows[0][1]}")
+    shown = 2 if of_one else 0
+    output.table(columns[shown:], [each[shown:] for each in rows])
 
 
 @app.command()
@@ -118,6 +121,7 @@ def show(
         manifest = {} if party else {"manifest": _manifest(here, asset_id, int(found["revision"]))}
         output.document(found | manifest)
         return
+    names = processes.partner_names(here) if found.get("heldBy") else {}
     output.pairs(
         [
             ("asset", found.get("title")),
@@ -130,6 +134,7 @@ def show(
             ("manifest", found["manifestSha256"]),
             ("published", words.moment(found.get("publishedAt"))),
             ("by", found.get("by")),
+            ("held by", ", ".join(names.get(each, each) for each in found.get("heldBy") or ())),
             ("received in", found.get("receivedIn") or ("not here" if party else "")),
         ]
     )
@@ -206,7 +211,7 @@ def recall(
 ) -> None:
     """Recall a revision of ours, for good: nobody is given it any more, and its holders are told."""
     here = Invocation(ctx)
-    asset_id, _ = _find(here, asset, "")
+    asset_id, _ = _find(here, asset, "", ours=True)
     here.connector.recall(asset_id, number, reason)
     if here.as_json:
         output.document({"assetId": asset_id, "revision": number, "state": "recalled"})
@@ -214,28 +219,49 @@ def recall(
         output.line(f"recalled revision {number}; who holds an agreement about it is told")
 
 
+def _whose(names: dict[str, str], found: Document) -> str:
+    party = str(found.get("counterPartyId") or "")
+    return names.get(party, party) or "us"
+
+
 def _party(here: Invocation, partner: str) -> str:
     return people.identity(people.find(here.connector, partner)) if partner else ""
 
 
-def _find(here: Invocation, asset: str, partner: str) -> tuple[str, str]:
-    """Return the whole id of an asset that a person names, and whose it is (empty: ours)."""
+def _find(here: Invocation, asset: str, partner: str, *, ours: bool = False) -> tuple[str, str]:
+    """Return the whole id of an asset that a person names, and whose it is (empty: ours).
+
+    Without a partner it may be anybody's, as long as it can only be one's; what is ours goes first.
+    """
     party = _party(here, partner)
-    mine = [
-        each for each in here.connector.revisions(of=party) if (each.get("counterPartyId") or "") == party
-    ]
-    titled = {str(each["assetId"]) for each in mine if str(each.get("title") or "").startswith(asset)}
-    named = {str(each["assetId"]) for each in mine}
+    known = [(str(each["assetId"]), str(each.get("counterPartyId") or ""), str(each.get("title") or ""))
+             for each in here.connector.revisions(of=party)]  # fmt: skip
+    meant = [each for each in known if each[1] == party or not (partner or ours)]
+    named = {each[0] for each in meant}
+    titled = {name for name, _, title in meant if title.startswith(asset)}
     if asset not in named and len(titled) == 1:
-        return titled.pop(), party
-    hint = "see them with: comity revisions list"
-    return ids.find(asset, named, "asset with revisions", hint=hint), party
+        found = titled.pop()
+    else:
+        found = ids.find(asset, named, "asset with revisions", hint="see them with: comity revisions list")
+    owners = {owner for name, owner, _ in meant if name == found}
+    if len(owners) > 1 and "" not in owners:
+        raise errors.InvalidInputError(
+            f"several partners have {ids.tail(found)}", hint="say whose is meant with --from PARTNER"
+        )
+    return found, "" if "" in owners else owners.pop()
 
 
 def _manifest(here: Invocation, asset_id: str, number: int) -> Document:
     path = f"revisions/{quote(asset_id, safe='')}/manifest?revision={number}"
     found: Document = here.connector.request("GET", path)
     return found
+
+
+def _signs(counts: Document | None) -> str:
+    """Return counts by the signs that `changes` has: `+1 -2 *3 >1`."""
+    kinds = {"+": "added", "-": "removed", "*": "changed", ">": "renamed"}
+    found = [f"{sign}{counts[kind]}" for sign, kind in kinds.items() if counts.get(kind)] if counts else []
+    return " ".join(found) or ("no file" if counts else "")
 
 
 def _counts(counts: Document | None) -> str:

@@ -26,6 +26,8 @@ from comity.storage.drop import State
 
 Document = dict[str, Any]
 LONGEST_PAUSE_S = 60.0
+SPARING = 10
+"""A look at many files takes a while: it is rested for so many times as long."""
 AGAIN_S = 300.0
 """After which time a state that was refused is tried again: the connector may have been set up otherwise."""
 
@@ -63,12 +65,15 @@ def watch(
     def publish() -> Document:
         return hashing.publish(here.connector, named, quiet=True, assetId=asset_id, again=True)
 
-    watching = Watching(publish, stable_s=stable, say=_say)
+    watching = Watching(publish, lambda: drop.busy(named), stable_s=stable, say=_say)
     _say(f"watching {named}: a state that stays for {words.duration(stable)} is published")
     try:
         while not ended.is_set():
-            pause_s = watching.look(drop.look(named), time.monotonic())
-            ended.wait(max(every, pause_s))
+            begun_s = time.monotonic()
+            found = drop.look(named)
+            rest_s = SPARING * (time.monotonic() - begun_s)
+            pause_s = watching.look(found, time.monotonic())
+            ended.wait(max(every, pause_s, rest_s))
     except KeyboardInterrupt:
         pass
     _say("stopped")
@@ -83,6 +88,7 @@ class Watching:
     """What was seen of a folder, since when, and what became of it."""
 
     publish: Callable[[], Document]
+    busy: Callable[[], str]
     stable_s: float
     say: Callable[[str], None]
     _seen: State | None = None
@@ -101,9 +107,6 @@ class Watching:
             self._seen, self._since_s = found, now_s
             if self._done and found.mark != self._done:
                 self._tell(f"a new state: {words.count(found.files, 'file')}")
-        elif found.busy:
-            self._since_s = now_s
-            self._tell(f"{found.busy} is not finished")
         elif self._is_due(found, now_s):
             return self._publish(found, now_s)
         return 0.0
@@ -114,6 +117,10 @@ class Watching:
         return self._refused_s is not None and now_s - self._refused_s >= AGAIN_S
 
     def _publish(self, found: State, now_s: float) -> float:
+        if unfinished := self.busy():
+            self._since_s = now_s
+            self._tell(f"{unfinished} is not finished")
+            return 0.0
         self._refused_s = None
         try:
             done = self.publish()

@@ -137,7 +137,8 @@ def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:
     if not rule.constraints:
         return f"{action}, no conditions" if rule.path.startswith("$.permission") else action
     phrases = _PHRASES if rule.action == "use" else {**_PHRASES, **_PASSING_ON}
-    return f"{action} {', '.join(_constraint(each, called, phrases) for each in rule.constraints)}"
+    said = dict.fromkeys(_constraint(each, called, phrases) for each in rule.constraints)
+    return f"{action} {', '.join(said)}"
 
 
 def _constraint(

@@ -18,7 +18,18 @@ from yarl import URL
 from comity import errors
 from comity.client import finding, parts, problems, tracing
 from comity.client.blocking import AT_ONCE
-from comity.client.steps import BASE, REDIRECT, Call, Download, Downloads, Fetched, Pause, Step, Steps
+from comity.client.steps import (
+    BASE,
+    REDIRECT,
+    Call,
+    Download,
+    Downloads,
+    Fetched,
+    Pause,
+    Removals,
+    Step,
+    Steps,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,6 +134,8 @@ class Transport:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return time.monotonic()
+        if isinstance(step, Removals):
+            return await asyncio.to_thread(parts.remove, step)
         if isinstance(step, Downloads):
             return await self._download_all(step.files)
         return await self._send(step)

@@ -18,7 +18,18 @@ from urllib.parse import urlsplit
 
 from comity import errors
 from comity.client import finding, parts, problems, tracing
-from comity.client.steps import BASE, REDIRECT, Call, Download, Downloads, Fetched, Pause, Step, Steps
+from comity.client.steps import (
+    BASE,
+    REDIRECT,
+    Call,
+    Download,
+    Downloads,
+    Fetched,
+    Pause,
+    Removals,
+    Step,
+    Steps,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,6 +96,8 @@ class Transport:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return time.monotonic()
+        if isinstance(step, Removals):
+            return parts.remove(step)
         if isinstance(step, Downloads):
             return self._download_all(step.files)
         return self._send(step)

@@ -34,6 +34,8 @@ PROTOCOL = "dataspace-protocol-http:2025-1"
 STORE = "store:"
 """The destination that is the connector's own store."""
 PAGE = 1000
+CARRY_TIMEOUT_S = 24 * 3600.0
+"""For all of what lies on a medium."""
 PARTNER_TIMEOUT_S = 600.0
 """For what the connector asks of a partner before it answers: many pages, each with a time limit of its own."""
 
@@ -377,6 +379,27 @@ def delete_received(kind: str, name: str, *, by_hand: bool = False) -> Call[list
     """Delete what was received; `kind` is transferId or agreementId, what `name` is the id of."""
     body = {kind: name, "byHand": by_hand}
     return Call("POST", "deletions", body, read=_documents, timeout_s=PARTNER_TIMEOUT_S)
+
+
+def carry(medium: str, **said: Any) -> Call[Document]:
+    """Write a package to a medium; `said` are agreement_id, or asset_id and counterparty_id, revision, purpose."""
+    names = {"agreement_id": "agreementId", "asset_id": "assetId", "counterparty_id": "counterPartyId"}
+    body = {
+        "medium": medium,
+        **_given({names.get(name, name): value or None for name, value in said.items()}),
+    }
+    return Call("POST", "carries/write", body, read=_document, timeout_s=CARRY_TIMEOUT_S)
+
+
+def take_carried(medium: str, *, destination: str = STORE, code: str = "") -> Call[list[Document]]:
+    """Take what is on a medium for us, and write the receipts on it; return what became of each package."""
+    body = {"medium": medium, "destination": destination, **({"code": code} if code else {})}
+    return Call("POST", "carries/take", body, read=_documents, timeout_s=CARRY_TIMEOUT_S)
+
+
+def carried_receipts(medium: str) -> Call[list[Document]]:
+    """Read the receipts on a medium; return what became of each."""
+    return Call("POST", "carries/receipts", {"medium": medium}, read=_documents, timeout_s=PARTNER_TIMEOUT_S)
 
 
 def receipts(transfer_id: str) -> Call[list[Document]]:

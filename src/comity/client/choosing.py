@@ -43,14 +43,14 @@ def accepted(policies: Policies) -> tuple[Mapping[str, Any], ...]:
     return (policies,) if isinstance(policies, Mapping) else tuple(policies or ())
 
 
-def partner(partners: Sequence[D], text: str) -> D:
-    """Return the one of `partners` that `text` names by name, DID or address, exactly or by its beginning.
+def partner(partners: Sequence[D], text: str, *, whole: bool = False) -> D:
+    """Return the one of `partners` that `text` names by name, DID or address, `whole` or by its beginning.
 
     Raises:
         NotFoundError: none on the list.
         InvalidInputError: it could be several.
     """
-    for matches in (_is, _begins):
+    for matches in (_is,) if whole else (_is, _begins):
         found = [each for each in partners if matches(each, text)]
         if len(found) == 1:
             return found[0]
@@ -124,7 +124,8 @@ def _is(found: Mapping[str, Any], text: str) -> bool:
     reached = wanted.startswith(("http://", "https://")) and (
         address == wanted or address.startswith(f"{wanted}/") or identity(found) == _did(wanted)
     )
-    return reached or identity(found) == text or str(found.get("name")).casefold() == text.casefold()
+    named = text in {identity(found), identity(found).removeprefix("did:web:")}
+    return reached or named or str(found.get("name")).casefold() == text.casefold()
 
 
 def _begins(found: Mapping[str, Any], text: str) -> bool:

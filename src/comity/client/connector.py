@@ -172,6 +172,9 @@ class Connector(Transport):
     deletions = Operation(calls.deletions)
     delete_received = Operation(calls.delete_received)
     receipts = Operation(calls.receipts)
+    carry = Operation(calls.carry)
+    take_carried = Operation(calls.take_carried)
+    carried_receipts = Operation(calls.carried_receipts)
 
     events = Operation(calls.events)
     checkpoints = Operation(calls.checkpoints)

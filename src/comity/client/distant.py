@@ -35,8 +35,9 @@ class Held:
         self.id = status.id
         self.agreement_id = status.agreement_id
         self.asked_at = time.monotonic()
-        self.listed_at = 0.0
+        self.listed_at = -LIST_S
         self.files: dict[str, File] = {}
+        self.listing = asyncio.Lock()
 
 
 class Opened(NamedTuple):
@@ -105,7 +106,7 @@ class Distant:
     def forget_lists(self) -> None:
         """List the files anew the next time."""
         for each in self._held.values():
-            each.listed_at = 0.0
+            each.listed_at = -LIST_S
 
     async def files(self, partner: str, asset: str) -> Held:
         """Return the reading of an asset with its files by path.
@@ -114,10 +115,11 @@ class Distant:
             ComityError: as `held`.
         """
         found = await self.held(partner, asset)
-        if time.monotonic() - found.listed_at >= LIST_S:
-            listed = await self.connector.reading_files(found.id)
-            found.files = {each.path: each for each in listed}
-            found.listed_at = time.monotonic()
+        async with found.listing:
+            if time.monotonic() - found.listed_at >= LIST_S:
+                listed = await self.connector.reading_files(found.id)
+                found.files = {each.path: each for each in listed}
+                found.listed_at = time.monotonic()
         return found
 
     async def find(self, partner: str, asset: str, path: str) -> Opened | None:
@@ -143,8 +145,9 @@ class Distant:
             ComityError: its terms do not allow it, or it is not there any more.
         """
         answer = await self.connector.head(_path(found))
-        if answer.status >= 300:  # noqa: PLR2004  an answer to HEAD has no words: ask for them
-            answer = await self.connector.fetch(_path(found), {"Range": "bytes=0-0"})
+        if answer.status >= 300:  # noqa: PLR2004  an answer to HEAD has no words: GET has
+            await self.connector.fetch(_path(found), {"Range": "bytes=0-0"})
+            raise errors.ConflictError(f"{found.path!r} could not be opened", hint="open it again")
         found.held.asked_at = time.monotonic()
         length = answer.headers.get("content-length", "")
         ranged = answer.headers.get("accept-ranges") == "bytes" and length.isdigit()
@@ -211,7 +214,7 @@ class Distant:
             answer = await self.connector.fetch(_path(opened), {"Range": f"bytes={start}-{end - 1}"})
         opened.held.asked_at = time.monotonic()
         if answer.headers.get("etag", "") != opened.tag:
-            opened.held.listed_at = 0.0
+            opened.held.listed_at = -LIST_S
             raise errors.ConflictError(
                 f"the partner has another {opened.path!r} now",
                 hint="open it again to read the newer revision",
@@ -252,9 +255,11 @@ def find_partner(written: str) -> Flow[Participant]:
     """
     listed = yield from calls.partners()
     try:
-        return choosing.partner(listed, written)
+        return choosing.partner(
+            listed, written, whole=True
+        )  # an address means one, whoever else is on the list
     except errors.ComityError:
-        return choosing.partner(listed, unquote(written))
+        return choosing.partner(listed, unquote(written), whole=True)
 
 
 def _begin(partner: str, asset: str, access: Mapping[str, Any]) -> Flow[Reading]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from comity import errors
 from comity.client.problems import HashError
-from comity.client.steps import Download
+from comity.client.steps import Download, Removals
 
 CHUNK_BYTES = 1 << 20
 _PARTIAL = 206
@@ -38,11 +39,11 @@ class Part:
             StorageError: it cannot be written there.
         """
         with _failures(self._place):
-            if self._is_there():
+            if _is_there(self._wanted):
                 self._wanted.told(self._wanted.size_bytes)
                 return None
             self._place.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a+b")
+            self._file = open(self._path, "a+b", opener=_no_link)  # noqa: SIM115  it is closed with the part
             self._read()
         if self._size_bytes > self._wanted.size_bytes:
             self._start_over()
@@ -95,12 +96,6 @@ class Part:
             with contextlib.suppress(OSError):
                 self._file.close()
 
-    def _is_there(self) -> bool:
-        if not self._place.is_file() or self._place.stat().st_size != self._wanted.size_bytes:
-            return False
-        with self._place.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == self._wanted.sha256
-
     def _read(self) -> None:
         self._open_file.seek(0)
         while chunk := self._open_file.read(CHUNK_BYTES):
@@ -132,9 +127,42 @@ class Part:
         return self._file
 
 
+def _no_link(path: str, flags: int) -> int:
+    """Open a part, never what a link in its place leads to, and without waiting for what is no file."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
 @contextlib.contextmanager
 def _failures(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise errors.StorageError(f"{place} cannot be written: {error.strerror or error}") from None
+
+
+def _is_there(wanted: Download) -> bool:
+    place = Path(wanted.target)
+    if not place.is_file() or place.stat().st_size != wanted.size_bytes:
+        return False
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == wanted.sha256
+
+
+def remove(wanted: Removals) -> list[str]:
+    """Remove files that are as they were fetched, and folders that are empty then; return the targets that stay.
+
+    Raises:
+        StorageError: one cannot be removed.
+    """
+    stay = []
+    for each in wanted.files:
+        place = Path(each.target)
+        with _failures(place):
+            if _is_there(each):
+                place.unlink()
+                with contextlib.suppress(OSError):  # something else is in it
+                    for folder in place.relative_to(wanted.folder).parents[:-1]:
+                        (Path(wanted.folder) / folder).rmdir()
+            elif place.exists():
+                stay.append(each.target)
+    return stay

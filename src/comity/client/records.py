@@ -222,7 +222,13 @@ class Event(Record):
 
 def title(described: Mapping[str, Any]) -> str:
     """Return the title of a dataset or asset, or its name, or nothing."""
-    dct = ("dct:title", "title", "dcterms:title", "http://purl.org/dc/terms/title", "https://purl.org/dc/terms/title")
+    dct = (
+        "dct:title",
+        "title",
+        "dcterms:title",
+        "http://purl.org/dc/terms/title",
+        "https://purl.org/dc/terms/title",
+    )
     for name in (*dct, "name", "edc:name"):
         value = described.get(name)
         value = value.get("@value") if isinstance(value, Mapping) else value

@@ -15,19 +15,25 @@ from comity.client import calls, problems, stages, watch
 from comity.client.choosing import Wanted
 from comity.client.records import Exchange, File
 from comity.client.stages import Progress, Told
-from comity.client.steps import Call, Download, Downloads, Flow, Pause
+from comity.client.steps import Call, Download, Downloads, Flow, Pause, Removals
 
 MANIFEST_NAME = ".comity-manifest.json"
 
 
 class Got(NamedTuple):
-    """Verified files in a folder, and under which agreement they are there."""
+    """Verified files in a folder, and under which agreement they are there.
+
+    Of what an older revision had left there, `removed` are the files that this one has not any more; `changed` are
+    those that stay, because somebody has changed them.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     agreement_id: str
     transfer_id: str
     manifest_sha256: str
+    removed: tuple[Path, ...] = ()
+    changed: tuple[Path, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -59,9 +65,50 @@ def save(
         listed = yield from calls.received_files(transfer_id)
         digest = yield from _check_manifest(transfer_id, listed, wanted, digest)
         places = places_of(folder, listed)
-        yield from _fetch(transfer_id, listed, places, wanted, _Tally(listed, progress or stages.nobody))
-    files = tuple(place for place, each in zip(places, listed, strict=True) if not _is_note(each.path))
-    return Got(folder, files, ended.agreement_id if ended is not None else "", transfer_id, digest)
+        tally = _Tally(listed, progress or stages.nobody)
+        both = list(zip(listed, places, strict=True))
+        content = [each for each in both if not _is_note(each[0].path)]
+        notes = [each for each in both if _is_note(each[0].path)]
+        yield from _fetch(transfer_id, content, wanted, tally)
+        removed, changed = yield from _remove_older(transfer_id, folder, digest, wanted)
+        if notes:
+            yield from _fetch(
+                transfer_id, notes, wanted, tally
+            )  # last: it says of which revision the folder is
+    files = tuple(place for _, place in content)
+    agreement_id = ended.agreement_id if ended is not None else ""
+    return Got(folder, files, agreement_id, transfer_id, digest, removed, changed)
+
+
+def _remove_older(
+    transfer_id: str, folder: Path, digest: str, wanted: Wanted
+) -> Flow[tuple[tuple[Path, ...], tuple[Path, ...]]]:
+    """Remove what an older revision left in the folder and this one has not; return that, and what was changed."""
+    note = folder / MANIFEST_NAME
+    before = note.read_bytes() if note.is_file() else b""
+    if not before:
+        return (), ()
+    from comity.techdata import changes, manifest  # noqa: PLC0415  start-up time
+
+    if manifest.digest(before) == digest:
+        return (), ()
+    path = calls.file_path("received", transfer_id, MANIFEST_NAME, **wanted.access, export="true")
+    now: bytes = yield Call("GET", path, read=bytes, raw=True)
+    old = [File({"path": each.path, "sizeBytes": each.size_bytes, "sha256": each.sha256})
+           for each in changes.dropped(before, now)]  # fmt: skip
+    gone = [
+        Download("", str(place), each.size_bytes, each.sha256, _told_nobody)
+        for each, place in zip(old, places_of(folder, old), strict=True)
+    ]
+    changed = (yield Removals(str(folder), tuple(gone))) if gone else []
+    return (
+        tuple(Path(each.target) for each in gone if each.target not in changed),
+        tuple(Path(each.target) for each in gone if each.target in changed),
+    )
+
+
+def _told_nobody(_: int) -> None:
+    """Hear of bytes that nobody waits for."""
 
 
 def _is_note(path: str) -> bool:
@@ -73,6 +120,10 @@ def _check_manifest(transfer_id: str, listed: Sequence[File], wanted: Wanted, di
     """Check that the files are those of the manifest that was offered, and return its digest (no package: empty)."""
     found = next((each for each in listed if each.path == MANIFEST_NAME), None)
     if found is None:
+        if digest:
+            raise problems.HashError(
+                f"the manifest that was offered, whose SHA-256 is {digest}, is not there"
+            )
         return digest
     from comity.techdata import manifest  # noqa: PLC0415  start-up time
 
@@ -104,9 +155,7 @@ class _Tally:
             self._tell(Progress(stages.RECEIVING, bytes_done=self.done, bytes_total=self._total, note=note))
 
 
-def _fetch(
-    transfer_id: str, files: Sequence[File], places: Sequence[Path], wanted: Wanted, tally: _Tally
-) -> Flow[None]:
+def _fetch(transfer_id: str, files: Sequence[tuple[File, Path]], wanted: Wanted, tally: _Tally) -> Flow[None]:
     """Fetch all files; a connector that is away for a moment is waited for, as long as something comes."""
     access = {**wanted.access, "export": "true"}
     downloads = Downloads(
@@ -118,9 +167,10 @@ def _fetch(
                 each.sha256,
                 tally,
             )
-            for each, place in zip(files, places, strict=True)
+            for each, place in files
         )
     )
+    begun = tally.done
     heard = yield Pause()
     while True:
         before = tally.done
@@ -131,7 +181,7 @@ def _fetch(
             heard = now if tally.done > before else heard
             if now - heard > watch.PATIENCE_S:
                 raise
-            tally.done = 0
+            tally.done = begun
             yield Pause(watch.INTERVAL_S)
         else:
             return

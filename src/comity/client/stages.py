@@ -136,8 +136,9 @@ def at(stage: str, of: Mapping[str, str] | None = None) -> Iterator[None]:
     except ExchangeError:
         raise
     except errors.ComityError as error:
+        reasons = "; ".join(getattr(error, "reasons", ()))
         raise ExchangeError(
-            error.message,
+            f"{error.message}: {reasons}" if reasons else error.message,
             stage=VERIFYING if error.code in BROKEN else stage,
             code=error.code,
             hint=error.hint,

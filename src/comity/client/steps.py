@@ -104,7 +104,14 @@ class Downloads(NamedTuple):
     files: tuple[Download, ...]
 
 
-Step = Call[Any] | Pause | Downloads
+class Removals(NamedTuple):
+    """Files below a folder to remove if they are as they were fetched; the answer is the targets that are not."""
+
+    folder: str
+    files: tuple[Download, ...]
+
+
+Step = Call[Any] | Pause | Downloads | Removals
 
 
 Flow = Generator[Step, Any, T]

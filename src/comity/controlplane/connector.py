@@ -54,8 +54,11 @@ class Identity(Protocol):
     def seal(self, data: bytes) -> str:
         """Return our seal over a manifest's bytes, empty where there is none."""
 
-    async def check_seal(self, text: str, data: bytes) -> PublicKey | None:
+    async def check_seal(self, text: str, data: bytes, *, carried: bool = False) -> PublicKey | None:
         """Return the key of a seal over a manifest's bytes, None where nothing proves whose it is; or raise."""
+
+    async def carried(self, token: str, body: bytes) -> Caller:
+        """Return who wrote a message that came on a medium with a token over it, or raise IdentityError."""
 
     async def admit(self, authorization: str | None) -> None:
         """Raise IdentityError unless the header is a partner's, before the body that it may be bound to is read."""

@@ -6,6 +6,7 @@ token, transfer, agreement, policy, partner. Nothing is remembered of an answer 
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections import OrderedDict
 from dataclasses import replace
@@ -111,6 +112,26 @@ class Contents:
             lambda: self._holds(lambda tx: self._check_push(tx, transfer_id)),
         )
 
+    async def to_carry(self, record: Transfer) -> serve.Package:
+        """Return the package that a transfer that begins now puts on a medium.
+
+        Raises:
+            PolicyError: the agreement does not allow it now.
+            NotFoundError: the asset is gone.
+            ConflictError: it is no package.
+        """
+
+        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+            return await _handed_out(tx, await self._check_use(tx, record))
+
+        found = await self._content(*await self._connector.database.read(unit))
+        if not isinstance(found, serve.Package):
+            raise errors.ConflictError(
+                f"{record.asset_id} is no package, and only packages are carried",
+                hint="publish a folder that has it: comity publish",
+            )
+        return found
+
     async def _check(self, tx: Transaction, transfer_id: str, token_digest: bytes) -> Transfer:
         record = await transfers.find(tx, transfer_id)
         held = record.token_sha256 if record is not None and record.role == terms.PROVIDER else None
@@ -145,7 +166,8 @@ class Contents:
         key = (asset.id, asset.content_sealed or b"", older or b"")
         content = self._kept.get(key)
         if content is None:
-            content = self._kept[key] = _open(self._connector, asset, older)
+            opening = asyncio.to_thread(_open, self._connector, asset, older)  # it may have 100,000 files
+            content = self._kept[key] = await opening
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         if isinstance(content, serve.Package) and content.seal:
@@ -160,7 +182,7 @@ class Contents:
 
 
 def _open(connector: Connector, asset: Asset, older: bytes | None) -> Content:
-    """Return what is handed out; files of an older revision that lie elsewhere by now are read from there."""
+    """Return what is handed out; files of an older revision that lie elsewhere by now are read from there. Blocks."""
     sealed = opened(connector, asset.id, older or asset.content_sealed or b"")
     if older and asset.content_sealed:
         newest = opened(connector, asset.id, asset.content_sealed)

@@ -177,19 +177,21 @@ async def _sweep(connector: Connector, folder: str, row: Delivery) -> None:
 async def _delete_kept(connector: Connector, row: Delivery, by: str, *, by_hand: bool) -> None:
     """Take the keys away first: whatever becomes of copies, and of the files, nothing here opens them any more."""
     name = row.transfer_id
-    exports = [] if by_hand else await connector.database.read(lambda tx: kept_rows.find_exports(tx, name))
 
-    async def unit(tx: Transaction) -> list[str]:
+    async def unit(tx: Transaction) -> tuple[list[str], list[kept_rows.Export]]:
+        await deliveries.load(tx, name)  # who exports it has written that down, or finds it gone
+        exports = [] if by_hand else await kept_rows.find_exports(tx, name)
         left = await kept.erase(tx, name)
         if not exports:
             await note(tx)
-        return left
+        return left, exports
 
     async def note(tx: Transaction) -> None:
         await _note_deleted(connector, tx, name, by, by_hand=by_hand)
         await kept_rows.forget_exports(tx, name)
 
-    await kept.clear(connector, name, await connector.database.write(unit))
+    names, exports = await connector.database.write(unit)
+    await kept.clear(connector, name, names)
     if not exports:
         return
     copies = [left for each in exports if (left := await _delete_copy(connector, row, each))]

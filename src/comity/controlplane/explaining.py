@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import facts, offering, origins
+from comity.controlplane import facts, offering, origins, revision_states
 from comity.controlplane.connector import Connector
 from comity.db import agreements, offers, partners, retirements
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
@@ -71,6 +71,9 @@ async def _under(
     retired = await retirements.find(tx, agreement.negotiation_id)
     if retired is not None:
         return reasons.Explanation(False, retired.words, (retired.words,), ())
+    standing = await revision_states.handed_out(tx, asset.id, 0)
+    if why := revision_states.obstacle(0, standing):
+        return reasons.Explanation(False, why, (why,), ())
     since_ms = agreement.created_at
     return await _decide(tx, partner, asset, agreement.document, at_ms, purpose=purpose, since_ms=since_ms)
 

@@ -92,7 +92,7 @@ async def start(
     if going_on is not None and then is None:
         return _same(going_on, purpose, revision)
     await destinations.reach(connector, destination)
-    dataset = await catalog.request_dataset(connector, counterparty_id, None, asset_id)
+    dataset = await _dataset(connector, counterparty_id, asset_id)
     offer = _choose(dataset, asset_id, offer_id, shown)
     _check_purpose(offer, purpose, needed=then is not None)
     data_format = _choose_format(dataset, asset_id, destination)
@@ -109,6 +109,19 @@ async def start(
         created_at=connector.now_ms(),
     )
     return await connector.database.write(lambda tx: _begin(connector, tx, wanted, offer, by=by, then=then))
+
+
+async def _dataset(connector: Connector, counterparty_id: str, asset_id: str) -> Document:
+    try:
+        return await catalog.request_dataset(connector, counterparty_id, None, asset_id)
+    except errors.PermanentDeliveryError as error:
+        if error.status != catalog.NOT_FOUND:
+            raise
+        raise errors.NotFoundError(
+            f"{counterparty_id} offers you no asset {asset_id[:200]}",
+            hint="see what it offers with: comity catalog PARTNER; it shows nothing whose terms you do not fulfil,"
+            " such as a purpose that it has not written down for you",
+        ) from error
 
 
 def _manifest(dataset: Document, revision: int) -> str:
@@ -289,6 +302,7 @@ async def status_of(tx: Transaction, exchange: Exchange) -> Document:
         "waitsFor": await _people(tx, agreed),
         "error": _error(exchange, pull) or await _waits_for(tx, exchange),
         "errorType": pull.error_code if pull else "",
+        "note": pull.note if pull else "",
         "createdAt": exchange.created_at,
     }
     progress = pull or pulls.Pull(transfer_id="", destination="", updated_at=0)

@@ -69,7 +69,8 @@ async def ask(connector: Connector, form: wire.AskedForm, *, by: str = "") -> In
 
 async def _received(tx: Transaction, agreement: Agreement) -> str:
     """Return the digest of what was received last under an agreement."""
-    found = [each.sha256 for each in await deliveries.find_received(tx, agreement.id) if each.sha256]
+    received = await deliveries.find_received(tx, agreement.id, agreement.counterparty_id)
+    found = [each.sha256 for each in received if each.sha256]
     if not found:
         raise errors.ConflictError(
             "nothing was received under this agreement: name the revision by the digest of its manifest"

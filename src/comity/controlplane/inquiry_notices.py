@@ -26,11 +26,20 @@ from comity.dsp import terms
 from comity.dsp.negotiation import Agreement
 from comity.management import events as event_forms
 from comity.techdata import inquiry as forms
-from comity.techdata import manifest
 
 Document = dict[str, Any]
 MOST_OPEN: Final = 1000
 """How many inquiries may be open under an agreement: people have to answer them."""
+
+
+class _Path(msgspec.Struct, frozen=True, gc=False):
+    path: str
+
+
+class _Files(msgspec.Struct, frozen=True):
+    """The paths in a manifest of ours; whoever asks may ask again and again, so no more of it is read."""
+
+    files: tuple[_Path, ...]
 
 
 async def receive_asked(
@@ -114,7 +123,8 @@ async def _check_revision(
         )
     if said.files:
         data = await revisions.manifest_of(connector, tx, agreement.asset_id, number)
-        missing = set(said.files).difference(each.path for each in manifest.decode(data).files)
+        there = msgspec.json.decode(data, type=_Files).files
+        missing = set(said.files).difference(each.path for each in there)
         if missing:
             raise errors.InvalidInputError(
                 f"revision {number} has no file {min(missing)[:200]}", path="$.files"

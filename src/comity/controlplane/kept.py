@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import mimetypes
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
@@ -20,19 +19,19 @@ from typing import Any, TypeVar
 from comity import errors
 from comity.controlplane.connector import Connector
 from comity.dataplane import kept as places
-from comity.dataplane.kept import Entry
+from comity.dataplane.kept_part import Entry
 from comity.db import deliveries
 from comity.db import kept as rows
 from comity.db.kept import Kept, KeptFile
 from comity.db.store import Transaction, Unit
+from comity.dsp.negotiation import Agreement
 from comity.storage import descriptor, kept
-from comity.storage.source import CHUNK_BYTES, Source
+from comity.storage.source import CHUNK_BYTES, Source, media_type
 
 T = TypeVar("T")
 KIND = "kept"
 SECRET, FILE = "kept:secret:", "kept:file:"
 ELSEWHERE = "kept-elsewhere"
-OTHER = "application/octet-stream"
 FAILED_MS = 7 * 24 * 3600 * 1000
 """How long the whole files of a transfer that failed are kept for the next try."""
 
@@ -115,8 +114,17 @@ class _Rows:
         found = self._read(lambda tx: rows.find_files(tx, self._transfer_id))
         return {each.path: _entry(self._connector, each) for each in found}
 
+    def find(self, path: str = "", sha256: str = "") -> Entry | None:
+        found = self._read(lambda tx: rows.find_file(tx, self._transfer_id, path, sha256=sha256))
+        return _entry(self._connector, found) if found is not None else None
+
+    def is_held(self, object_name: str) -> bool:
+        return self._read(lambda tx: rows.has_holder(tx, object_name))
+
     def elsewhere(self, digests: Sequence[str]) -> dict[str, Entry]:
-        found = self._read(lambda tx: rows.find_contents(tx, self._place, digests))
+        found = self._read(
+            lambda tx: rows.find_contents(tx, self._place, digests, transfer_id=self._transfer_id)
+        )
         readable: dict[str, Entry] = {}
         for sha256, each in found.items():
             with contextlib.suppress(errors.DatabaseError):  # sealed with a key that was lost since
@@ -208,7 +216,7 @@ def source(row: KeptFile) -> Source:
         address=f"{row.transfer_id} {row.path}",
         size_bytes=row.size_bytes,
         sha256=row.sha256,
-        media_type=mimetypes.guess_type(row.path)[0] or OTHER,
+        media_type=media_type(row.path),
         name=row.path.rpartition("/")[2],
     )
 
@@ -268,14 +276,14 @@ async def lies_elsewhere(connector: Connector, tx: Transaction, transfer_id: str
     return row.lies if row is not None and not connector.kept.is_here(row.place) else ""
 
 
-async def find(connector: Connector, agreement_id: str, sha256: str, path: str) -> Source | None:
+async def find(connector: Connector, agreement: Agreement, sha256: str, path: str) -> Source | None:
     """Return a file held under an agreement, of a content (SHA-256 of the manifest, or of the one file), or None.
 
     Whether it may be opened is asked before.
     """
 
     async def unit(tx: Transaction) -> KeptFile | None:
-        for each in await deliveries.find_received(tx, agreement_id):
+        for each in await deliveries.find_received(tx, agreement.id, agreement.counterparty_id):
             held = (each.destination, each.sha256, each.deleted_at) == (places.STORE, sha256, None)
             if held and not await lies_elsewhere(connector, tx, each.transfer_id):
                 return await rows.find_file(tx, each.transfer_id, path)

@@ -15,6 +15,7 @@ from comity.controlplane.connector import Connector
 from comity.controlplane.received import ACCESS, EXPORT, EXPORTED, LEAVES, OPENED, REFUSED, Access, Held
 from comity.dataplane import export as exports
 from comity.dataplane.kept import STORE
+from comity.db import deliveries
 from comity.db import kept as rows
 from comity.db.kept import Kept, KeptFile
 from comity.db.store import Transaction
@@ -81,7 +82,7 @@ async def open_file(
         await _note(connector, asked, access, EXPORTED if export else OPENED)
     _check(asked)
     if asked.kept is None:
-        raise errors.StorageError("it is not in the store any more", hint="get it again: comity get")
+        raise _gone()
     if asked.file is None:
         raise errors.NotFoundError(f"what was received has no file {path[:200]!r}")
     await kept.check_here(connector, asked.kept)
@@ -118,6 +119,10 @@ async def export(connector: Connector, name: str, destination: str, access: Acce
     finally:
         where.close()
     return asked.held
+
+
+def _gone() -> errors.StorageError:
+    return errors.StorageError("it is not in the store any more", hint="get it again: comity get")
 
 
 def _check(asked: Asked) -> None:
@@ -158,6 +163,9 @@ async def _note(connector: Connector, asked: Asked, access: Access, outcome: str
         detail = "; ".join([access.words(), *_where(asked, outcome, place), *asked.reasons])
         await received.record_held(connector, tx, asked.held, message, access, outcome=outcome, detail=detail)
         if outcome == EXPORTED:
+            await deliveries.load(tx, transfer_id)  # who deletes it has done so, or sees the export
+            if await rows.find(tx, transfer_id) is None:
+                raise _gone()
             now_ms = connector.now_ms()
             new = rows.Export(
                 transfer_id=transfer_id,

@@ -99,14 +99,22 @@ async def before(connector: Connector, asset_id: str) -> Before:
     Raises:
         ConflictError: the id is that of something that was not published as a package.
     """
-    found = await connector.database.read(lambda tx: _before(connector, tx, asset_id))
-    if found.content is None:
+    found = await connector.database.read(lambda tx: _before(tx, asset_id))
+    return await asyncio.to_thread(_open, connector, found)
+
+
+def _open(connector: Connector, found: Before) -> Before:
+    """Add what is in the asset; with many files that takes a while, in a thread."""
+    if found.asset is None:
         return found
-    data = found.content.manifest.encode()
-    return replace(found, manifest=await asyncio.to_thread(manifest.decode, data))
+    try:
+        opened = content.opened(connector, found.asset.id, found.asset.content_sealed or b"")
+    except errors.DatabaseError:  # its key was lost: publishing again is what mends that
+        return found
+    return replace(found, content=opened, manifest=manifest.decode(opened.manifest.encode()))
 
 
-async def _before(connector: Connector, tx: Transaction, asset_id: str) -> Before:
+async def _before(tx: Transaction, asset_id: str) -> Before:
     asset, known = await offers.find(tx, Asset, asset_id), await revisions.before(tx, asset_id)
     if asset is None:
         return Before(revision=known)
@@ -120,11 +128,7 @@ async def _before(connector: Connector, tx: Transaction, asset_id: str) -> Befor
         found = await offers.find(tx, PolicyDefinition, name)
         policies.append(found.policy if found else None)
     access, contract = policies or (None, None)
-    try:
-        sealed = content.opened(connector, asset_id, asset.content_sealed)
-    except errors.DatabaseError:  # its key was lost: publishing again is what mends that
-        sealed = None
-    return Before(known, sealed, asset, definition, access, contract)
+    return Before(known, None, asset, definition, access, contract)
 
 
 def describe(
@@ -177,5 +181,10 @@ def _marking(terms: Document) -> Marking | None:
     name = terms.get(LABEL)
     if not isinstance(name, str) or not name.strip():
         return None
-    sentences = (f"{each.kind} {each.action}: {each.words}" for each in enforcement.terms(terms))
+    sentences = (_sentence(each) for each in enforcement.terms(terms))
     return Marking(name.strip(), tuple(each[: manifest.MAX_TERM] for each in sentences))
+
+
+def _sentence(term: enforcement.Term) -> str:
+    about = f"{term.action}: {term.words}" if term.words != term.action else term.action
+    return f"{term.kind} {about}"

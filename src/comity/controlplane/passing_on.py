@@ -59,7 +59,8 @@ async def inherit(
             _Origin(held.agreement, same, _parent(held.agreement, held.delivery))
             for held, same in found.values()
         ]
-        more = [each for each in dict.fromkeys([*named, *known_before]) if each not in found]
+        by_files = {each.agreement.id for each in made}
+        more = [each for each in dict.fromkeys([*named, *known_before]) if each not in by_files]
         return made + [await _named(tx, each) for each in more]
 
     origins = [
@@ -108,13 +109,14 @@ def _parent(agreement: Agreement, delivery: Delivery | None) -> Parent:
 
 async def _named(tx: Transaction, name: str) -> _Origin:
     agreement = await _load(tx, name)
-    delivered = await deliveries.find_received(tx, agreement.id)
+    delivered = await deliveries.find_received(tx, agreement.id, agreement.counterparty_id)
     return _Origin(agreement, [], _parent(agreement, delivered[-1] if delivered else None))
 
 
 async def known(connector: Connector, digests: Sequence[str]) -> list[str]:
     """Return the agreements under which files with these digests (hex) were received."""
-    return list(await connector.database.read(lambda tx: received.origins(tx, digests)))
+    found = await connector.database.read(lambda tx: received.origins(tx, digests))
+    return list(dict.fromkeys(name for name, _ in found))
 
 
 async def _load(tx: Transaction, name: str) -> Agreement:

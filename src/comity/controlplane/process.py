@@ -37,6 +37,8 @@ FORGOTTEN = "not known: it was sent before, and what proved it then is not known
 MOST_KEPT = 64 * 1024
 """A longer answer, or refused message, does not lie beside its record, only its digest stands in it."""
 REFUSED = "refused"
+CARRIED = "state"
+"""Stands for a message in the record of a state that no message led to."""
 FOUND, CREATED = 200, 201
 SHOWN = "the partner's end of the process shows that it has it"
 
@@ -389,6 +391,29 @@ async def record_end(
             after=terms.TERMINATED,
             outcome="not sent",
             detail=reason[:500],
+        ),
+    )
+
+
+async def record_carried(connector: Connector, tx: Transaction, record: Transfer, detail: str) -> None:
+    """Keep that a transfer has reached its state with what lies on a medium: no message says so."""
+    await evidence.append(
+        tx,
+        Entry(
+            at=connector.now_ms(),
+            direction="out",
+            message=CARRIED,
+            sha256=sha256_hex(b""),
+            sender=connector.participant_id,
+            receiver=record.counterparty_id,
+            kind=record.kind,
+            process_id=record.id,
+            counterparty_pid=record.counterparty_pid or "",
+            before=record.told or "",
+            after=record.state or "",
+            outcome="not sent",
+            detail=detail,
+            purpose=record.purpose,
         ),
     )
 

@@ -30,6 +30,7 @@ from comity.controlplane.connector import Connector
 from comity.controlplane.origins import DERIVED_FROM
 from comity.controlplane.packaging import Before, Folder
 from comity.controlplane.revisions import Next
+from comity.db import offers
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.store import Transaction
 from comity.management import approvals as approval_forms
@@ -138,7 +139,8 @@ async def publish(
     contract, parents = await passing_on.inherit(
         connector, said.contract, digests, derived_from, _parents(known)
     )
-    made = packaging.describe(
+    made = await asyncio.to_thread(
+        packaging.describe,
         connector,
         found,
         known,
@@ -170,7 +172,7 @@ async def _publish_next(
     following = await revisions.prepare(connector, made, draft.known.revision)
     changed_terms = await revisions.other_terms(connector, made.id, draft.wanted.contract)
     data = await asyncio.to_thread(manifest.encode, made)
-    asset = _asset(connector, draft, following, data)
+    asset = await asyncio.to_thread(_asset, connector, draft, following, data)
 
     async def unit(tx: Transaction) -> Asset:
         await approvals.check_rule(tx, approval, by)
@@ -253,10 +255,17 @@ async def _refresh(connector: Connector, draft: _Draft) -> Published:
         raise errors.NotFoundError("nothing is published")  # `_is_published` has said otherwise
     sources = _sources(draft)
     if sources != sealed.files:
-        again = content.close(connector, asset.id, replace(sealed, files=sources))
+        again = await asyncio.to_thread(content.close, connector, asset.id, replace(sealed, files=sources))
 
         async def unit(tx: Transaction) -> None:
-            await offered.save(connector, tx, replace(asset, content_sealed=again))
+            await revisions.before(tx, asset.id)  # whoever publishes or recalls now waits
+            now = await offers.find(tx, Asset, asset.id)
+            if now is None or now.content_sealed != asset.content_sealed:
+                raise errors.ConflictError(
+                    f"{asset.id} was published or recalled by somebody else at the same time",
+                    hint="publish it again",
+                )
+            await offered.save(connector, tx, replace(now, content_sealed=again))
             await revisions.refresh(tx, asset.id, last.revision, again)
 
         await connector.database.write(unit)

@@ -118,7 +118,7 @@ class Pulling:
             exchange = await exchanges.find_by_transfer(tx, transfer_id)
             if pull is None or pull.state in {pulls.DONE, pulls.FAILED} or record.data_address_sealed is None:
                 return None
-            if record.state != terms.STARTED:
+            if record.state != terms.STARTED or record.format == transfer.CARRY:
                 return None
             if await frameworks.why_not(tx, record, self._connector.now_ms()):
                 return None  # what brings it in force again begins this again
@@ -152,7 +152,7 @@ class Pulling:
             raise errors.PermanentDeliveryError("a revision was asked for, and what came is no package")
         progress.tell(len(received.files), received.size_bytes, received.size_bytes)
         done = msgspec.structs.replace(
-            progress.row, state=pulls.DONE, files_total=progress.row.files_done, error=""
+            progress.row, state=pulls.DONE, files_total=progress.row.files_done, error="", note=received.note
         )
         what = receipts.What(
             received.sha256,

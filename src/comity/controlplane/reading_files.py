@@ -24,32 +24,32 @@ T = TypeVar("T")
 NO_ACCESS = frozenset({401, 403})
 
 
-async def find(connector: Connector, name: str) -> serve.Package | Source:
-    """Return what is read: a package, or a single resource, whose path is its name.
+async def find(connector: Connector, name: str, *, by: str = "") -> serve.Package | Source:
+    """Return what is read: a package, or a single resource, whose path is its name; `by` is the API key of who asks.
 
     Raises:
         NotFoundError: there is no such reading.
         PolicyError: its terms do not let it be read now.
         DeliveryError: the partner cannot be reached or refuses.
     """
-    return await _look(connector, await _judged(connector, name))
+    return await _look(connector, await _judged(connector, name, by=by))
 
 
-async def load_manifest(connector: Connector, name: str) -> serve.Package:
+async def load_manifest(connector: Connector, name: str, *, by: str = "") -> serve.Package:
     """Return the package that is read, with its manifest's bytes.
 
     Raises:
         NotFoundError: there is no such reading, or it is of a single resource.
         PolicyError, DeliveryError: as `find`.
     """
-    found = await find(connector, name)
+    found = await find(connector, name, by=by)
     if not isinstance(found, serve.Package):
         raise errors.NotFoundError("this is a single resource, which has no manifest")
     return found
 
 
 async def answer(
-    connector: Connector, name: str, path: str, method: str, headers: Mapping[str, str]
+    connector: Connector, name: str, path: str, method: str, headers: Mapping[str, str], *, by: str = ""
 ) -> tuple[serve.Answer, flows.StillAllowed]:
     """Answer a GET or HEAD for a file, and return how to ask whether it may still be read.
 
@@ -58,9 +58,9 @@ async def answer(
         ConflictError: the partner has another content there now.
         PolicyError, DeliveryError: as `find`.
     """
-    opened = await _judged(connector, name, path)
+    opened = await _judged(connector, name, path, by=by)
     found = await _look(connector, opened)
-    source = _files(found).get(path)
+    source = _file(found, path)
     if source is None:
         raise errors.NotFoundError(f"the partner has no file {path[:200]!r} there")
     await _note(connector, opened, path)
@@ -86,10 +86,10 @@ async def _held(connector: Connector, opened: Open, sha256: str, path: str) -> S
     """Return a file of the store, if what was received under the agreement is what the partner has now."""
     if not sha256 or opened.agreement is None:
         return None
-    return await kept.find(connector, opened.agreement.id, sha256, path)
+    return await kept.find(connector, opened.agreement, sha256, path)
 
 
-async def _judged(connector: Connector, name: str, path: str = "") -> Open:
+async def _judged(connector: Connector, name: str, path: str = "", *, by: str) -> Open:
     """Return a reading whose terms allow it to be read now; if they do not, that is written down.
 
     Raises:
@@ -103,6 +103,10 @@ async def _judged(connector: Connector, name: str, path: str = "") -> Open:
         return opened, await readings.obstacles(connector, tx, opened, _sha256(connector, name))
 
     opened, reasons = await connector.database.read(unit)
+    if by != opened.reading.opened_by:  # the evidence would name somebody who did not read
+        raise errors.PolicyError(
+            "this reading was begun with another API key", hint="begin one of your own: POST readings"
+        )
     if reasons:
         await _note(connector, opened, path, reasons)
         raise errors.PolicyError("it may not be read so", reasons=reasons)
@@ -124,9 +128,7 @@ async def _note(connector: Connector, opened: Open, path: str, reasons: tuple[st
     outcome = "refused" if reasons else "opened"
     try:
         await connector.database.write(
-            lambda tx: received.record_use(
-                connector, tx, agreement, record.id, access, outcome=outcome, detail=detail
-            )
+            lambda tx: received.record_use(connector, tx, record.id, access, outcome=outcome, detail=detail)
         )
     except errors.DatabaseError:
         connector.openings.forget(what)
@@ -142,11 +144,14 @@ async def _holds(connector: Connector, name: str) -> bool:
 
 
 async def _look(connector: Connector, opened: Open) -> serve.Package | Source:
-    name, now_ms = opened.reading.exchange_id, connector.now_ms()
-    found = connector.looked.find(name, now_ms)
-    if found is None:
-        found = await _with_access(connector, opened, lambda access: _look_there(connector, opened, access))
-        connector.looked.keep(name, found, now_ms)
+    name = opened.reading.exchange_id
+    async with connector.looked.one_at_a_time(name):
+        found = connector.looked.find(name, connector.now_ms())
+        if found is None:
+            found = await _with_access(
+                connector, opened, lambda access: _look_there(connector, opened, access)
+            )
+            connector.looked.keep(name, found, connector.now_ms())
     return found
 
 
@@ -161,8 +166,10 @@ async def _look_there(connector: Connector, opened: Open, access: Access) -> ser
     return found
 
 
-def _files(found: serve.Package | Source) -> dict[str, Source]:
-    return dict(found.files) if isinstance(found, serve.Package) else {found.name: found}
+def _file(found: serve.Package | Source, path: str) -> Source | None:
+    if isinstance(found, serve.Package):
+        return found.files.get(path)
+    return found if path == found.name else None
 
 
 async def _with_access(connector: Connector, opened: Open, ask: Callable[[Access], Awaitable[T]]) -> T:

@@ -24,7 +24,7 @@ from comity.db.outbox import Outgoing
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp import receipt as forms
-from comity.dsp import terms
+from comity.dsp import terms, transfer
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
 from comity.odrl import catenax, duties, enforcement
@@ -103,8 +103,8 @@ async def delivered(connector: Connector, tx: Transaction, transfer_id: str, wha
         await revision_states.note_received(tx, agreement, what.manifest, now_ms)
     if new.destination == STORE:
         await kept.settled(tx, transfer_id)
-    elif new.destination and agreement is not None:
-        await received.record_export(connector, tx, agreement, new)
+    elif new.destination:
+        await received.record_export(connector, tx, new)
     shown = enforcement.document(offering.parse(agreement.document)) if agreement else []
     await tell(connector, tx, record, new, forms.DELIVERY, at=now_ms, shown=shown)
 
@@ -130,7 +130,10 @@ async def tell(
     by_hand: bool = False,
     shown: Sequence[Document] = (),
 ) -> None:
-    """Send a receipt to the provider, if it is a partner still; `shown` is how each term is enforced."""
+    """Send a receipt to the provider, if it is a partner still; `shown` is how each term is enforced.
+
+    The receipt of what was carried waits for the medium.
+    """
     partner = await partners.find(tx, record.counterparty_id)
     if partner is None or record.counterparty_pid is None:
         return
@@ -148,8 +151,31 @@ async def tell(
         by_hand=by_hand,
         enforcement=list(shown),
     )
-    name = await notify.send(connector, tx, partner, said.document(), record.agreement_id)
-    await receipts.insert(tx, _row(connector, name, record, said, at, receipts.SENT))
+    if record.format == transfer.CARRY:
+        row_ = _row(connector, connector.new_id(), record, said, at, receipts.CARRIED)
+    else:
+        name = await notify.send(connector, tx, partner, said.document(), record.agreement_id)
+        row_ = _row(connector, name, record, said, at, receipts.SENT)
+    await receipts.insert(tx, row_)
+
+
+def carried(record: Transfer, delivery: Delivery, row: receipts.Receipt) -> Document:
+    """Return a receipt of ours that is to go on a medium, as the notice that it always is."""
+    said = forms.Receipt(
+        type=forms.DELIVERY if row.kind == receipts.DELIVERY else forms.DELETION,
+        agreement_id=row.agreement_id,
+        provider_pid=record.provider_pid,
+        consumer_pid=record.consumer_pid,
+        manifest_sha256=None if delivery.name else row.sha256,
+        resource_sha256=row.sha256 if delivery.name else None,
+        files=row.files,
+        size_bytes=row.size_bytes,
+        time=forms.moment(row.at),
+        by=row.by_whom,
+        by_hand=row.by_hand,
+        enforcement=row.enforcement,
+    )
+    return {**said.document(), "@id": row.id}
 
 
 def _row(

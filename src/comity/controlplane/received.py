@@ -13,6 +13,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from comity import errors
@@ -20,7 +21,7 @@ from comity.controlplane import facts, kept, notify, offering, revision_states
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import sha256_hex
 from comity.dataplane.kept import STORE
-from comity.db import agreements, contents, deliveries, evidence, partners, readings
+from comity.db import agreements, contents, deliveries, evidence, partners, readings, revisions
 from comity.db import kept as exports
 from comity.db.deliveries import Delivery
 from comity.db.kept import Export
@@ -59,12 +60,17 @@ class Access(Struct, frozen=True, kw_only=True):
 
 
 class Held(Struct, frozen=True):
-    """What was received, with its agreement; where it lies if another replica has it, and where copies of it went."""
+    """What was received, with its agreement; where it lies if another replica has it, and where copies of it went.
+
+    `revision` is its number, 0 where that is not known, `state` what its owner last told of it.
+    """
 
     delivery: Delivery
     agreement: Agreement
     lies: str = ""
     exports: tuple[Export, ...] = ()
+    revision: int = 0
+    state: str = ""
 
 
 async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
@@ -72,7 +78,8 @@ async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
 
     async def unit(tx: Transaction) -> list[tuple[Held, tuple[str, ...]]]:
         found = [
-            await _with_agreement(connector, tx, each) for each in await deliveries.find_all_received(tx, limit=MOST)
+            await _with_agreement(connector, tx, each)
+            for each in await deliveries.find_all_received(tx, limit=MOST)
         ]
         return [(each, await locked(connector, tx, each)) for each in found if each is not None]
 
@@ -155,20 +162,20 @@ async def take_attestation(
     return {}
 
 
-async def origins(tx: Transaction, digests: Sequence[str]) -> dict[str, tuple[Held, list[str]]]:
-    """Return agreement id -> what was received under it of files with these digests (hex), and which of them.
+async def origins(tx: Transaction, digests: Sequence[str]) -> dict[tuple[str, str], tuple[Held, list[str]]]:
+    """Return what was received of files with these digests (hex), and which of them, by agreement and its provider.
 
     A file is the same if its bytes are; one without bytes is nobody's.
     """
     wanted = {bytes.fromhex(each): each for each in digests if each != EMPTY}
-    found: dict[str, tuple[Held, list[str]]] = {}
+    found: dict[tuple[str, str], tuple[Held, list[str]]] = {}
     async with aclosing(contents.find_all(tx)) as rows:
         matching = [(name, [wanted[each] for each in held & wanted.keys()]) async for name, held in rows]
     for name, same in matching:
         delivery = await deliveries.find(tx, name) if same else None
         held = await _of_delivery(tx, delivery) if delivery else None
-        if held is not None and held.agreement.id not in found:
-            found[held.agreement.id] = (held, same)
+        if held is not None:  # another provider may have chosen the same id
+            found.setdefault((held.agreement.id, held.agreement.counterparty_id), (held, same))
     return found
 
 
@@ -187,14 +194,19 @@ async def _with_agreement(connector: Connector, tx: Transaction, delivery: Deliv
     if held is None or delivery.destination != STORE:
         return held
     lies = await kept.lies_elsewhere(connector, tx, delivery.transfer_id)
-    return Held(delivery, held.agreement, lies, tuple(await exports.find_exports(tx, delivery.transfer_id)))
+    copies = tuple(await exports.find_exports(tx, delivery.transfer_id))
+    return msgspec.structs.replace(held, lies=lies, exports=copies)
 
 
 async def _of_delivery(tx: Transaction, delivery: Delivery) -> Held | None:
     if delivery.role != terms.CONSUMER:
         return None
     found = await agreements.find_of_party(tx, delivery.agreement_id, delivery.counterparty_id, delivery.role)
-    return Held(delivery, found) if found else None
+    if found is None:
+        return None
+    told = await revisions.find_told(tx, delivery.counterparty_id, delivery.asset_id)
+    same = next((each for each in told if each.manifest_sha256 == delivery.sha256), None)
+    return Held(delivery, found, revision=same.number, state=same.state) if same else Held(delivery, found)
 
 
 async def locked(connector: Connector, tx: Transaction, held: Held) -> tuple[str, ...]:
@@ -242,13 +254,12 @@ async def judge(
     """
     policy, now_ms = offering.parse(agreement.document), connector.now_ms()
     provider = await partners.find(tx, agreement.counterparty_id)
-    handed = len(await deliveries.find_received(tx, agreement.id))
     known: dict[str, object] = {
         **_checked_there(),
         "recipient": connector.participant_id,
         "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
         "elapsedTime": timedelta(milliseconds=now_ms - agreement.created_at),
-        "count": handed + await readings.count_uses(tx, agreement.id),
+        "count": await _uses(tx, agreement) if facts.mentions(policy, "count") else 0,
         facts.REVISION_STATUS: await revision_states.of_received(
             tx, agreement.counterparty_id, agreement.asset_id, sha256
         ),
@@ -264,6 +275,12 @@ async def judge(
     return tuple(facts.told(each, lapsed) for each in decision.reasons)
 
 
+async def _uses(tx: Transaction, agreement: Agreement) -> int:
+    """Return how often something was received under an agreement, or read without being received."""
+    received = await deliveries.find_received(tx, agreement.id, agreement.counterparty_id)
+    return len(received) + await readings.count_uses(tx, agreement.id, agreement.counterparty_id)
+
+
 def _checked_there() -> dict[str, object]:
     """Return as facts what the provider alone can know, and has checked."""
     return {
@@ -273,14 +290,12 @@ def _checked_there() -> dict[str, object]:
     }
 
 
-async def record_export(
-    connector: Connector, tx: Transaction, agreement: Agreement, delivery: Delivery
-) -> None:
+async def record_export(connector: Connector, tx: Transaction, delivery: Delivery) -> None:
     """Keep that something was received past the store, where nothing here can see who opens it."""
     what = f"{delivery.files} files, {delivery.size_bytes} bytes, digest {delivery.sha256}"
     detail = f"{what}, received into {delivery.destination}: {LEAVES}"
     await record_use(
-        connector, tx, agreement, delivery.transfer_id, Access(), message=EXPORT, outcome=EXPORTED, detail=detail
+        connector, tx, delivery.transfer_id, Access(), message=EXPORT, outcome=EXPORTED, detail=detail
     )
 
 
@@ -296,15 +311,12 @@ async def record_held(
 ) -> None:
     """Keep what our own people did with what was received."""
     name = held.agreement.id if message == ATTESTATION else held.delivery.transfer_id
-    await record_use(
-        connector, tx, held.agreement, name, access, message=message, outcome=outcome, detail=detail
-    )
+    await record_use(connector, tx, name, access, message=message, outcome=outcome, detail=detail)
 
 
 async def record_use(
     connector: Connector,
     tx: Transaction,
-    agreement: Agreement,
     name: str,
     access: Access,
     *,

@@ -228,7 +228,7 @@ class Receiving:
     async def _remember(self, pull: Pull, package: inbox.Package) -> None:
         name = pull.transfer_id
         noted = await self._connector.database.read(lambda tx: received.find_all(tx, name))
-        package.whole = noted & package.files.keys()
+        package.take_whole(noted)
         self._packages[name] = package
         while len(self._packages) > 1 and self._too_many():
             del self._packages[next(iter(self._packages))]
@@ -253,29 +253,34 @@ class Receiving:
             await self._package_done(attempt, pull, package)
 
     async def _file_done(self, attempt: Attempt, pull: Pull, package: inbox.Package, path: str) -> None:
-        async def unit(tx: Transaction) -> tuple[Pull, set[str]]:
+        async def unit(tx: Transaction) -> Pull:
             await pulls.find(tx, pull.transfer_id)  # replicas that take files of one package take turns
             await received.add(tx, pull.transfer_id, path)
-            whole = await received.find_all(tx, pull.transfer_id) & package.files.keys()
+            package.take_whole((path,))
+            if self._connector.shared_keys is not None:  # others may have taken some
+                noted = await received.count(tx, pull.transfer_id)
+                if noted != len(package.whole):
+                    package.take_whole(await received.find_all(tx, pull.transfer_id))
             now = msgspec.structs.replace(
                 pull,
                 state=pulls.RUNNING,
-                files_done=len(whole),
+                files_done=len(package.whole),
                 files_total=len(package.files),
-                bytes_done=sum(package.files[each].size_bytes for each in whole),
+                bytes_done=package.whole_bytes,
                 bytes_total=package.size_bytes,
                 error="",
                 updated_at=self._connector.now_ms(),
             )
             await _save_unless_ended(tx, now)
-            return now, whole
+            return now
 
-        now, package.whole = await self._connector.database.write(unit)
+        now = await self._connector.database.write(unit)
         if len(package.whole) == len(package.files):
             await self._package_done(attempt, now, package)
 
     async def _package_done(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
-        await attempt.where.run(lambda: packages.end(attempt.where, package.data))
+        left = await attempt.where.run(lambda: packages.end(attempt.where, package.data))
+        pull = msgspec.structs.replace(pull, note=left.words)
         sha256 = manifest.digest(package.data)
         digests = tuple(each.sha256 for each in package.files.values())
         size = package.whole_bytes

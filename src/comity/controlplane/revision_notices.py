@@ -72,6 +72,21 @@ async def tell(
     return len(told)
 
 
+async def carried(tx: Transaction, agreement: Agreement, about: rows.Revision) -> Document:
+    """Return the notice that goes on a medium with a revision: how all of them stand."""
+    event = forms.RECALLED if about.state == effectivity.RECALLED else forms.PUBLISHED
+    standing = [_standing(each) for each in await rows.find_all(tx, about.asset_id)]
+    title = str(about.properties.get("dct:title") or "")[:SAID]
+    return forms.Notice(
+        agreement_id=agreement.id,
+        asset_id=about.asset_id,
+        revision=about.number,
+        event=event,
+        title=title,
+        revisions=standing,
+    ).document()
+
+
 def _standing(row: rows.Revision) -> forms.Standing:
     return forms.Standing(
         revision=row.number,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from comity import errors
 from comity.db import offers
@@ -18,26 +19,35 @@ from comity.db.store import Transaction
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
 from comity.techdata import manifest
-from comity.techdata.effectivity import RECALLED, RELEASED, SUPERSEDED
+from comity.techdata.effectivity import RECALLED, RELEASED, SUPERSEDED, Effectivity
 
 Document = dict[str, Any]
 CODE = "revision"
 
 
-async def handed_out(tx: Transaction, record: Transfer) -> rows.Revision | None:
-    """Return the revision that a transfer of ours hands out now, None for what has no revisions."""
-    if record.revision:
-        return await rows.find(tx, record.asset_id, record.revision)
-    return await rows.find_standing(tx, record.asset_id)
+class _Head(Struct, frozen=True):
+    """What a manifest says of its revision; its files, which may be very many, are passed over."""
+
+    title: str
+    revision: int = 0
+    effectivity: tuple[Effectivity, ...] = ()
 
 
-def obstacle(record: Transfer, found: rows.Revision | None) -> str:
+async def handed_out(tx: Transaction, asset_id: str, asked: int) -> rows.Revision | None:
+    """Return the revision of an asset of ours that is handed out to who asks for a number, or (0) for the newest.
+
+    It is None for what has no revisions.
+    """
+    return await (rows.find(tx, asset_id, asked) if asked else rows.find_standing(tx, asset_id))
+
+
+def obstacle(asked: int, found: rows.Revision | None) -> str:
     """Return why a revision is not handed out, empty if it is."""
     if found is None:
-        return f"there is no revision {record.revision} of it" if record.revision else ""
+        return f"there is no revision {asked} of it" if asked else ""
     if found.state == RECALLED:
         return recalled(found.number, found.reason)
-    if not record.revision and found.state != RELEASED:
+    if not asked and found.state != RELEASED:
         return "no revision of it is released any more; an older one has to be asked for by its number"
     return ""
 
@@ -84,8 +94,8 @@ async def of_received(tx: Transaction, counterparty_id: str, asset_id: str, sha2
 
 
 async def note_received(tx: Transaction, agreement: Agreement, data: bytes, now_ms: int) -> None:
-    """Keep which revision a manifest (its bytes) that was received is of, if nobody has told us of that one."""
-    received = manifest.decode(data)
+    """Keep which revision a manifest that was received and checked is of, if nobody has told us of that one."""
+    received = msgspec.json.decode(data, type=_Head)
     known = await rows.find_told(tx, agreement.counterparty_id, agreement.asset_id)
     if not received.revision or any(each.number == received.revision for each in known):
         return
@@ -110,11 +120,14 @@ def check_brought(data: bytes, asked: int) -> None:
     Raises:
         PermanentDeliveryError: it is.
     """
-    brought = manifest.decode(data).revision if asked else 0
-    if asked != brought and (asked, brought) != (
-        1,
-        0,
-    ):  # what was published before revisions had numbers is the first
+    if not asked:
+        return
+    try:
+        brought = msgspec.json.decode(data, type=_Head).revision
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        brought = 0
+    first = (asked, brought) == (1, 0)  # what was published before revisions had numbers
+    if asked != brought and not first:
         raise errors.PermanentDeliveryError(
             f"revision {asked} was asked for, and the partner hands out"
             f" {f'revision {brought}' if brought else 'one without a number'}"

@@ -7,6 +7,7 @@ Who holds an agreement is told (`revision_notices`). A recall is for good: it en
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any
@@ -118,10 +119,11 @@ async def prepare(connector: Connector, made: Manifest, known: Revision | None) 
         return data, await rows.find_all(tx, known.asset_id)
 
     data, listed = await connector.database.read(unit)
+    found = await asyncio.to_thread(lambda: changes.between(manifest.decode(data) if data else None, made))
     return Next(
         before=known,
         made=made,
-        changes=changes.between(manifest.decode(data) if data else None, made),
+        changes=found,
         overlaps=tuple(each.number for each in listed if _overlaps(each, made)),
     )
 

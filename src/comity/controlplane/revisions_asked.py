@@ -5,6 +5,8 @@ Without a partner an asset is ours; with one it is that partner's, as it told us
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -53,7 +55,10 @@ async def find(connector: Connector, asset_id: str, counterparty_id: str) -> lis
 
     async def unit(tx: Transaction) -> list[Document]:
         if not counterparty_id:
-            return [_own(each) for each in await rows.find_all(tx, asset_id)]
+            holders = await rows.find_holders(tx, asset_id)
+            return [
+                _own(each, holders.get(each.manifest_sha256, [])) for each in await rows.find_all(tx, asset_id)
+            ]
         received = await rows.find_received(tx, counterparty_id, asset_id)
         return [_told(each, received) for each in await rows.find_told(tx, counterparty_id, asset_id)]
 
@@ -72,7 +77,7 @@ def _unknown(asset_id: str, counterparty_id: str) -> errors.NotFoundError:
     return errors.NotFoundError(f"no package {asset_id[:200]} was published here")
 
 
-def _own(each: rows.Revision) -> Document:
+def _own(each: rows.Revision, held_by: Sequence[str] = ()) -> Document:
     counts = {
         kind: int(each.properties.get(f"comity:files{kind.capitalize()}") or 0)
         for kind in ("added", "removed", "changed", "renamed")
@@ -90,6 +95,7 @@ def _own(each: rows.Revision) -> Document:
         by=each.by_whom,
         files=str(each.properties.get("comity:files") or ""),
         size_bytes=str(each.properties.get("dcat:byteSize") or ""),
+        held_by=held_by,
     )
 
 
@@ -156,7 +162,9 @@ async def find_changes(
         )
 
     newer, older, after, before = await connector.database.read(unit)
-    found = changes.between(manifest.decode(before) if before else None, manifest.decode(after))
+    found = await asyncio.to_thread(
+        lambda: changes.between(manifest.decode(before) if before else None, manifest.decode(after))
+    )
     named = {
         "added": list(found.added),
         "removed": list(found.removed),

@@ -45,19 +45,20 @@ def shown(text: str) -> dict[str, Any] | None:
 class Check:
     """Checks the revision (0: any) and the seal of a package that is being received, and remembers the seal."""
 
-    def __init__(self, connector: Connector, revision: int = 0) -> None:
+    def __init__(self, connector: Connector, revision: int = 0, *, carried: bool = False) -> None:
         self._connector = connector
         self._revision = revision
+        self._carried = carried
         self.text = ""
 
     async def __call__(self, data: bytes, text: str) -> None:
         """See `check`, and `revision_states.check_brought`."""
         revision_states.check_brought(data, self._revision)
-        await check(self._connector, data, text)
+        await check(self._connector, data, text, carried=self._carried)
         self.text = text
 
 
-async def check(connector: Connector, data: bytes, text: str) -> None:
+async def check(connector: Connector, data: bytes, text: str, *, carried: bool = False) -> None:
     """Check a partner's seal over a manifest's bytes; none at all is good where the manifest names no sealer.
 
     Raises:
@@ -70,7 +71,7 @@ async def check(connector: Connector, data: bytes, text: str) -> None:
             raise _refusal(f"its manifest says that {named[:200]} has sealed it, and there is no seal")
         return
     try:
-        key = await connector.identity.check_seal(text, data)
+        key = await connector.identity.check_seal(text, data, carried=carried)
     except errors.IdentityError as error:
         raise _refusal(error.message, error.hint) from None
     if key is not None:

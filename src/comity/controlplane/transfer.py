@@ -178,6 +178,8 @@ async def _receive_next(
     record = await transfers.find_with(tx, incoming.process_id, partner.id)
     if record is None or role not in {"", record.role}:
         raise negotiation.not_found()
+    if record.format == transfer.CARRY:
+        raise errors.RemoteProtocolError(transfer_moves.CARRIED)
     bound = negotiation.bind(record, incoming.message)
     pid = bound.counterparty_pid or ""
     if bound is not record and await transfers.find_by_party(tx, partner.id, record.role, pid):

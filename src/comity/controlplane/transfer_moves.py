@@ -37,6 +37,7 @@ ADDRESS = "data-address"
 INCOMPLETE = "incomplete"
 COMPLETE_AFTER_S = 30.0
 """How long a consumer that was pushed everything waits for the provider's completion before it sends its own."""
+CARRIED = "this transfer goes on a medium: no message is sent or taken for it; each side may terminate it for itself"
 SUSPENDED_THERE = "the provider suspended this transfer, and only the provider resumes it"
 
 
@@ -179,7 +180,7 @@ async def advance(
     connector: Connector, tx: Transaction, record: Transfer, partner: partner_rows.Partner | None = None
 ) -> None:
     """Ask for the next move in a transfer and make it."""
-    if record.state in machine.TERMINAL:
+    if record.state in machine.TERMINAL or record.format == transfer.CARRY:
         return
     if record.role == terms.CONSUMER and record.format == transfer.PUSH:
         await complete_received(connector, tx, record)
@@ -212,8 +213,8 @@ async def may_use(
     retired = await retirements.find(tx, agreement.negotiation_id)
     if retired is not None:
         return False, (retired.words,)
-    handed_out = await revision_states.handed_out(tx, record)
-    if why := revision_states.obstacle(record, handed_out):
+    handed_out = await revision_states.handed_out(tx, record.asset_id, record.revision)
+    if why := revision_states.obstacle(record.revision, handed_out):
         return False, (why,)
     begun = record.token_sha256 is not None or record.state in {terms.STARTED, terms.SUSPENDED}
     known = await offering.facts_of_use(
@@ -283,9 +284,12 @@ async def carry_out(connector: Connector, tx: Transaction, record: Transfer, mov
     Raises:
         LocalProtocolError: the protocol does not allow it now.
     """
-    if move.kind == decide.TERMINATE and record.counterparty_pid is None:
+    carried = record.format == transfer.CARRY
+    if move.kind == decide.TERMINATE and (carried or record.counterparty_pid is None):
         await end_here(connector, tx, record, move.reason)
         return
+    if carried:
+        raise errors.LocalProtocolError(CARRIED)
     if move.kind == decide.START and record.role == terms.PROVIDER:
         await _start(connector, tx, record, move)
         return
@@ -330,14 +334,14 @@ async def _start(connector: Connector, tx: Transaction, record: Transfer, move: 
     message = transfer.start_message(record, address, message_id=connector.new_id())
     await process.send(connector, tx, record, message, after_s=move.after_s, secret=address is not None)
     if record.state == terms.REQUESTED:
-        agreement = await _count_use(connector, tx, record)
+        agreement = await count_use(connector, tx, record)
         await receipts.began(connector, tx, record, agreement)
     digest = tokens.digest(token) if token else None
     changed = msgspec.structs.replace(record, token_sha256=digest, suspended_by="")
     await transfers.save(tx, changed)
 
 
-async def _count_use(connector: Connector, tx: Transaction, record: Transfer) -> Agreement | None:
+async def count_use(connector: Connector, tx: Transaction, record: Transfer) -> Agreement | None:
     """Count the transfer, under its agreement, which is returned, and under the licences that this names.
 
     Raises:

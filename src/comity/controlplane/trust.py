@@ -6,6 +6,7 @@ every start, the identity without proof that other connectors' tests use (`Unpro
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +21,7 @@ from comity.controlplane.signing import Arrival, Attempt
 from comity.db import partners, public_keys
 from comity.db.store import Store
 from comity.evidence.entry import Reply, Request
-from comity.identity import http_signature, jose, mock, verify
+from comity.identity import did, http_signature, jose, mock, verify
 from comity.identity import token as tokens
 from comity.identity.http_signature import Fields, Signature
 from comity.techdata import seal as seals
@@ -30,6 +31,7 @@ MOST_KEPT = 1024
 
 
 NO_FIELDS = Fields()
+CARRIED = "it came on a medium: its token is over exactly these bytes"
 
 
 class Known(NamedTuple):
@@ -44,6 +46,9 @@ class KeyResolver(Protocol):
 
     async def keys(self, did: str, kid: str) -> Mapping[str, jose.PublicKey]:
         """Return keys by absolute id; fetches again once if `kid` is not among them."""
+
+    async def document(self, did: str) -> dict[str, Any]:
+        """Return the document of a DID, fetched now."""
 
 
 class Tokens:
@@ -122,15 +127,17 @@ class Tokens:
         """Return our seal over a manifest's bytes."""
         return seals.make(self._signing_key(), data, sealer=self._participant_id, at_s=self._now_s())
 
-    async def check_seal(self, text: str, data: bytes) -> public_keys.PublicKey:
+    async def check_seal(self, text: str, data: bytes, *, carried: bool = False) -> public_keys.PublicKey:
         """Check a seal over a manifest's bytes with the keys that its sealer publishes now, and return the one.
+
+        What is `carried` is checked with those that are held here, where nobody can be asked.
 
         Raises:
             IdentityError: it does not hold, or is no partner's.
             TransientDeliveryError: the keys cannot be told now.
         """
         said = seals.read(text)
-        keys = await self._keys(said.sealed_by, said.kid)
+        keys = await (self._held_keys(said.sealed_by) if carried else self._keys(said.sealed_by, said.kid))
         seals.check(text, data, keys=keys, now_s=self._now_s())
         return public_keys.PublicKey(
             participant_id=said.sealed_by,
@@ -138,6 +145,53 @@ class Tokens:
             jwk={**keys[said.kid].jwk(), "kid": said.kid},
             seen_at=self._now_s() * 1000,
         )
+
+    async def carried(self, token: str, body: bytes) -> Caller:
+        """Return who wrote a message that came on a medium, however long ago.
+
+        Raises:
+            IdentityError: a check does not hold; the token is for somebody else or over another message; or it is no
+                partner's, or of a key that is not held here.
+        """
+        claimed = verify.peek(token)
+        keys = await self._held_keys(claimed.issuer)
+        now_s, issued_at = self._now_s(), claimed.claims.get("iat")
+        then_s = issued_at if isinstance(issued_at, int) and issued_at <= now_s else now_s
+        verified = verify.verify(
+            claimed,
+            keys=keys,
+            audience=self._participant_id,
+            now_s=then_s,
+            body_sha256=sha256(body).hexdigest(),
+        )
+        if not verified.body_bound:
+            raise errors.IdentityError("the token does not say over which message it is", step="body")
+        return Caller(
+            participant_id=verified.issuer,
+            token=token,
+            jti=verified.jti,
+            expires_at_s=verified.expires_at_s,
+            request=authenticate.request_digest("CARRY", "", body),
+            key=self._unkept(claimed.issuer, claimed.kid, keys[claimed.kid]),
+            arrival=_carried(body),
+        )
+
+    async def _held_keys(self, issuer: str) -> Mapping[str, jose.PublicKey]:
+        """Return the keys of a partner that count where there may be no line: pinned ones; those that it publishes now.
+
+        Where nobody can be asked, those that it had when it was asked last, for this or as it was put on the list.
+        """
+        pinned = (await self._known(issuer)).pinned
+        if pinned is not None:
+            return pinned
+        partner = await self._database.read(lambda tx: partners.load(tx, issuer))
+        jwks = partner.keys
+        with contextlib.suppress(errors.TransientDeliveryError):
+            found = did.keys_for_invocation(await self._resolver.document(issuer), issuer)
+            jwks = [{**jwk, "kid": kid} for kid, jwk in found.items()]
+        if jwks != partner.keys:
+            await self._database.write(lambda tx: partners.save(tx, replace(partner, keys=jwks)))
+        return {str(each["kid"]): jose.public_key(each) for each in jwks}
 
     def _signature(self, covered: str, lines: str) -> Signature:
         key = self._signing_key()
@@ -345,8 +399,19 @@ class Unproven:
         """Return no seal."""
         return ""
 
-    async def check_seal(self, text: str, data: bytes) -> None:
+    async def check_seal(self, text: str, data: bytes, *, carried: bool = False) -> None:
         """Check nothing: nothing would prove whose it is."""
+
+    async def carried(self, token: str, body: bytes) -> Caller:
+        """Return who a message that came on a medium says it is from."""
+        return Caller(
+            participant_id=mock.parse(token),
+            token=token,
+            jti="",
+            expires_at_s=0,
+            request=authenticate.request_digest("CARRY", "", body),
+            arrival=_carried(body),
+        )
 
     async def admit(self, authorization: str | None) -> None:
         """Refuse a header that names nobody."""
@@ -372,6 +437,12 @@ class Unproven:
                 Request(method=method, target=target, note=signing.NOT_SIGNED), "", lambda *_: None
             ),
         )
+
+
+def _carried(body: bytes) -> Arrival:
+    """Return how a message came that nobody sent: no request was signed, the token is over its bytes."""
+    request = Request(method="CARRY", target="", note=CARRIED)
+    return Arrival(request, sha256(body).hexdigest(), lambda *_: None)
 
 
 def _unsigned(signature: Signature | None) -> str:

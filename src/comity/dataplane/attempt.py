@@ -37,13 +37,14 @@ class Received:
     """What lies in the place now.
 
     `sha256` stands for all of it: that of the manifest, or of the single resource. `fetched_bytes` of
-    content came over the network in this attempt.
+    content came over the network in this attempt. `note` says what an older revision had left (`older.Left`).
     """
 
     files: tuple[ReceivedFile, ...]
     sha256: str
     fetched_bytes: int
     manifest: bytes | None = None
+    note: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -18,10 +18,11 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from comity.dataplane import disk, places, target
+from comity.dataplane import disk, older, places, target
+from comity.dataplane.older import Left
 from comity.dataplane.places import MANIFEST_NAME, SEAL_NAME, Here, Wanted
 from comity.errors import ConflictError, StorageError
-from comity.storage import opening
+from comity.storage import descriptor, opening
 from comity.storage.buckets import Place
 from comity.storage.objects import Named, Opened
 from comity.storage.source import Source
@@ -59,6 +60,8 @@ class Bucket:
         self._place = place
         self._opened = opened
         name = hashlib.sha256(str(place).encode()).hexdigest()[:32]
+        with disk.failures(staging):
+            descriptor.make_folder(staging, 0o700)  # what is on its way is for nobody else of this machine
         try:
             self._staged = target.Folder(os.path.join(staging, name))
         except ConflictError:
@@ -126,8 +129,9 @@ class Bucket:
         """Close a part and remove it."""
         self._staged.drop(part)
 
-    def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> Left:
         """Keep the manifest, its seal and what we put there beside the package; nothing of it stays on the disk."""
+        left = older.remove(self.read_object(MANIFEST_NAME), data, self._remove)
         seal = self._staged.read_note(SEAL_NAME, manifest.MAX_BYTES)
         received = msgspec.json.encode(sorted(self._known().values(), key=lambda each: each.path))
         for name, note in ((SEAL_NAME, seal), (RECEIVED_NAME, received), (MANIFEST_NAME, data)):
@@ -135,6 +139,20 @@ class Bucket:
                 self._opened.put(self._place.below(name), note, hashlib.sha256(note).hexdigest())
         self._staged.end(data)
         (self._folder / LOG_NAME).unlink(missing_ok=True)
+        for folder, _, _ in os.walk(self._folder, topdown=False):
+            with contextlib.suppress(OSError):  # it is not empty
+                os.rmdir(folder)
+        return left
+
+    def _remove(self, files: Sequence[manifest.File]) -> list[str]:
+        """Remove objects that are as they were received; return the others."""
+        kept = [
+            each.path for each in files if not self.delete(Wanted(each.path, each.size_bytes, each.sha256))
+        ]
+        for each in files:
+            if each.path not in kept:
+                self._known().pop(each.path, None)
+        return kept
 
     def read_note(self, name: str, limit: int) -> bytes:
         """Read what `write_note` wrote, b"" if there is nothing."""
@@ -235,7 +253,7 @@ class Bucket:
     def _note(self, written: Iterable[tuple[str, Source]]) -> None:
         """Note objects as ours, on the disk before their staged files go."""
         ours = self._known()
-        lines = b""
+        lines = b"\n"  # a kill may have left half a line before
         for path, source in written:
             ours[path] = Put(path, source.sha256, source.size_bytes or 0, source.etag.strip('"'))
             lines += msgspec.json.encode(ours[path]) + b"\n"

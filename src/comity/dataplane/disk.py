@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import functools
 import hashlib
 import os
 import shutil
@@ -145,10 +144,7 @@ def sync_files(numbers: Sequence[int], place: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
-@functools.cache
-def _syncfs() -> Callable[[int], int]:
-    found: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
-    return found
+_syncfs = descriptor.syncfs
 
 
 def sync_folders(numbers: Iterable[int]) -> None:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from comity import errors
-from comity.dataplane import packages, places, resources, target
+from comity.dataplane import packages, places, removing, resources, target
 from comity.dataplane.attempt import ReceivedFile
-from comity.dataplane.disk import failures
-from comity.dataplane.place import Place
-from comity.storage import descriptor
 from comity.techdata import manifest
 
 SHOWN = 5
@@ -34,8 +31,7 @@ def package(folder: str, sha256: str) -> None:
         data = where.read_note(packages.MANIFEST_NAME, manifest.MAX_BYTES)
         if manifest.digest(data) != sha256:
             raise unknown(folder, data)
-        files = manifest.decode(data).files
-        _delete(where, [ReceivedFile(each.path, each.size_bytes, each.sha256) for each in files])
+        _delete(where, manifest.decode(data).files)
 
 
 def unknown(where: str, data: bytes) -> errors.ConflictError:
@@ -74,7 +70,7 @@ def sweep(folder: str, sha256: str) -> None:
         return
     with contextlib.suppress(errors.StorageError, errors.ConflictError), _locked(folder) as where:
         forget(where, sha256)
-        _settle(where, ())
+        removing.settle(where.folder, ())
         with contextlib.suppress(OSError):
             os.rmdir(where.folder)
 
@@ -105,51 +101,7 @@ def _locked(folder: str) -> Iterator[target.Folder]:
         where.close()
 
 
-def _delete(where: target.Folder, files: list[ReceivedFile]) -> None:
-    kept = [file.path for file in files if not _delete_one(where, file)]
-    _settle(where, {file.path.rpartition("/")[0] for file in files})
+def _delete(where: target.Folder, files: Sequence[removing.File]) -> None:
+    kept = removing.files(where.folder, files)
     if kept:
         raise changed(kept)
-
-
-def _delete_one(where: target.Folder, file: ReceivedFile) -> bool:
-    """Delete a file, if it is there; return False for one that is there and is not what was received."""
-    *folders, name = file.path.split("/")
-    with failures(os.path.join(where.folder, file.path)):
-        try:
-            number = descriptor.open_folder(where.folder, folders)
-        except FileNotFoundError:
-            return True
-        place = Place(number, name, os.path.join(where.folder, file.path), lambda: False)
-        try:
-            if place.digest_of_whole(file.size_bytes) == file.sha256:
-                place.drop(name)
-                return True
-            return not place.exists()
-        finally:
-            place.close()
-
-
-def _settle(where: target.Folder, folders: Iterable[str]) -> None:
-    """Make durable that files are gone from folders, and remove those that are empty now, the deepest first."""
-    parts = [each.split("/") for each in folders if each]
-    above = {"/".join(each[:depth]) for each in parts for depth in range(1, len(each) + 1)}
-    for path in (*sorted(above, key=lambda each: -each.count("/")), ""):
-        segments = path.split("/") if path else []
-        with failures(os.path.join(where.folder, path)), contextlib.suppress(FileNotFoundError):
-            number = descriptor.open_folder(where.folder, segments)
-            try:
-                os.fsync(number)
-            finally:
-                os.close(number)
-        if path:
-            _remove_if_empty(where, segments)
-
-
-def _remove_if_empty(where: target.Folder, segments: list[str]) -> None:
-    with contextlib.suppress(OSError):
-        number = descriptor.open_folder(where.folder, segments[:-1])
-        try:
-            os.rmdir(segments[-1], dir_fd=number)
-        finally:
-            os.close(number)

@@ -10,7 +10,9 @@ import contextlib
 from collections.abc import Sequence
 
 from comity.dataplane import places
-from comity.dataplane.kept import KEPT_NOTES, Entry
+from comity.dataplane.kept import KEPT_NOTES
+from comity.dataplane.kept_part import Entry
+from comity.dataplane.older import Left
 from comity.dataplane.places import MANIFEST_NAME, Wanted
 from comity.storage import kept
 from comity.storage.kept import Folder
@@ -19,8 +21,10 @@ GROUP = 64
 """So many files are made durable at once."""
 
 
-def copy(folder: Folder, entries: Sequence[Entry], where: places.Target) -> None:
+def copy(folder: Folder, entries: Sequence[Entry], where: places.Target) -> Left:
     """Copy the files of what a transfer brought, its manifest last. Blocks.
+
+    Returns what an older revision had left there.
 
     Raises:
         StorageError: something is damaged or missing, or cannot be written; what was copied before stays.
@@ -34,7 +38,8 @@ def copy(folder: Folder, entries: Sequence[Entry], where: places.Target) -> None
     for name in sorted(beside.keys() & KEPT_NOTES):
         where.write_note(name, _read(folder, beside[name]))
     if MANIFEST_NAME in beside:
-        where.end(_read(folder, beside[MANIFEST_NAME]))
+        return where.end(_read(folder, beside[MANIFEST_NAME]))
+    return Left()
 
 
 def _copy_group(folder: Folder, entries: Sequence[Entry], where: places.Target) -> None:

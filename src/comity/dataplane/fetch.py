@@ -27,7 +27,7 @@ _TRANSIENT: Final = frozenset({408, 412, 416, 423, 425, 429})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _REPR_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 _FILE_NAME = re.compile(r"filename=\"([^\"\\]{1,240})\"")
-_NUMBER = re.compile(r"[0-9]{1,19}")
+_NUMBER = re.compile(r"[0-9]{1,18}")  # more than that no store of ours counts
 
 
 class Response(Protocol):

@@ -43,7 +43,7 @@ class Flow:
         self._check_every_s = check_every_s
         self._stall_s = stall_s
         self._pace = pace
-        self._let_pass = 0
+        self._waits = False
         self._watching: asyncio.Task[None] | None = None
 
     def end(self, ending: Ending) -> None:
@@ -54,11 +54,14 @@ class Flow:
 
     async def take(self, size_bytes: int) -> None:
         """Wait until so many bytes may be sent; waiting for that is not standing still."""
-        while size_bytes > 0 and self._pace.bytes_per_s:
-            piece = min(size_bytes, PIECE_BYTES)
-            await self._pace.take(self.transfer_id, piece)
-            self._let_pass += piece
-            size_bytes -= piece
+        if not self._pace.bytes_per_s:
+            return
+        self._waits = True
+        try:
+            for at in range(0, size_bytes, PIECE_BYTES):
+                await self._pace.take(self.transfer_id, min(PIECE_BYTES, size_bytes - at))
+        finally:
+            self._waits = False
 
     def settle(self) -> None:
         """Take that all has been moved and only the answer is left: nothing ends it any more."""
@@ -75,12 +78,12 @@ class Flow:
             self._watching.cancel()
 
     async def _watch(self, still_allowed: StillAllowed | None) -> None:
-        stalled_s, before = 0.0, self.bytes_sent + self._let_pass
+        stalled_s, before = 0.0, self.bytes_sent
         while not self.ending:
             await asyncio.sleep(self._check_every_s)
-            moved = self.bytes_sent + self._let_pass
-            stalled_s = stalled_s + self._check_every_s if moved == before else 0.0
-            before = moved
+            stands = self.bytes_sent == before and not self._waits
+            stalled_s = stalled_s + self._check_every_s if stands else 0.0
+            before = self.bytes_sent
             if still_allowed is not None and not await self._holds(still_allowed):
                 self.end("cut")
             elif stalled_s >= self._stall_s:

@@ -19,6 +19,10 @@ _OK: Final = 200
 _PARTIAL: Final = 206
 
 
+class NoRangesError(TransientDeliveryError):
+    """All of it came where a range of it was asked for: the next attempt asks for all of it."""
+
+
 class Growing:
     """One file: where its bytes are, under which entity tag, and what has come."""
 
@@ -41,6 +45,7 @@ class Growing:
         self._attempt = attempt
         self._url = url
         self._etag = etag
+        self._part_of_package = bool(wanted.sha256)  # a Comity hands it out
         self._done = done
         self._counted = self.asked
         self._early: dict[int, bytes] = {}
@@ -80,6 +85,8 @@ class Growing:
                     attempts.BAD_CONTENT, f"the provider sends another range of {self.wanted.path!r}"
                 )
             whole = answer.status == _OK and (start, end) != (0, self.size_bytes)
+            if whole and not self._part_of_package:
+                raise NoRangesError(f"the provider of {self.wanted.path!r} does not serve ranges after all")
             await self.take(answer, start, end, window, skip=start if whole else 0, leave=whole)
 
     def headers(self, start: int, end: int) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""The node's own store as a place to receive into: encrypted, and each content once, whoever brought it.
+"""The node's own store as a place to receive into: encrypted, and each content of a partner once.
 
 A transfer has a shelf, a folder that is locked meanwhile, and a secret of which the keys of its files are made. The
 secret and those keys lie sealed in the database (`controlplane.kept`, here only `Rows`). What is written down there is
-here whole: it was read again and on the disk before. What is not has a chunk when it opens with its key, so a
-part needs no journal. A file whose content the store has already is only written down again, after it was read.
+here whole: its SHA-256 was right, and it was on the disk before. Of what is not, a chunk is here when it opens with its
+key, so a part needs no journal. A content that came from the same partner already is only written down again, after it
+was read.
 """
 
 from __future__ import annotations
@@ -20,33 +21,22 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from msgspec import Struct
 
 from comity.dataplane import disk, places
+from comity.dataplane.kept_part import SHOWN, Entry, KeptPart, SamePart
+from comity.dataplane.older import Left
 from comity.dataplane.places import MANIFEST_NAME, SEAL_NAME, Here, Wanted
 from comity.errors import StorageError
 from comity.storage import kept
 from comity.storage.kept import Folder, Growing
-from comity.storage.source import CHUNK_BYTES
 
 T = TypeVar("T")
 
 STORE: Final = "store:"
 """What stands for the node's store where a folder is named."""
-SHOWN: Final = "the node's store"
 KEPT_NOTES: Final = frozenset({SEAL_NAME})
 """Notes that stay with what was received."""
 _NAME_BYTES: Final = 16
-
-
-class Entry(Struct, frozen=True):
-    """A file that is here whole: its path in what was received, the object with its content, and that one's key."""
-
-    path: str
-    object_name: str
-    sha256: str
-    size_bytes: int
-    key: bytes
 
 
 class Rows(Protocol):
@@ -56,156 +46,21 @@ class Rows(Protocol):
         """Return what this transfer has, by its path."""
         ...
 
+    def find(self, path: str = "", sha256: str = "") -> Entry | None:
+        """Return a file that this transfer has at a path, or with a digest."""
+        ...
+
+    def is_held(self, object_name: str) -> bool:
+        """Say whether any transfer has this object whole."""
+        ...
+
     def elsewhere(self, digests: Sequence[str]) -> dict[str, Entry]:
-        """Return what lies in the same folder with these digests, by digest."""
+        """Return what came from the same partner into the same folder with these digests, by digest."""
         ...
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write down files that are here whole now."""
         ...
-
-
-class KeptPart:
-    """A file that grows in chunks of 1 MiB, the last of them in memory until it is whole; see `places.Part`."""
-
-    def __init__(self, growing: Growing, wanted: Wanted, *, keep: bool = True) -> None:
-        """Read what an earlier attempt left, up to the first chunk that does not open."""
-        self.wanted = wanted
-        self.kept = 0
-        self.sha256 = ""
-        self._growing = growing
-        self._digest = hashlib.sha256()
-        self._tail = bytearray()
-        self._closed = False
-        with disk.failures(SHOWN):
-            if keep:
-                self._look()
-            else:
-                growing.start_over()
-
-    def _look(self) -> None:
-        while (plain := self._growing.read(self.kept // CHUNK_BYTES)) is not None:
-            if len(plain) < CHUNK_BYTES:
-                self._tail += plain
-                return
-            self._digest.update(plain)
-            self.kept += len(plain)
-
-    @property
-    def object_name(self) -> str:
-        """The name of the object."""
-        return self._growing.name
-
-    @property
-    def key(self) -> bytes:
-        """The object's key."""
-        return self._growing.key
-
-    @property
-    def size(self) -> int:
-        """How many bytes are here."""
-        return self.kept + len(self._tail)
-
-    def append(self, data: bytes) -> None:
-        """Take the next bytes; each MiB that is full is sealed and written.
-
-        Raises:
-            StorageError: they cannot be written; code `disk-full` where there is no room.
-        """
-        self.sha256 = ""
-        view = memoryview(data)
-        while view:
-            more = CHUNK_BYTES - len(self._tail)
-            self._tail += view[:more]
-            view = view[more:]
-            if len(self._tail) == CHUNK_BYTES:
-                with disk.failures(SHOWN, CHUNK_BYTES):
-                    self._growing.write(self.kept // CHUNK_BYTES, bytes(self._tail))
-                self._digest.update(self._tail)
-                self.kept += CHUNK_BYTES
-                self._tail.clear()
-
-    @property
-    def number(self) -> int:
-        """The open file."""
-        return self._growing.number
-
-    def finish(self) -> str:
-        """Take what is here as all of it and return its SHA-256 (hex)."""
-        with disk.failures(SHOWN, len(self._tail)):
-            self._write_tail()
-            self._growing.cut(self.size)
-        digest = self._digest.copy()
-        digest.update(self._tail)
-        self.sha256 = digest.hexdigest()
-        return self.sha256
-
-    def sync(self) -> None:
-        """Have on the disk what is here so far."""
-        with disk.failures(SHOWN, len(self._tail)):
-            self._write_tail()
-            os.fsync(self.number)
-
-    def _write_tail(self) -> None:
-        if self._tail:
-            self._growing.write(self.kept // CHUNK_BYTES, bytes(self._tail))
-
-    def start_over(self) -> None:
-        """Forget all that was received of it; what comes now has another key."""
-        with disk.failures(SHOWN):
-            self._growing.start_over()
-        self._digest = hashlib.sha256()
-        self._tail.clear()
-        self.kept, self.sha256 = 0, ""
-
-    def close(self) -> None:
-        """Let it rest, with what of the last chunk came."""
-        if not self._closed:
-            self._closed = True
-            if not self.sha256:  # what is finished may be durable, and is not touched again
-                with contextlib.suppress(OSError):  # a full disk: that chunk comes again
-                    self._write_tail()
-            self._growing.close()
-
-
-class SamePart:
-    """A file whose content the transfer has already: it is only written down once more; see `places.Part`."""
-
-    def __init__(self, wanted: Wanted, same: Entry, is_right: Callable[[Entry], bool]) -> None:
-        """Stand for what `same` is."""
-        self.wanted = wanted
-        self.object_name, self.key = same.object_name, same.key
-        self.size = self.kept = same.size_bytes
-        self.sha256 = ""
-        self._same = same
-        self._is_right = is_right
-
-    def append(self, data: bytes) -> None:
-        """Take nothing.
-
-        Raises:
-            StorageError: it is whole.
-        """
-        raise StorageError(f"{self.wanted.path!r} is whole: {len(data)} more bytes are not taken")
-
-    def finish(self) -> str:
-        """Return its SHA-256 (hex), after it was read; "" where it was damaged since."""
-        self.sha256 = self._same.sha256 if self._is_right(self._same) else ""
-        return self.sha256
-
-    def sync(self) -> None:
-        """Do nothing: it is on the disk."""
-
-    def start_over(self) -> None:
-        """Count as nothing: what it stands for is another's.
-
-        Raises:
-            StorageError: it cannot be begun anew in this place.
-        """
-        raise StorageError(f"{self.wanted.path!r} is whole")
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class KeptTarget:
@@ -219,7 +74,9 @@ class KeptTarget:
             StorageError: it cannot be made.
         """
         self._folder, self._shelf, self._secret, self._rows = folder, shelf, secret, rows
+        self._notes = AESGCM(kept.key_of(secret, shelf, b"notes"))
         self._mine: dict[str, Entry] | None = None
+        self._same: dict[str, Entry] = {}
         with disk.failures(SHOWN):
             self._lock = os.open(folder.make(shelf), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -250,8 +107,9 @@ class KeptTarget:
             return self._folder.free_bytes()
 
     def begin(self, files: Sequence[Wanted]) -> Here:
-        """Return which files are here whole, by this transfer or any other, and what is here of the others."""
-        self._mine = None
+        """Return which files are here whole, by this transfer or its partner's others, and what is here of the rest."""
+        self._mine = self._rows.mine()
+        self._same = {each.sha256: each for each in self._mine.values()}
         whole = {each.path for each in files if self._is_written_down(each)}
         wanted = [each for each in files if each.path not in whole and each.sha256]
         found = self._rows.elsewhere(sorted({each.sha256 for each in wanted}))
@@ -272,7 +130,7 @@ class KeptTarget:
         return wanted.size_bytes or 0 if self._is_written_down(wanted) else self._grown(wanted)
 
     def _is_written_down(self, wanted: Wanted) -> bool:
-        entry = self._written_down().get(wanted.path)
+        entry = self._find(wanted.path)
         if entry is None or (entry.sha256, entry.size_bytes) != (wanted.sha256, wanted.size_bytes):
             return False
         return self._folder.used_bytes(entry.object_name) == kept.sealed_size(entry.size_bytes)
@@ -281,10 +139,15 @@ class KeptTarget:
         with contextlib.closing(self._folder.open(entry.object_name, entry.key, entry.size_bytes)) as opened:
             return b"".join(opened.pieces(0, entry.size_bytes))
 
-    def _written_down(self) -> dict[str, Entry]:
-        if self._mine is None:
-            self._mine = self._rows.mine()
-        return self._mine
+    def _find(self, path: str) -> Entry | None:
+        """Return what is written down at a path; who takes one file of many asks for that one alone."""
+        return self._rows.find(path) if self._mine is None else self._mine.get(path)
+
+    def _find_same(self, sha256: str) -> Entry | None:
+        """Return what is written down with a content."""
+        if not sha256:
+            return None
+        return self._rows.find(sha256=sha256) if self._mine is None else self._same.get(sha256)
 
     def _is_right(self, entry: Entry) -> bool:
         """Read what is elsewhere before it counts: a damaged file is fetched anew."""
@@ -306,11 +169,11 @@ class KeptTarget:
 
         A content that this transfer has already is not written again.
         """
-        same = {each.sha256: each for each in self._written_down().values()}.get(wanted.sha256)
+        same = self._find_same(wanted.sha256)
         if keep and same is not None and same.size_bytes == wanted.size_bytes:
             return SamePart(wanted, same, self._is_right)
         name = self._object_name(wanted)
-        if not keep and name in {each.object_name for each in self._written_down().values()}:
+        if not keep and self._folder.used_bytes(name) and self._rows.is_held(name):
             name = (
                 f"{self._shelf}/{os.urandom(_NAME_BYTES).hex()}"  # that one is whole, and others may have it
             )
@@ -337,6 +200,7 @@ class KeptTarget:
         self._rows.add(entries)
         if self._mine is not None:
             self._mine |= {each.path: each for each in entries}
+            self._same |= {each.sha256: each for each in entries}
 
     def drop(self, part: places.Part) -> None:
         """Close a part and remove it."""
@@ -345,9 +209,10 @@ class KeptTarget:
             with disk.failures(SHOWN), contextlib.suppress(FileNotFoundError):
                 os.unlink(self._folder.path(part.object_name))
 
-    def end(self, manifest: bytes) -> None:
-        """Keep the manifest beside its files."""
+    def end(self, manifest: bytes) -> Left:
+        """Keep the manifest beside its files; each transfer has its own, so nothing older is there."""
         self._put(MANIFEST_NAME, manifest)
+        return Left()
 
     def _put(self, name: str, data: bytes) -> None:
         """Keep a small file whole."""
@@ -362,12 +227,11 @@ class KeptTarget:
     def read_note(self, name: str, limit: int) -> bytes:
         """Read what `write_note` wrote, b"" if there is nothing that opens."""
         if name in KEPT_NOTES:
-            entry = self._written_down().get(name)
+            entry = self._find(name)
             return self._read(entry)[:limit] if entry is not None else b""
         try:
             sealed = _read(self._note(name), limit + kept.MORE_BYTES)
-            cipher = AESGCM(self._secret)
-            return cipher.decrypt(sealed[: kept.NONCE_BYTES], sealed[kept.NONCE_BYTES :], _note(name))
+            return self._notes.decrypt(sealed[: kept.NONCE_BYTES], sealed[kept.NONCE_BYTES :], _note(name))
         except (OSError, InvalidTag, ValueError):
             return b""
 
@@ -377,7 +241,7 @@ class KeptTarget:
             self._put(name, data)
             return
         nonce = os.urandom(kept.NONCE_BYTES)
-        sealed = nonce + AESGCM(self._secret).encrypt(nonce, data, _note(name))
+        sealed = nonce + self._notes.encrypt(nonce, data, _note(name))
         path = self._note(name)
         with disk.failures(SHOWN, len(sealed)):
             number = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

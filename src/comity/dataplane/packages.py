@@ -16,6 +16,7 @@ from comity.dataplane import ahead, places, serve
 from comity.dataplane import attempt as attempts
 from comity.dataplane.attempt import Attempt, Received, ReceivedFile
 from comity.dataplane.growing import Growing
+from comity.dataplane.older import Left
 from comity.dataplane.places import INCOMING_NAME, MANIFEST_NAME, SEAL_NAME, Wanted
 from comity.errors import ComityError, InvalidInputError
 from comity.techdata import manifest
@@ -45,9 +46,9 @@ async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Receiv
     await where.run(lambda: check_room(attempt, files, here))
     await where.run(lambda: where.write_note(INCOMING_NAME, data))
     await _receive_files(attempt, files, here)
-    await where.run(lambda: end(where, data))
+    left = await where.run(lambda: end(where, data))
     received = tuple(ReceivedFile(file.path, file.size_bytes or 0, file.sha256) for file in files)
-    return Received(received, sha256, attempt.tally.fetched_bytes, data)
+    return Received(received, sha256, attempt.tally.fetched_bytes, data, left.words)
 
 
 def note_seal(where: places.Target, seal: str) -> None:
@@ -83,10 +84,11 @@ def check_room(attempt: Attempt, files: Sequence[Wanted], here: places.Here) -> 
     attempt.check_room(sum(max(0, (file.size_bytes or 0) - here.begun.get(file.path, 0)) for file in missing))
 
 
-def end(where: places.Target, data: bytes) -> None:
+def end(where: places.Target, data: bytes) -> Left:
     """Keep the manifest: from now on it alone says what was received here. Blocks."""
-    where.end(data)
+    left = where.end(data)
     where.drop_note(INCOMING_NAME)
+    return left
 
 
 async def _receive_files(attempt: Attempt, files: Sequence[Wanted], here: places.Here) -> None:
@@ -173,12 +175,13 @@ async def _fetch(
 async def _opened(attempt: Attempt, file: Wanted, here: places.Here) -> places.Part | None:
     """Open the part of a file at once where there is one, or where all of it does not come with one request."""
     where = attempt.where
-    small = (file.size_bytes or 0) <= ahead.MIN_BLOCK_BYTES
-    if small and file.path not in here.begun:
+    size = file.size_bytes or 0
+    # an empty file is never asked for, but its hash is looked at
+    if 0 < size <= ahead.MIN_BLOCK_BYTES and file.path not in here.begun:
         return None
     part = await where.run(lambda: where.part(file))
     attempt.tally.add(part.size, fetched=False)
-    if part.size > (file.size_bytes or 0):
+    if part.size > size:
         await attempt.start_over(part)
     return part
 

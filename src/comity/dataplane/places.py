@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
+from comity.dataplane.older import Left
+
 T = TypeVar("T")
 
 MANIFEST_NAME: Final = ".comity-manifest.json"
@@ -134,8 +136,11 @@ class Target(Protocol):
         """Close a part and remove it."""
         ...
 
-    def end(self, manifest: bytes) -> None:
-        """Keep the manifest of a package that is here whole: from now on it alone says what was received here."""
+    def end(self, manifest: bytes) -> Left:
+        """Keep the manifest of a package that is here whole: from now on it alone says what was received here.
+
+        What an older revision of it left, and it has not any more, is removed first.
+        """
         ...
 
     def read_note(self, name: str, limit: int) -> bytes:

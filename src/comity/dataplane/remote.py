@@ -25,9 +25,11 @@ from comity.techdata import manifest
 KIND: Final = "partner"
 HASH_MISMATCH: Final = "hash-mismatch"
 PLAIN_NAME: Final = "data"
-AT_ONCE: Final = 12
+AT_ONCE: Final = 8
 """How many ranges of one transfer are read at a time: a Comity hands out at most 16 streams of one."""
-_OK, _PARTIAL, _UNCHANGED = 200, 206, 304
+TRIES: Final = 5
+PAUSE_S: Final = 0.05
+_OK, _PARTIAL, _UNCHANGED, _CROWDED = 200, 206, 304, 429
 _NO_HEAD: Final = frozenset({400, 404, 405, 406, 501})
 """What servers answer HEAD that only know GET."""
 _CHANGED: Final = frozenset({404, 410, 412, 416})
@@ -79,13 +81,14 @@ class Remote:
             headers = {**headers, "If-None-Match": serve.etag_of(known.sha256)}
         async with self._stream("GET", access.endpoint, headers=headers) as answer:  # leaving early drops it
             if known is not None and answer.status == _UNCHANGED:
-                return _package(access, known.manifest) if _moved(known, access) else known
+                return await asyncio.to_thread(_in_place, access, known)
             if answer.status != _OK:
                 raise await fetch.refusal(answer)
             found = _resource(access, answer)
             if found.media_type != manifest.MEDIA_TYPE:
                 return found
-            return _package(access, await fetch.read(answer, manifest.MAX_BYTES))
+            data = await fetch.read(answer, manifest.MAX_BYTES)
+            return await asyncio.to_thread(_package, access, data)  # a partner may name 100,000 files
 
     async def read_seal(self, access: Access) -> str:
         """Return the seal of the package at a data address, "" where there is none.
@@ -117,13 +120,25 @@ class Remote:
         places = self._open.setdefault(source.credentials or source.address, asyncio.Semaphore(AT_ONCE))
         try:
             await stack.enter_async_context(places)
-            answer = await stack.enter_async_context(self._stream("GET", source.address, headers=headers))
+            answer = await self._ask(stack, source.address, headers)
             await _check(source, answer, start, stop)
         except BaseException:
             await stack.aclose()
             raise
         skipped = start if part and answer.status == _OK else 0
         return _exactly(stack, answer, source, skipped, None if stop is None else stop - start)
+
+    async def _ask(self, stack: AsyncExitStack, url: str, headers: dict[str, str]) -> fetch.Response:
+        """Send a request, and again after a moment where the partner is still ending streams that have been read."""
+        for at in range(TRIES):
+            asked = self._stream("GET", url, headers=headers)
+            answer = await asked.__aenter__()
+            if answer.status != _CROWDED or at == TRIES - 1:
+                break
+            await asked.__aexit__(None, None, None)
+            await asyncio.sleep(PAUSE_S * 2**at)
+        stack.push_async_exit(asked)
+        return answer
 
 
 def with_token(source: Source, access: Access) -> Source:
@@ -154,14 +169,16 @@ def _resource(access: Access, answer: fetch.Response) -> Source:
     )
 
 
-def _moved(known: serve.Package, access: Access) -> bool:
-    """Say whether a new start has named another endpoint since."""
-    return any(
+def _in_place(access: Access, known: serve.Package) -> serve.Package:
+    """Return a package that is known, at the endpoint that the newest start has named. Blocks."""
+    moved = any(
         each.address != serve.below(access.endpoint, serve.FILES + path) for path, each in known.files.items()
     )
+    return _package(access, known.manifest) if moved else known
 
 
 def _package(access: Access, data: bytes) -> serve.Package:
+    """Return what a manifest's bytes name, at an endpoint. Blocks."""
     try:
         files = manifest.decode(data).files
     except InvalidInputError as error:
@@ -208,27 +225,38 @@ async def _exactly(
     """Hand on `size` bytes after some that are skipped; the last piece of what is whole waits for the right hash."""
     whole = size is not None and size == source.size_bytes and bool(source.sha256)
     digest, held, done = hashlib.sha256(), b"", 0
-    async with stack, aclosing(fetch.pieces(answer)) as chunks:
-        async for chunk in chunks:
-            piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
-            if size is not None:
-                piece = piece[: size - done]
-            if not piece:
-                continue
+    async with stack, aclosing(_cut(answer, skipped, size)) as pieces:
+        async for piece in pieces:
             done += len(piece)
             if whole:
                 digest.update(piece)
-                piece, held = held, piece
-            if piece:
-                yield piece
-            if done == size and answer.status != _PARTIAL:
-                break  # the rest of a whole answer is not wanted
+                ready, held = held, piece
+            else:
+                ready = piece
+            if ready:
+                yield ready
     if size is not None and done != size:
         raise TransientDeliveryError(f"{source.name!r} broke off after {done} of {size} bytes")
     if whole and digest.hexdigest() != source.sha256:
         raise _wrong(source)
     if held:
         yield held
+
+
+async def _cut(answer: fetch.Response, skipped: int, size: int | None) -> AsyncGenerator[bytes, None]:
+    """Yield at most `size` bytes after some that are skipped; what goes on beyond them is not read to its end."""
+    done = 0
+    async with aclosing(fetch.pieces(answer)) as chunks:
+        async for chunk in chunks:
+            if done == size:
+                return
+            piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
+            piece = piece if size is None else piece[: size - done]
+            done += len(piece)
+            if piece:
+                yield piece
+            if done == size and answer.status != _PARTIAL:
+                return  # the rest of a whole answer is not wanted
 
 
 def _wrong(source: Source) -> PermanentDeliveryError:

@@ -17,7 +17,7 @@ import msgspec
 from comity.dataplane import attempt as attempts
 from comity.dataplane import fetch, places
 from comity.dataplane.attempt import Attempt, Received, ReceivedFile
-from comity.dataplane.growing import Growing
+from comity.dataplane.growing import Growing, NoRangesError
 from comity.errors import InvalidInputError, TransientDeliveryError
 from comity.techdata import paths
 
@@ -133,7 +133,11 @@ class Resource:
         needed = (size or part.size) - part.size
         await self._where.run(lambda: self._attempt.check_room(needed))
         if self._state is not None and self._state.ranges and size is not None:
-            await self._receive_blocks(answer, part)
+            try:
+                await self._receive_blocks(answer, part)
+            except NoRangesError:
+                await self._note_no_ranges()
+                raise
         else:
             if answer.status == _PARTIAL:
                 self._check_part(answer, part.size, size)
@@ -154,6 +158,12 @@ class Resource:
             growing.asked = end
             await window.begin(end - start, lambda: growing.take(answer, start, end, window, leave=leave))
             await growing.ask(window)
+
+    async def _note_no_ranges(self) -> None:
+        if self._state is not None:
+            self._state = msgspec.structs.replace(self._state, ranges=False)
+            note = msgspec.json.encode(self._state)
+            await self._where.run(lambda: self._where.write_note(STATE_NAME, note, durable=False))
 
     def _check_part(self, answer: fetch.Response, start: int, end: int | None) -> None:
         told = fetch.part_of(answer)

@@ -1,4 +1,7 @@
-"""How fast bytes of transfers may come and go, as the operator set it for all and somebody may have for one."""
+"""How fast bytes of transfers may come and go, as the operator set it for all and somebody may have for one.
+
+What comes is paced before it is asked for, what goes before it is sent: see `pace`, and `ahead` for the rest.
+"""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from comity.dataplane import copies, disk, places
+from comity.dataplane import copies, disk, older, places, removing
 from comity.dataplane.disk import failures
+from comity.dataplane.older import Left
 from comity.dataplane.part import FilePart, part_name
 from comity.dataplane.place import Place
 from comity.dataplane.places import INCOMING_NAME, MANIFEST_NAME, Here, Wanted
@@ -183,6 +184,8 @@ class Folder:
     def _log(self, seen: dict[str, disk.Seen]) -> None:
         """Add to the log of what is whole; a line that is lost with the power only means hashing again."""
         with self._open(KEPT_NAME) as place, failures(place.shown):
+            if not place.size(INCOMING_NAME):  # nobody comes again
+                return
             number = place.open(KEPT_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 disk.write_all(number, disk.log_lines(seen))
@@ -194,11 +197,14 @@ class Folder:
         if isinstance(dropped, FilePart):
             dropped.remove()
 
-    def end(self, data: bytes) -> None:
+    def end(self, data: bytes) -> Left:
         """Keep the manifest: from now on it alone says what was received here."""
+        before = self.read_note(MANIFEST_NAME, manifest.MAX_BYTES)
+        left = older.remove(before, data, lambda files: removing.files(self.folder, files))
         self.write_note(MANIFEST_NAME, data)
         for each in (RECEIVING_NAME, KEPT_NAME):
             self.drop_note(each)
+        return left
 
     def read_note(self, name: str, limit: int) -> bytes:
         """Read a small file that `write_note` wrote; b"" if there is none."""

@@ -47,7 +47,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
 _TABLE = Table("delivery", Delivery, flags=("must_delete",))
 _INSERT = f"{_TABLE.insert} ON CONFLICT (transfer_id) DO NOTHING"
 _SAVE = _TABLE.upsert("transfer_id", "role", "counterparty_id", "agreement_id", "asset_id", "created_at")
-_RECEIVED = "WHERE agreement_id = ?1 AND role = 'consumer' ORDER BY created_at"
+_RECEIVED = (
+    "WHERE agreement_id = ?1 AND ?2 IN ('', counterparty_id) AND role = 'consumer' ORDER BY created_at"
+)
 _HANDED = "WHERE agreement_id = ?1 AND counterparty_id = ?2 AND role = 'provider' ORDER BY created_at"
 _TO_DELETE = "WHERE agreement_id = ?1 AND counterparty_id = ?2 AND role = ?3 AND must_delete = 1 AND deleted_at IS NULL"
 _IN = (
@@ -95,9 +97,9 @@ async def load(tx: Transaction, transfer_id: str) -> Delivery:
     return found
 
 
-async def find_received(tx: Transaction, agreement_id: str) -> list[Delivery]:
-    """Return what we have received under an agreement, oldest first."""
-    return await _TABLE.all(tx, _RECEIVED, agreement_id)
+async def find_received(tx: Transaction, agreement_id: str, counterparty_id: str = "") -> list[Delivery]:
+    """Return what we have received under an agreement, oldest first; of one partner, or of all that use its id."""
+    return await _TABLE.all(tx, _RECEIVED, agreement_id, counterparty_id)
 
 
 async def find_handed(tx: Transaction, agreement_id: str, counterparty_id: str) -> list[Delivery]:

@@ -58,6 +58,9 @@ _SAVE_FILE = (
 )
 _OF = "WHERE transfer_id = ?1 ORDER BY path"
 _HERE = "SELECT transfer_id FROM kept WHERE place = ?1"
+_OF_SAME_PARTNER = (
+    "SELECT id FROM transfer WHERE counterparty_id = (SELECT counterparty_id FROM transfer WHERE id = ?2)"
+)
 _SHRED = "UPDATE kept_file SET key_sealed = ?2 WHERE transfer_id = ?1"
 _REMOVE_FILES = "DELETE FROM kept_file WHERE transfer_id = ?1"
 _SHRED_SECRET = "UPDATE kept SET secret_sealed = ?2 WHERE transfer_id = ?1 AND secret_sealed IS NOT NULL"  # noqa: S105
@@ -111,19 +114,32 @@ async def each_file(tx: Transaction, transfer_id: str) -> AsyncGenerator[KeptFil
             yield _FILES.value(row)
 
 
-async def find_file(tx: Transaction, transfer_id: str, path: str) -> KeptFile | None:
-    """Return a file of a transfer, or None."""
+async def find_file(
+    tx: Transaction, transfer_id: str, path: str = "", *, sha256: str = ""
+) -> KeptFile | None:
+    """Return a file of a transfer, by its path or by its digest, or None."""
+    if sha256:
+        return await _FILES.one(
+            tx, "WHERE sha256 = ?2 AND transfer_id = ?1 ORDER BY path LIMIT 1", transfer_id, sha256
+        )
     return await _FILES.one(tx, "WHERE transfer_id = ?1 AND path = ?2", transfer_id, path)
 
 
-async def find_contents(tx: Transaction, place: str, digests: Sequence[str]) -> dict[str, KeptFile]:
-    """Return files that lie in a folder and have one of some digests, by digest."""
+async def find_contents(
+    tx: Transaction, place: str, digests: Sequence[str], *, transfer_id: str
+) -> dict[str, KeptFile]:
+    """Return files that lie in a folder, have one of some digests, and came from the partner of a transfer; by digest.
+
+    A manifest proves nothing of what another partner has: with its digests alone nobody gets that under his own terms.
+    """
     found: dict[str, KeptFile] = {}
     for at in range(0, len(digests), BATCH):
         some = digests[at : at + BATCH]
-        named = ", ".join(f"?{number}" for number in range(2, len(some) + 2))
-        where = f"WHERE transfer_id IN ({_HERE}) AND sha256 IN ({named})"
-        found |= {each.sha256: each for each in await _FILES.all(tx, where, place, *some)}
+        named = ", ".join(f"?{number}" for number in range(3, len(some) + 3))
+        where = (
+            f"WHERE transfer_id IN ({_HERE}) AND transfer_id IN ({_OF_SAME_PARTNER}) AND sha256 IN ({named})"
+        )
+        found |= {each.sha256: each for each in await _FILES.all(tx, where, place, transfer_id, *some)}
     return found
 
 

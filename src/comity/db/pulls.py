@@ -15,7 +15,10 @@ WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 
 
 class Pull(Struct, frozen=True, kw_only=True):
-    """The fetching of a transfer's data into the folder `destination`; sizes in bytes, codes of `errors`."""
+    """The fetching of a transfer's data into the folder `destination`; sizes in bytes, codes of `errors`.
+
+    `note` is what is to be told of the folder when all is there: which files of an older revision were removed.
+    """
 
     transfer_id: str
     destination: str
@@ -26,6 +29,7 @@ class Pull(Struct, frozen=True, kw_only=True):
     bytes_total: int = 0
     error: str = ""
     error_code: str = ""
+    note: str = ""
     updated_at: int
 
 

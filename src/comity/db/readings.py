@@ -33,9 +33,10 @@ _SAME = (
     " AND person = ?4 AND opened_by = ?5 AND ended_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1"
 )
 _USES = (
-    "SELECT count(*) FROM reading JOIN exchange ON exchange.id = reading.exchange_id"
-    " JOIN transfer ON transfer.id = exchange.transfer_id"
-    " WHERE exchange.agreement_id = ?1 AND transfer.data_address_sealed IS NOT NULL"
+    "SELECT count(*) FROM transfer JOIN exchange ON exchange.transfer_id = transfer.id"
+    " JOIN reading ON reading.exchange_id = exchange.id"
+    " WHERE transfer.agreement_id = ?1 AND transfer.counterparty_id = ?2"
+    " AND transfer.data_address_sealed IS NOT NULL"
 )
 
 
@@ -62,9 +63,9 @@ async def find_same(
     return found if found is None or found[0].nationalities == who.nationalities else None
 
 
-async def count_uses(tx: Transaction, agreement_id: str) -> int:
+async def count_uses(tx: Transaction, agreement_id: str, counterparty_id: str) -> int:
     """Return how many readings under an agreement have begun."""
-    row = await tx.one(_USES, agreement_id)
+    row = await tx.one(_USES, agreement_id, counterparty_id)
     return int(row[0]) if row else 0
 
 

@@ -17,6 +17,8 @@ from comity.management import query
 
 DELIVERY, DELETION = "delivery", "deletion"
 SENT, TAKEN, REFUSED = "sent", "taken", "refused"
+CARRIED = "carried"
+"""Of ours: it goes back on the medium, and nobody answers it."""
 KEPT, CONTRADICTS = "kept", "contradicts"
 
 
@@ -67,6 +69,13 @@ async def find_page(
         return write(_TABLE.value(row))
 
     return await _LISTING.find(tx, spec, made)
+
+
+async def find_carried(tx: Transaction, transfer_id: str) -> list[Receipt]:
+    """Return our receipts of a transfer that go back on a medium, in their order."""
+    return await _TABLE.all(
+        tx, "WHERE transfer_id = ?1 AND state = ?2 ORDER BY created_at, id", transfer_id, CARRIED
+    )
 
 
 async def insert(tx: Transaction, new: Receipt) -> None:

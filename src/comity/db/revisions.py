@@ -176,3 +176,16 @@ async def find_received(tx: Transaction, counterparty_id: str, asset_id: str) ->
         asset_id,
     )
     return {str(digest): str(transfer_id) for digest, transfer_id in rows}
+
+
+async def find_holders(tx: Transaction, asset_id: str) -> dict[str, list[str]]:
+    """Return by the digest of each manifest which partners said that they received it, and not that it is deleted."""
+    rows = await tx.all(
+        "SELECT DISTINCT sha256, counterparty_id FROM delivery WHERE asset_id = ?1 AND role = 'provider'"
+        " AND at IS NOT NULL AND deleted_at IS NULL ORDER BY counterparty_id",
+        asset_id,
+    )
+    found: dict[str, list[str]] = {}
+    for digest, counterparty_id in rows:
+        found.setdefault(str(digest), []).append(str(counterparty_id))
+    return found

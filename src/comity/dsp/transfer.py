@@ -22,6 +22,8 @@ Document = dict[str, Any]
 PULL = "HttpData-PULL"
 PUSH = "HttpData-PUSH"
 FORMATS = (PULL, PUSH)
+CARRY = "comity:Carry"
+"""No format that can be asked for: the data goes on a medium, and no message of the protocol with it."""
 HTTP_ENDPOINT = "https://w3id.org/idsa/v4.1/HTTP"
 EDC = "https://w3id.org/edc/v0.0.1/ns/"
 _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")  # a line end in it would begin another header

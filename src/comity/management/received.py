@@ -60,6 +60,8 @@ def encode(  # noqa: PLR0913  what was received has these members
     lies: str = "",
     exports: Sequence[Document] = (),
     seal: Document | None = None,
+    revision: int = 0,
+    revision_state: str = "",
 ) -> Document:
     """Write what a transfer brought, its terms, and the terms by which it is locked."""
     return wire.document(
@@ -80,6 +82,8 @@ def encode(  # noqa: PLR0913  what was received has these members
         exports=list(exports) or None,
         lies=lies or None,
         seal=seal,
+        revision=revision or None,
+        revisionState=revision_state or None,
     )
 
 
@@ -101,6 +105,18 @@ def decode_parameters(parameters: Mapping[str, str]) -> AccessForm:
     named = [each.strip() for each in parameters.get("nationality", "").split(",")]
     said = {name: parameters[name] for name in ("purpose", "person") if name in parameters}
     return decode({**said, "nationality": [each for each in named if each]})
+
+
+def decode_export_parameter(parameters: Mapping[str, str]) -> bool:
+    """Read from the query of a request for a file whether it leaves the node.
+
+    Raises:
+        InvalidInputError: it says neither yes nor no: what leaves must not pass for what does not.
+    """
+    said = parameters.get("export", "false")
+    if said not in {"true", "false"}:
+        raise errors.InvalidInputError("export is true or false", path="$.export")
+    return said == "true"
 
 
 def encode_file(path: str, size_bytes: int, sha256: str, media_type: str) -> Document:

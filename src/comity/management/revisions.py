@@ -5,6 +5,7 @@ A revision is known by its asset and its number; a partner's by the partner besi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -88,6 +89,7 @@ def encode(  # noqa: PLR0913  a revision has these members
     agreement_id: str = "",
     told_at: int | None = None,
     transfer_id: str = "",
+    held_by: Sequence[str] = (),
 ) -> Document:
     """Write a revision, ours or as a partner told us of it."""
     return wire.document(
@@ -109,6 +111,7 @@ def encode(  # noqa: PLR0913  a revision has these members
         agreementId=agreement_id or None,
         toldAt=told_at,
         receivedIn=transfer_id or None,
+        heldBy=list(held_by) or None,
     )
 
 

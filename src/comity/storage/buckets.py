@@ -20,8 +20,10 @@ KINDS: Final = ("s3", "azure", "gcs")
 LIST_IT: Final = "list it as [buckets.NAME] in comity.toml; see docs/how-to/buckets.md"
 _ADDRESS: Final = re.compile(rf"({'|'.join(KINDS)})://([^/]*)/?(.*)", re.DOTALL)
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62})")
+_LONGEST_KEY: Final = 1024
+"""In bytes; what all three kinds of stores take."""
 _MAX_KEY: Final = 900
-"""Bytes of a key: S3 takes 1024, and what is received has a few of its own beside it."""
+"""Of what an address names: there is room for names below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,15 @@ class Place:
         return f"{self.bucket.kind}://{self.bucket.name}/{self.path}".rstrip("/")
 
     def below(self, path: str) -> Place:
-        """Return the place of something below this one."""
-        return Place(self.bucket, f"{self.path}/{path}" if self.path else path)
+        """Return the place of something below this one.
+
+        Raises:
+            StorageError: its key would be too long.
+        """
+        found = Place(self.bucket, f"{self.path}/{path}" if self.path else path)
+        if len(found.key.encode(errors="replace")) > _LONGEST_KEY:
+            raise StorageError(f"{str(found)[:200]!r}... would have a key of more than {_LONGEST_KEY} bytes")
+        return found
 
 
 def is_address(text: str) -> bool:

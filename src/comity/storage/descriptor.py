@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +131,28 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
         OSError: the disk does not take it.
     """
     _sync(path, os.O_DIRECTORY)
+
+
+@functools.cache
+def syncfs() -> Callable[[int], int]:
+    """Return the call that makes durable all of the file system of an open folder; 0, or -1 with ctypes' errno."""
+    found: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+    return found
+
+
+def sync_file_system(path: str) -> None:
+    """Make durable all of the file system that a folder is on: for many files faster than one by one.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs()(number):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    finally:
+        os.close(number)
 
 
 def _sync(path: str | os.PathLike[str], flags: int = 0) -> None:

@@ -10,7 +10,8 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import stat
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +22,10 @@ _MOST: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A folder as it was seen: `mark` tells it from any other state; `busy` is a file that is not finished, or ""."""
+    """A folder as it was seen: `mark` tells it from any other state."""
 
     mark: str
     files: int
-    busy: str = ""
 
 
 def look(folder: str) -> State | None:
@@ -33,36 +33,44 @@ def look(folder: str) -> State | None:
 
     Hidden names do not count: they are no part of what is published.
     """
-    seen = hashlib.sha256()
-    files, busy = 0, ""
-    waiting = [folder]
+    seen, files = hashlib.sha256(), 0
     try:
-        while waiting:
-            with os.scandir(waiting.pop()) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
-            for entry in listed:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                    continue
-                files += 1
-                if files > _MOST:
-                    return State("too many", files)
-                found = entry.stat()
-                told = (entry.path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-                seen.update(repr(told).encode())
-                if not busy and _is_busy(entry, found):
-                    busy = os.path.relpath(entry.path, folder)
+        for entry in _entries(folder):
+            found = entry.stat()
+            told = (entry.path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            seen.update(repr(told).encode(errors="surrogateescape"))
+            files += 1
+            if files > _MOST:  # publishing it will say so
+                break
     except OSError:
         return None
-    return State(seen.hexdigest(), files, busy)
+    return State(seen.hexdigest(), files)
 
 
-def _is_busy(entry: os.DirEntry[str], found: os.stat_result) -> bool:
-    return entry.name.lower().endswith(UNFINISHED) or (
-        stat.S_ISREG(found.st_mode) and _is_written(entry.path)
-    )
+def busy(folder: str) -> str:
+    """Return a file that is not finished: by its name, or because somebody writes to it; empty for none."""
+    try:
+        for entry in _entries(folder):
+            if entry.name.lower().endswith(UNFINISHED) or _is_written(entry.path):
+                return os.path.relpath(entry.path, folder)
+    except OSError:
+        return ""  # it has another state by now
+    return ""
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Return what is no folder, in an order that does not depend on the disk's."""
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            else:
+                yield entry
 
 
 def _is_written(path: str) -> bool:
@@ -75,6 +83,8 @@ def _is_written(path: str) -> bool:
     with contextlib.suppress(OSError):
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            # whoever opens it to write meanwhile has us told by a signal: by one that nobody has to handle
+            fcntl.fcntl(number, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except BlockingIOError:

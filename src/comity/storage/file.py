@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import mimetypes
 import os
 import stat
 import threading
@@ -19,7 +18,7 @@ from typing import Final
 
 from comity.errors import StorageError
 from comity.storage import descriptor
-from comity.storage.source import CHUNK_BYTES, Source, changed
+from comity.storage.source import CHUNK_BYTES, Source, changed, media_type
 
 BytesMore = Callable[[int], None]
 
@@ -109,7 +108,7 @@ class Files:
                 size_bytes=status.st_size,
                 sha256=digest,
                 mtime_ns=status.st_mtime_ns,
-                media_type=mimetypes.guess_type(real)[0] or "application/octet-stream",
+                media_type=media_type(real),
                 name=os.path.basename(real),
             )
             _check_unchanged(source, os.fstat(number))

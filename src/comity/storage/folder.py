@@ -54,8 +54,8 @@ async def scan(files: file.Files, folder: str, on_progress: Progress | None = No
         InvalidInputError: a name cannot be written in a manifest, or two cannot lie side by side.
     """
     base = await asyncio.to_thread(files.resolve, folder)
-    listed, skipped = await asyncio.to_thread(_list_all, base)
-    said = await asyncio.to_thread(_read_about, base)
+    listed, skipped = await asyncio.to_thread(list_all, base)
+    said = await asyncio.to_thread(read_about, base)
     sources = await hashing.hash_all(files.measure, listed, on_progress)
     if await asyncio.to_thread(_changed, base, listed, said):
         raise changed(f"{base!r} changed while it was hashed")
@@ -66,8 +66,13 @@ async def scan(files: file.Files, folder: str, on_progress: Progress | None = No
     return Scan(files=tuple(found), skipped=tuple(sorted(skipped)), about=said)
 
 
-def _list_all(base: str) -> tuple[list[Listed], list[str]]:
-    """List what is to be hashed, in the order of the manifest, and refuse now what that would not take."""
+def list_all(base: str) -> tuple[list[Listed], list[str]]:
+    """List what is to be hashed, in the order of the manifest, and the hidden names that are left out.
+
+    Raises:
+        StorageError: something below the real path `base` cannot be published.
+        InvalidInputError: a name cannot be written in a manifest, or two cannot lie side by side.
+    """
     listed, skipped = _list(base)
     listed.sort(key=lambda entry: entry.path)
     paths.check_distinct(entry.path for entry in listed)
@@ -76,10 +81,15 @@ def _list_all(base: str) -> tuple[list[Listed], list[str]]:
 
 def _changed(base: str, listed: list[Listed], said: bytes) -> bool:
     """Say whether a folder is not any more what it was: files of two states would be published as one."""
-    return _list_all(base)[0] != listed or _read_about(base) != said
+    return list_all(base)[0] != listed or read_about(base) != said
 
 
-def _read_about(base: str) -> bytes:
+def read_about(base: str) -> bytes:
+    """Return what a folder says of itself; no bytes where it says nothing.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
     path = os.path.join(base, about.NAME)
     try:
         number = os.open(path, file.OPEN_FILE)

@@ -57,12 +57,14 @@ class Folder:
             return self._name
         try:
             descriptor.make_folder(self.root, 0o700)
-            with contextlib.suppress(FileExistsError):
-                _write_new(path, os.urandom(8).hex().encode())
+            if not os.path.exists(path):
+                _write_first(path, os.urandom(8).hex().encode())
             with open(path, "rb") as file:
                 self._name = file.read(64).decode("ascii", "replace")
         except OSError as error:
             raise StorageError(f"the store {self.root!r} cannot be used: {error.strerror}") from error
+        if not self._name:
+            raise StorageError(f"the store {self.root!r} cannot be used: {path!r} is empty")
         return self._name
 
     @contextlib.contextmanager
@@ -155,7 +157,10 @@ class Folder:
 
     def free_bytes(self) -> int:
         """Bytes that may still be written there."""
-        return shutil.disk_usage(self.root if os.path.isdir(self.root) else os.path.dirname(self.root)).free
+        place = self.root
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        return shutil.disk_usage(place).free
 
     def used_bytes(self, object_name: str) -> int:
         """Size of a file on the disk; 0 if it is not there."""
@@ -351,11 +356,16 @@ def _seen(number: int, size_bytes: int) -> str:
     return "" if os.pread(number, len(MARK), 0) == MARK else "it does not begin as such a file does"
 
 
-def _write_new(path: str, content: bytes) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _write_first(path: str, content: bytes) -> None:
+    """Write a file whole, unless somebody else is first: then theirs is it."""
+    mine = f"{path}.{os.urandom(4).hex()}"
+    number = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(number, content)
         os.fsync(number)
+        with contextlib.suppress(FileExistsError):
+            os.link(mine, path)
     finally:
         os.close(number)
+        os.unlink(mine)
     descriptor.sync_folder(os.path.dirname(path))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import mimetypes
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import Any, Final, TypeVar
 from comity.errors import StorageError
 from comity.storage import buckets, opening
 from comity.storage.buckets import Bucket, Place
-from comity.storage.source import CHUNK_BYTES, Source, changed
+from comity.storage.source import CHUNK_BYTES, Source, changed, media_type
 
 T = TypeVar("T")
 Credentials = Callable[[Bucket], Awaitable[str]]
@@ -193,7 +192,7 @@ class Opened:
             size_bytes=meta["size"],
             etag=_etag(meta),
             version=_version(meta),
-            media_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+            media_type=media_type(name),
             name=name,
         )
 

@@ -7,6 +7,7 @@ that is not what it was then is refused, never handed out short, mixed or new. W
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -15,20 +16,22 @@ from comity.errors import StorageError
 
 CHUNK_BYTES: Final = 1024 * 1024
 CHANGED: Final = "storage-changed"
+_MEDIA_TYPES: Final = {"aasx": "application/asset-administration-shell-package"}
+"""Ending -> media type, where the standard library does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One resource as published.
 
-    `kind` is `file`, `http`, `object` or `partner`; `address` is an absolute real path, a URL or a bucket's (`buckets`).
-    `size_bytes` is None when the back end did not say. `sha256` is lower-case hex, or "" when nobody hashed it. `mtime_ns` pins a file,
-    `etag` (strong, with its quotation marks) pins an HTTP resource or an object, as `version` does in a bucket that
-    keeps them. `name` is the file name offered to the
-    receiver. `credentials` are headers for the back end alone: they are sent to `address`, and shown nowhere.
+    `kind` is `file`, `http`, `kept`, `object` or `partner`; `address` is an absolute real path, a URL, a name, or a
+    bucket's (`buckets`). `size_bytes` is None when the back end did not say. `sha256` is lower-case hex, or "" when
+    nobody hashed it. `mtime_ns` pins a file, `etag` (strong, with its quotation marks) an HTTP resource or an object,
+    as `version` does in a bucket that keeps them. `name` is the file name offered to the receiver. `credentials` are
+    headers for the back end alone: they are sent to `address`, and shown nowhere.
     """
 
-    kind: Literal["file", "http", "kept", "object", "partner"]
+    kind: Literal["carried", "file", "http", "kept", "object", "partner"]
     address: str
     size_bytes: int | None = None
     sha256: str = ""
@@ -38,6 +41,10 @@ class Source:
     media_type: str = "application/octet-stream"
     name: str = ""
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+
+_DEFAULTS: Final = mimetypes.MimeTypes(filenames=())
 
 
 class Storage(Protocol):
@@ -53,6 +60,12 @@ class Storage(Protocol):
                 reading.
         """
         ...
+
+
+def media_type(name: str) -> str:
+    """Return the media type that a file's name tells, the same on every machine: no system file is asked."""
+    known = _MEDIA_TYPES.get(name.rpartition(".")[2].lower()) or _DEFAULTS.guess_type(name)[0]
+    return known or "application/octet-stream"
 
 
 def changed(message: str) -> StorageError:

@@ -100,6 +100,30 @@ def _known(kind: type[Struct]) -> str:
     return f"known here: {', '.join(each.encode_name for each in msgspec.structs.fields(kind))}"
 
 
+def write(about: About) -> bytes:
+    """Write what a folder says of itself, as `read` reads it."""
+    lines = [
+        f"{name} = {_value(value)}" for name, value in (("id", about.id), ("title", about.title)) if value
+    ]
+    for each in about.effectivity or ():
+        lines += ["", "[[effectivity]]", *_members(each)]
+    for path, said in sorted(about.files.items()):
+        lines += ["", f"[files.{_value(path)}]", *_members(said)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _members(said: Struct) -> list[str]:
+    found = msgspec.to_builtins(said)
+    return [f"{name} = {_value(value)}" for name, value in found.items() if value]
+
+
+def _value(value: object) -> str:
+    """Return text or a list of it as TOML writes it: what is printable is written alike in JSON."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return msgspec.json.encode(value).decode()
+
+
 def describe(files: Iterable[File], said: Mapping[str, Document]) -> tuple[File, ...]:
     """Return files with what is said of them.
 

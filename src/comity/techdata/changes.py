@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from msgspec import Struct
 
+from comity.errors import InvalidInputError
+from comity.techdata import manifest, paths
 from comity.techdata.manifest import File, Manifest
-
-SHOWN: Final = 500
-"""How many files of each kind a partner is told of by name; all are counted."""
 
 
 class Renamed(Struct, frozen=True, rename="camel"):
@@ -69,6 +67,21 @@ def between(before: Manifest | None, after: Manifest) -> Changes:
         renamed=renamed,
         same=len(both) - len(changed),
     )
+
+
+def dropped(before: bytes, after: bytes) -> list[File]:
+    """Return the files of a manifest (its bytes) that a later one of the same asset, sealed by the same, has not.
+
+    Where it is of another asset, or none that can be read, there are none.
+    """
+    try:
+        old, new = manifest.decode(before), manifest.decode(after)
+    except InvalidInputError:
+        return []
+    if not old.id or (old.id, old.sealed_by) != (new.id, new.sealed_by):
+        return []
+    kept = {paths.folded(each.path) for each in new.files}  # where case does not count they are one file
+    return [each for each in old.files if paths.folded(each.path) not in kept]
 
 
 def _paths(files: Iterable[File], without: set[str]) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def applies(
     meant = [each for each in known if is_meant(each.effectivity, question)]
     released = [each for each in meant if each.state == RELEASED]
     if not released:
-        return Answer(None, (), _why_none(known, meant))
+        return Answer(None, (), _why_none(known, meant, question))
     number = released[0].number
     granted = tuple(sorted(set((deviations or {}).get(number, ()))))
     if len(released) == 1:
@@ -105,12 +105,29 @@ def applies(
     return Answer(number, granted, f"the newest of {len(released)} released revisions that are meant for it")
 
 
-def _why_none(known: list[Revision], meant: list[Revision]) -> str:
+def _why_none(known: list[Revision], meant: list[Revision], question: Question) -> str:
     if not known:
         return "there is no revision"
     if not meant:
-        return "no revision is meant for it"
+        unsaid = _unsaid(known, question)
+        more = (
+            f"; say which {' and which '.join(unsaid)}: some revisions are meant for one only"
+            if unsaid
+            else ""
+        )
+        return f"no revision is meant for it{more}"
     return f"revision {meant[0].number}, the newest that is meant for it, was {meant[0].state}"
+
+
+def _unsaid(known: list[Revision], question: Question) -> list[str]:
+    """Return what the question leaves open and released revisions ask for."""
+    asked = [each for one in known if one.state == RELEASED for each in one.effectivity]
+    wanted = {
+        "part": not question.part and any(each.part for each in asked),
+        "serial number": not question.serial and any(each.serial_from or each.serial_to for each in asked),
+        "plant": not question.plant and any(each.plants for each in asked),
+    }
+    return [name for name, open_ in wanted.items() if open_]
 
 
 def is_meant(effectivity: tuple[Effectivity, ...], question: Question) -> bool:

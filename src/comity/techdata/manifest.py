@@ -66,8 +66,8 @@ _A_FILE: Final = b'"path":'
 class File(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """One file of a package: its path (relative, POSIX), size, SHA-256 in lower-case hex, media type.
 
-    `document_id`, `document_class` (a code of VDI 2770), `title`, `languages`, `revision`, `status` and `supersedes` are
-    of the document that it is, as its owner says them; empty where nothing is said.
+    `document_id`, `document_class` (a code of VDI 2770), `title`, `languages`, `revision`, `status` and `supersedes`
+    are of the document that it is, as its owner says them; empty where nothing is said.
     """
 
     path: str
@@ -217,6 +217,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_media_type(text: str) -> bool:
+    """Say whether text is a media type as a manifest takes it."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
+
+
 def check(manifest: Manifest) -> None:
     """Check every rule that does not depend on the form in bytes.
 
@@ -236,6 +241,8 @@ def check(manifest: Manifest) -> None:
     for index, file in enumerate(manifest.files):
         check_file_path(file.path, f"$.files[{index}].path")
         _check_file(file, f"$.files[{index}]", described=bool(manifest.id))
+    if manifest.size_bytes > MAX_SIZE:  # what none can count is refused here, and not where it is counted
+        raise InvalidInputError(f"all files together have more than {MAX_SIZE} bytes", path="$.sizeBytes")
     paths.check_distinct(file.path for file in manifest.files)
 
 
@@ -278,7 +285,7 @@ def _check_file(file: File, place: str, *, described: bool) -> None:
             f"a size of {file.size_bytes} bytes is not possible", path=f"{place}.sizeBytes"
         )
     _check_digest(file.sha256, f"{place}.sha256")
-    if not _MEDIA_TYPE.fullmatch(file.media_type):
+    if not is_media_type(file.media_type):
         raise InvalidInputError(f"{file.media_type[:100]!r} is not a media type", path=f"{place}.mediaType")
     if file.document_class and file.document_class not in DOCUMENT_CLASSES:
         raise InvalidInputError(
@@ -289,7 +296,9 @@ def _check_file(file: File, place: str, *, described: bool) -> None:
     for name, words in _described(file):
         if words and not described:
             raise InvalidInputError("version 1 says nothing of documents", path=f"{place}.{name}")
-        _check_words(words, f"{place}.{name}", most=MAX_TITLE if name == "title" else MAX_WORDS, may_be_empty=True)
+        _check_words(
+            words, f"{place}.{name}", most=MAX_TITLE if name == "title" else MAX_WORDS, may_be_empty=True
+        )
     _check_languages(file.languages, f"{place}.languages", described=described)
 
 

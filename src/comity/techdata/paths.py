@@ -50,7 +50,7 @@ def check_distinct(paths: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for path in paths:
-        key = _fold(path)
+        key = folded(path)
         if key in seen:
             raise InvalidInputError(f"{path!r} and {seen[key]!r} cannot lie side by side", path="$.files")
         seen[key] = path
@@ -111,5 +111,6 @@ def _foreign_fault(segment: str) -> str:
     return ""
 
 
-def _fold(path: str) -> str:
+def folded(path: str) -> str:
+    """Return a path as systems compare it for which neither case nor Unicode form counts."""
     return unicodedata.normalize("NFC", path.casefold())

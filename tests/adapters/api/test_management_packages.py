@@ -165,6 +165,39 @@ async def test_what_a_folder_says_of_itself_is_in_its_manifest_and_options_count
     assert again.supersedes == told["manifestSha256"]
 
 
+async def test_the_manifest_names_the_marking_of_its_terms_in_words(api, site, folder):
+    marked = {**USE, "rdfs:label": "partners-only", "prohibition": [{"action": "distribute"}]}
+    await api.post("packages", {"folder": str(folder), "assetId": "p", "policy": marked})
+    marking = (await site.manifest("p")).marking
+    assert (marking.name, marking.terms) == ("partners-only", ("prohibition distribute",))
+    await api.post("packages", {"folder": str(folder), "assetId": "p", "policy": USE})
+    assert (await site.manifest("p")).marking is None
+
+
+async def test_what_is_not_said_again_of_a_package_stays(api, site, folder):
+    said = {"properties": {"dct:creator": "me"}, "effectivity": [{"part": "P1"}], "title": "A shelf"}
+    rule = {"approvers": ["alice"]}
+    await api.post("apikeys", {"name": "alice", "role": "operator"})
+    body = {"folder": str(folder), "assetId": "p"}
+    first = await api.post("packages", {**body, **said, "policy": USE, "approval": rule})
+    assert first.status == 200, first
+    before = (await api.found("contractdefinitions/request"))[0]["approval"]
+    (folder / "a.txt").write_bytes(b"another")
+    assert (await api.post("packages", body)).json["revision"] == 2
+    asset = (await api.get("assets/p")).json
+    assert (asset["properties"]["dct:creator"], asset["properties"]["dct:title"]) == ("me", "A shelf")
+    assert (await site.manifest("p")).effectivity == (Effectivity(part="P1"),)
+    assert (await api.found("contractdefinitions/request"))[0]["approval"] == before
+
+
+async def test_publishing_again_can_be_asked_for_alone(api, site, folder):
+    answer = await api.post("packages", {"folder": str(folder), "again": True})
+    assert (answer.status, answer.problem["type"]) == (404, "not-found")
+    assert await site.rows("SELECT id FROM asset") == []
+    await api.post("packages", {"folder": str(folder)})
+    assert (await api.post("packages", {"folder": str(folder), "again": True})).json["unchanged"]
+
+
 @pytest.mark.parametrize(
     ("written", "place"),
     [

@@ -88,7 +88,12 @@ async def test_a_recall_that_cannot_be_is_refused_with_its_place(api, published,
 
 async def test_what_is_not_known_is_not_found(api, site):
     del site
-    for path in ("revisions/x", "revisions/x/manifest", "revisions/x/changes", "revisions/x?counterPartyId=y"):
+    for path in (
+        "revisions/x",
+        "revisions/x/manifest",
+        "revisions/x/changes",
+        "revisions/x?counterPartyId=y",
+    ):
         answer = await api.get(path)
         assert answer.status == 404, path
     answer = await api.post("revisions/applies", {"assetId": "x", "counterPartyId": "did:web:y"})

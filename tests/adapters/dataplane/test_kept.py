@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import comity
-from comity.dataplane.kept import KeptPart
+from comity.dataplane.kept_part import KeptPart
 from comity.dataplane.places import SEAL_NAME
 from comity.errors import ConflictError, StorageError
 from comity.storage.kept import HEAD_BYTES, SEALED_BYTES, Folder

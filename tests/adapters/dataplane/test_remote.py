@@ -1,15 +1,17 @@
 """Reading at data planes of other kinds: what each of them offers is used, and what they get wrong is found."""
 
+import asyncio
 import hashlib
 
 import pytest
 from aiohttp import web
 
-from comity.dataplane import remote, serve
+from comity.dataplane import looked, remote, serve
 from comity.dsp.transfer import Access
 from comity.errors import ConflictError, PermanentDeliveryError, TransientDeliveryError
 from comity.net.guard import Guard
 from comity.net.http import HttpClient
+from comity.storage.source import Source
 from comity.techdata import manifest
 
 CONTENT = bytes(range(256)) * 2000
@@ -25,7 +27,8 @@ class Plane:
         self.manifest = b""
         self.asked: list[tuple[str, str, str]] = []
         self.status = 200
-        self.manifests = 0
+        self.manifests = self.crowded = 0
+        self.never_ends = False
 
     async def answer(self, request):
         self.asked.append((request.method, request.path, request.headers.get("Range", "")))
@@ -48,6 +51,9 @@ class Plane:
         return web.Response(body=self.manifest, content_type=manifest.MEDIA_TYPE)
 
     async def give(self, request):
+        if self.crowded:
+            self.crowded -= 1
+            return web.json_response({"message": "too many streams"}, status=429)
         headers = {"ETag": self.etag} if self.etag else {}
         headers["Content-Disposition"] = 'attachment; filename="table.parquet"'
         body, status = self.content, 200
@@ -62,6 +68,8 @@ class Plane:
         await answer.prepare(request)
         if request.method != "HEAD":
             await answer.write(body)
+        while self.never_ends:
+            await answer.write(bytes(1 << 16))
         return answer
 
 
@@ -115,6 +123,13 @@ async def test_what_has_no_size_is_read_whole(plane):
     reply = await serve.resource(source, "GET", {"range": "bytes=0-9"}, {remote.KIND: plane.remote})
     assert (reply.status, dict(reply.headers)["Accept-Ranges"]) == (200, "none")
     assert b"".join([chunk async for chunk in reply.body]) == CONTENT
+
+
+async def test_a_range_that_never_ends_is_not_read_on(plane):
+    source = await plane.remote.look(plane.access)
+    plane.names_size, plane.never_ends = False, True
+    async with asyncio.timeout(5):
+        assert await read(plane, source, 1000, 3000) == CONTENT[1000:3000]
 
 
 async def test_another_content_is_never_mixed_in(plane):
@@ -181,3 +196,27 @@ async def test_a_manifest_that_is_none_is_refused(plane):
     plane.manifest = b'{"files": 7}'
     with pytest.raises(PermanentDeliveryError, match="manifest is not acceptable"):
         await plane.remote.look(plane.access)
+
+
+async def test_a_partner_that_is_crowded_for_a_moment_is_asked_again(plane):
+    source = await plane.remote.look(plane.access)
+    plane.crowded = 2
+    assert await read(plane, source, 0, 10) == CONTENT[:10]
+    plane.crowded = 100
+    with pytest.raises(TransientDeliveryError, match="too many streams"):
+        await read(plane, source, 0, 10)
+
+
+def test_packages_that_were_seen_are_kept_by_how_many_files_they_name(monkeypatch):
+    monkeypatch.setattr(looked, "KEPT_FILES", 5)
+    seen = looked.Looked()
+
+    def package(files):
+        named = {str(at): Source(kind=remote.KIND, address="") for at in range(files)}
+        return serve.Package(manifest=b"", sha256="", files=named)
+
+    for at in range(3):
+        seen.keep(str(at), package(2), 0)
+    assert [seen.last(str(at)) is not None for at in range(3)] == [False, True, True]
+    seen.keep("many", package(9), 0)
+    assert [seen.last(name) is not None for name in ("1", "2", "many")] == [False, False, True]

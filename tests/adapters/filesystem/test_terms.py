@@ -5,6 +5,7 @@ import http.client
 import json
 
 import fsspec
+import pandas as pd
 import pytest
 from aiohttp import web
 
@@ -40,7 +41,9 @@ def fs(sides):
 
 
 def sent_since(sides, before):
-    return [each for each in sides.data.sent[before:] if each.method == "GET" and each.path]
+    return [
+        each for each in sides.data.sent[before:] if each.method == "GET" and each.path.startswith("files/")
+    ]
 
 
 def test_partners_assets_and_files_are_listed_and_found(sides, publish, fs):
@@ -82,12 +85,15 @@ def test_ranges_are_cut_exactly_and_read_once(sides, publish, fs):
     assert sent_since(sides, before) == []
 
 
-def test_more_ranges_at_once_than_a_provider_hands_out_all_come(sides, publish, fs):
+def test_more_ranges_at_once_than_a_provider_hands_out_all_come_after_one_look(sides, publish, fs):
     publish("many", content=CONTENT * 100)
     found, url = fs(cache=0), sides.url("many", "deep", "a b.bin")
+    before = len(sides.data.sent)
     starts = list(range(0, 10_000_000, 100_000))
     cut = found.cat_ranges([url] * 100, starts, [each + 7 for each in starts], on_error="raise")
     assert cut == [(CONTENT * 100)[each : each + 7] for each in starts]
+    looks = [each.method for each in sides.data.sent[before:] if not each.path]
+    assert sorted(looks) == ["GET", "HEAD"]
 
 
 def test_a_purpose_is_asked_for_in_one_sentence_and_has_a_cache_of_its_own(sides, publish, fs):
@@ -303,3 +309,12 @@ def test_a_connector_that_is_away_is_named(sides):
     away = fsspec.filesystem("comity", address="http://127.0.0.1:1", api_key="x", skip_instance_cache=True)
     with pytest.raises(ConnectionError, match=r"the connector at http://127.0.0.1:1 cannot be reached"):
         away.open("comity://alpha/asset/file")
+
+
+def test_pandas_shows_the_sentence_about_a_partner_or_an_asset_that_is_not_there(sides, publish, fs):
+    publish("there")
+    [partner] = fs().ls("", detail=False)
+    with pytest.raises(PermissionError, match=r"there is no partner nobody on the list .*comity partner"):
+        pd.read_parquet("comity://nobody/asset/a.parquet", storage_options=sides.options)
+    with pytest.raises(PermissionError, match=r"offers you no asset not-there .*comity catalog"):
+        pd.read_parquet(f"comity://{partner}/not-there/a.parquet", storage_options=sides.options)

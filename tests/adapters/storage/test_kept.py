@@ -1,6 +1,7 @@
 """Files of the store on a disk that rots, loses, swaps and cuts them: found at the first read, nothing wrong read."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -114,3 +115,17 @@ def test_the_folder_is_nobody_elses_and_has_one_name_for_ever(folder, rows, tmp_
     assert Folder(folder.root).is_here(folder.name())
     assert not Folder(str(tmp_path / "other")).is_here(folder.name())
     assert not (tmp_path / "other").exists()
+
+
+def test_all_who_come_at_once_find_one_name(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        names = set(threads.map(lambda _: Folder(str(tmp_path / "kept")).name(), range(8)))
+    assert len(names) == 1
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == ["id"]
+    (tmp_path / "kept/id").write_bytes(b"")
+    with pytest.raises(StorageError, match="is empty"):
+        Folder(str(tmp_path / "kept")).name()
+
+
+def test_room_is_told_before_the_folder_is_there(tmp_path):
+    assert Folder(str(tmp_path / "a/b/kept")).free_bytes() > 0

@@ -22,8 +22,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from comity import runtime
-from comity import settings as configuration
+from comity import data_folder, runtime
 from comity.controlplane.connector import Connector
 from conformance.tck import kit, report, scripts, seed, table, triggers, weather
 from support.pair import free_port, wait_for
@@ -93,7 +92,7 @@ def _weather(options: argparse.Namespace, copies: weather.Twice) -> weather.Wrap
 
 async def _run(chosen: kit.Kit, wrap_post: weather.Wrap, folder: Path) -> str:
     port, kit_port, triggers_port = free_port(), free_port(), free_port()
-    conf = configuration.initialize(
+    conf = data_folder.initialize(
         folder / "connector",
         address=f"http://127.0.0.1:{port}",
         listen=f"127.0.0.1:{port}",

@@ -102,6 +102,18 @@ def test_without_a_folder_it_goes_into_the_store_and_says_how_to_open_it(comity,
     assert "export" not in done.out
 
 
+@pytest.mark.parametrize(
+    ("sealed_by", "said"),
+    [
+        ("did:web:alpha.example", "sealed by    did:web:alpha.example\n"),
+        ("", "sealed by    nobody: the partner gives no seal\n"),
+    ],
+)
+def test_get_says_whose_seal_a_package_has(comity, api, offered, sealed_by, said):
+    goes(api, {**COMPLETED, "sealedBy": sealed_by})
+    assert said in comity("get", "alpha", ASSET, "-o", "in").out
+
+
 def test_exchange_that_was_too_quick_to_watch_tells_the_same(comity, api, offered):
     goes(api, COMPLETED)
     done = comity("get", "alpha", ASSET, "-o", "in")
@@ -130,6 +142,12 @@ def test_get_asks_for_the_offer_that_was_shown_and_an_absolute_folder(comity, ap
             "policy": DATASET["hasPolicy"][0],
         }
     ]
+
+
+def test_get_tells_how_fast_it_may_come(comity, api, offered):
+    goes(api, COMPLETED)
+    comity("get", "alpha", ASSET, "-o", "in", "--limit", "5MB/s")
+    assert api.bodies("POST", "exchanges")[0]["limit"] == "5MB/s"
 
 
 @pytest.mark.parametrize("asset", ["0123", "turbine housing"])

@@ -128,3 +128,20 @@ def test_what_is_there_already_is_said_to_be_unchanged_and_warnings_are_told(com
     done = comity("publish", "housing")
     assert done.out.startswith("unchanged  Housing\n")
     assert "it overlaps\n" in done.err
+
+
+def test_publish_says_type_version_and_meaning_as_catena_x_writes_them(comity, api, folder):
+    api.says("POST", "packages", PUBLISHED)
+    meaning = "urn:samm:io.catenax.item_stock:2.0.0#ItemStock"
+    comity("publish", "housing", "--type", "cx-taxo:Submodel", "--version", "3.0", "--semantic-id", meaning)
+    assert api.bodies("POST", "packages")[0]["properties"] == {
+        "dct:type": {"@id": "https://w3id.org/catenax/taxonomy#Submodel"},
+        "https://w3id.org/catenax/ontology/common#version": "3.0",
+        "https://admin-shell.io/aas/3/0/HasSemantics/semanticId": {"@id": meaning},
+    }
+
+
+def test_a_type_that_is_no_iri_is_refused(comity, api, folder):
+    done = comity("publish", "housing", "--type", "Submodel")
+    assert done.code == 2
+    assert done.err.startswith("error: 'Submodel' is no IRI (at --type)\nhint: for example cx-taxo:Submodel")

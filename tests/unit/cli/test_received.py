@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 NAME = "urn:uuid:00000000-0000-7000-a000-00000000abcd"
 AGREEMENT = "urn:uuid:00000000-0000-7000-a000-00000000ef01"
 RECEIVED = {
@@ -44,6 +46,28 @@ def test_one_is_shown_by_its_agreement_with_how_its_terms_are_enforced(comity, a
     shown = comity("received", "0000ef01").out
     assert f"transfer   {NAME}" in shown
     assert "node-enforced: purpose eq repair" in shown
+
+
+SEAL = {
+    "sealedBy": "did:web:alpha.example",
+    "key": "did:web:alpha.example#key-2",
+    "sealedAt": 1_767_225_600_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "sealed by  not sealed\n"),
+        ({"seal": SEAL}, "sealed by  did:web:alpha.example#key-2, "),
+        ({"name": "a.stp"}, ""),
+    ],
+)
+def test_it_is_said_who_sealed_a_package_or_that_nobody_did(comity, api, alpha, more, said):
+    api.says("GET", "received", [{**RECEIVED, **more}])
+    out = comity("received", "0000ef01").out
+    assert said in out
+    assert ("sealed by" in out) == bool(said)
 
 
 def test_opening_says_what_for_and_by_whom_and_prints_the_place_alone(comity, api):
@@ -117,13 +141,20 @@ AT = f"received/{NAME.replace(':', '%3A')}"
 
 def test_the_table_says_what_lies_in_the_store_here_or_elsewhere_and_how_much(comity, api, alpha):
     other = {**IN_STORE, "@id": NAME.replace("abcd", "abce"), "lies": "two:/var/kept"}
+    older = {**IN_STORE, "revision": 2, "revisionState": "superseded"}
     api.says(
         "GET",
         "received",
-        [IN_STORE, other, {**IN_STORE, "@id": NAME.replace("abcd", "abcf"), "deletedAt": 1}],
+        [older, other, {**IN_STORE, "@id": NAME.replace("abcd", "abcf"), "deletedAt": 1}],
     )
+    api.says("GET", "received/store", {"folder": "/kept", "files": 2, "sizeBytes": 7, "freeBytes": 2_000_000})
     shown = " ".join(comity("received").out.split())
-    for each in ("housing store 7 B", "two:/var/kept", "deleted"):
+    for each in (
+        "housing 2, superseded store use for repair",
+        "two:/var/kept",
+        "deleted",
+        "store: 2 files, 7 B (each content once) in /kept",
+    ):
         assert each in shown
 
 

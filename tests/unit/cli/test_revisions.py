@@ -40,10 +40,11 @@ def known(api):
 
 
 def test_revisions_are_a_table(comity, known, alpha):
-    assert comity("revisions", "list", "Brack", COLUMNS="200").out.split("\n")[1].split() == [
-        "Bracket", "2", "released", "1", "added,", "2", "changed",
-        "SN-1", "to", "the", "last,", "at", "P1,", "P2", "2026-01-01", "00:00", "us",
-    ]  # fmt: skip
+    row = ["2", "released", "+1", "*2", "SN-1", "to", "the", "last,", "at", "P1,", "P2", "2026-01-01"]
+    assert comity("revisions", "list", COLUMNS="200").out.split("\n")[1].split() == ["Bracket", "us", *row]
+    title, _, first, *_ = comity("revisions", "list", "Brack").out.split("\n")
+    assert title == "Bracket (bracket-17), from us"
+    assert first.split() == row
     assert len(json.loads(comity("revisions", "list", "--json").out)) == 1
 
 
@@ -58,6 +59,12 @@ def test_a_revision_is_shown_by_its_number(comity, known):
     assert "everything" in shown
     missing = comity("revisions", "show", "bracket-17", "7")
     assert (missing.code, missing.err) == (5, "error: there is no revision 7 of bracket-17\n")
+
+
+def test_who_holds_a_revision_of_ours_is_named(comity, api, alpha):
+    api.says("GET", "revisions", [TWO])
+    api.says("GET", "revisions/bracket-17", [TWO | {"heldBy": [alpha["@id"], "did:web:gone.example"]}])
+    assert "held by    Alpha Works, did:web:gone.example\n" in comity("revisions", "show", "bracket-17").out
 
 
 def test_changes_are_a_file_a_line_and_change_no_terminal(comity, api, known):

@@ -17,7 +17,8 @@ class Folder:
         self.pauses = []
         self._answers = list(answers)
         self._now_s = 0.0
-        self._watching = Watching(self._publish, stable_s=stable_s, say=self.said.append)
+        self.busy = ""
+        self._watching = Watching(self._publish, lambda: self.busy, stable_s=stable_s, say=self.said.append)
 
     def _publish(self):
         self.published += 1
@@ -28,10 +29,10 @@ class Folder:
             raise answer
         return answer
 
-    def looks(self, *marks, busy="", times=1):
+    def looks(self, *marks, times=1):
         for mark in marks * times:
             self._now_s += 1
-            found = None if mark is None else State(mark, 0 if mark == "empty" else 1, busy)
+            found = None if mark is None else State(mark, 0 if mark == "empty" else 1)
             self.pauses.append(self._watching.look(found, self._now_s))
 
     def later(self, seconds):
@@ -57,10 +58,12 @@ def test_a_slow_copy_is_waited_for_however_long_it_takes():
 
 def test_a_file_that_is_not_finished_keeps_everything_waiting():
     folder = Folder()
-    folder.looks("a", times=20, busy="housing.stp.part")
+    folder.busy = "housing.stp.part"
+    folder.looks("a", times=20)
     assert folder.published == 0
     assert folder.said == ["housing.stp.part is not finished"]
-    folder.looks("b", times=5)
+    folder.busy = ""
+    folder.looks("a", times=4)
     assert folder.published == 1
 
 

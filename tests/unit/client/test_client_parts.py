@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from comity import errors
-from comity.client import ExchangeError, choosing, reading, records, saving, tracing
+from comity.client import ExchangeError, choosing, distant, reading, records, saving, tracing
 from comity.client.stages import Progress, at
 
 USE = {"permission": [{"action": "use"}]}
@@ -43,6 +43,25 @@ def test_an_asset_is_found_by_id_title_or_a_beginning_of_either():
         choosing.asset([pump, other], "rocket")
     with pytest.raises(errors.InvalidInputError, match="could be 2 assets"):
         choosing.asset([pump, other], "urn:comity")
+
+
+def test_a_partner_in_an_address_is_named_whole():
+    listed = [{"@id": "did:web:acme-two.example", "name": "acme-two"}]
+
+    def found(written):
+        steps = iter(distant.find_partner(written))
+        next(steps)
+        with pytest.raises(StopIteration) as end:
+            steps.send(listed)
+        return end.value.value
+
+    assert choosing.partner(listed, "acme") is listed[0]
+    for written in ("acme-two", "acme-two.example", "did%3Aweb%3Aacme-two.example"):
+        assert found(written) == listed[0]
+    steps = iter(distant.find_partner("acme"))
+    next(steps)
+    with pytest.raises(errors.NotFoundError, match="no partner acme on the list"):
+        steps.send(listed)
 
 
 def test_an_offer_is_taken_by_its_terms():

@@ -158,6 +158,15 @@ def test_a_place_that_cannot_be_written_is_named(fetch, tmp_path):
         fetch("http://127.0.0.1:1", target=str(tmp_path / "b" / "a"))
 
 
+def test_a_link_in_the_place_of_a_part_is_not_written_through(fetch, tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("keep")
+    (tmp_path / ".a.part").symlink_to(mine)
+    with pytest.raises(errors.StorageError, match="cannot be written"):
+        fetch("http://127.0.0.1:1")
+    assert mine.read_text() == "keep"
+
+
 @pytest.mark.parametrize("run", [with_threads, with_asyncio])
 def test_many_files_are_fetched_and_the_first_failure_ends_it(run, tmp_path):
     def wanted(name):

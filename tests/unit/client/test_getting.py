@@ -135,6 +135,13 @@ def test_files_that_are_not_those_of_the_manifest_are_refused():
     assert (failed.stage, failed.code) == ("verifying", "hash-mismatch")
 
 
+def test_files_without_the_manifest_that_was_offered_are_refused():
+    done = status("COMPLETED", agreementId="a", transferId="t", manifestSha256="ab" * 32)
+    files = [{"path": "a", "sizeBytes": 2, "sha256": "00"}]
+    failed = failure({"exchanges/e": done, "received/t/files": files})
+    assert (failed.stage, failed.code) == ("verifying", "hash-mismatch")
+
+
 def test_who_opens_it_and_what_for_is_said_with_each_file():
     done = status("COMPLETED", agreementId="a", transferId="t")
     api = Api(

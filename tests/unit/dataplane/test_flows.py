@@ -1,8 +1,10 @@
 import asyncio
+import time
 
 import pytest
 
 from comity.dataplane import flows
+from comity.dataplane.pace import Pace
 from comity.errors import ConflictError, PolicyError
 
 
@@ -127,3 +129,13 @@ async def test_more_streams_than_allowed_are_noticed():
     assert open_flows.crowded("t-2")
     open_flows.cut_all()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_stream_that_waits_for_its_share_does_not_stand_still():
+    made = flows.Flows(check_every_s=0.01, stall_s=0.02, pace=Pace(2_000_000))
+    async with made.open("t") as flow:
+        flow.watch(None)
+        begun_s = time.monotonic()
+        await flow.take(500_000)
+        assert time.monotonic() - begun_s > 0.05
+        assert flow.ending == ""

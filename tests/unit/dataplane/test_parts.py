@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from comity.dataplane import disk, target
-from comity.dataplane.places import Wanted
+from comity.dataplane.places import INCOMING_NAME, Wanted
 from comity.errors import StorageError
 from support.provider import listing, noise
 
@@ -41,7 +41,7 @@ def test_a_part_goes_on_after_its_runs_and_is_kept_under_its_name(folder, tmp_pa
     assert part.finish() == WANTED.sha256
     folder.keep([part])
     assert (tmp_path / "a.bin").read_bytes() == DATA
-    assert listing(tmp_path) == [".comity-kept.log", "a.bin"]
+    assert listing(tmp_path) == ["a.bin"]
 
 
 def test_a_run_that_a_power_loss_spoiled_is_found_and_what_lies_before_it_stays(folder, tmp_path):
@@ -133,6 +133,7 @@ def test_the_call_for_a_whole_file_system_works_here(tmp_path):
 
 def test_what_was_put_here_is_not_hashed_again_unless_somebody_touched_it(folder, tmp_path, monkeypatch):
     files = [Wanted(name, 1, hashlib.sha256(name.encode()).hexdigest()) for name in "ab"]
+    folder.write_note(INCOMING_NAME, b"the manifest")
     for file in files:
         part = folder.part(file)
         part.append(file.path.encode())
@@ -152,6 +153,18 @@ def test_a_copy_that_somebody_changed_is_not_taken(folder, tmp_path):
     (tmp_path / "b.bin").write_bytes(bytes(len(DATA)))
     folder._copies.add(WANTED.sha256, "b.bin")
     assert folder.part(WANTED).size == 0
+
+
+def test_a_folder_that_another_thread_makes_at_the_same_time_is_used(folder, tmp_path, monkeypatch):
+    honest = os.mkdir
+
+    def make_too_late(*words, **more):
+        honest(*words, **more)
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "mkdir", make_too_late)
+    folder.part(Wanted("new/a", 1, hashlib.sha256(b"a").hexdigest())).close()
+    assert listing(tmp_path) == ["new/.a.part"]
 
 
 def test_what_is_in_the_way_is_refused_before_anything_is_kept(folder, tmp_path):

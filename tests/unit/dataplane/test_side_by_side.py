@@ -67,6 +67,22 @@ async def test_a_large_resource_comes_in_ranges_under_its_tag(tmp_path):
     assert listing(tmp_path) == [".resource.json", "part.bin"]
 
 
+async def test_a_resource_whose_ranges_are_promised_and_not_served_comes_as_one_stream_in_the_end(tmp_path):
+    content = noise(2 * MIB + 5)
+    provider = Provider(content)
+
+    def whole(_path, reply):
+        if reply.status == 206:
+            reply.status, reply.body = 200, content
+            reply.headers["content-length"] = str(len(content))
+
+    provider.tamper = whole
+    with pytest.raises(TransientDeliveryError, match="ranges"):
+        await provider.get(tmp_path)
+    assert (await provider.get(tmp_path)).fetched_bytes == len(content)
+    assert (tmp_path / "part.bin").read_bytes() == content
+
+
 async def test_one_stream_is_enough(tmp_path):
     provider = Busy({"a": noise(2 * MIB), "b": noise(1000)})
     await provider.get(tmp_path, speed=Speed(streams=1))

@@ -22,6 +22,11 @@ def test_address_names_an_object_of_a_listed_bucket():
     assert str(buckets.find(LISTED, "gcs://open/")) == "gcs://open"
 
 
+def test_key_that_no_store_takes_is_refused():
+    with pytest.raises(StorageError, match="more than 1024 bytes"):
+        buckets.find(LISTED, "s3://drawings/in").below("x" * 1020)
+
+
 @pytest.mark.parametrize("text", ["/srv/data", "s3:/x", "https://s3.example/x", "S3://x", "folder", ""])
 def test_what_is_a_path_is_no_address(text):
     assert not buckets.is_address(text)

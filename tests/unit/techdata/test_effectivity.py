@@ -81,7 +81,8 @@ def test_serial_numbers_have_their_natural_order():
         "SN-100",
         "sn-1",
     ]
-    assert sorted(reversed(ordered), key=serial_key) == ordered
+    mixed = [*ordered[1::2], *ordered[::2]]
+    assert sorted(mixed, key=serial_key) == ordered
 
 
 def test_zeros_before_a_number_do_not_count_and_blanks_around_it_neither():
@@ -117,9 +118,14 @@ def test_the_newest_released_one_wins_where_two_overlap():
 
 def test_a_unit_of_which_too_little_is_known_has_no_revision_that_is_limited():
     revisions = [Revision(number=1, effectivity=a_range("SN-1", plants=("P1",)))]
-    for question in (Question(), Question(serial="SN-2"), Question(plant="P1")):
+    for question, unsaid in (
+        (Question(), "; say which serial number and which plant: some revisions are meant for one only"),
+        (Question(serial="SN-2"), "; say which plant: some revisions are meant for one only"),
+        (Question(plant="P1"), "; say which serial number: some revisions are meant for one only"),
+        (Question(serial="SN-0", plant="P1"), ""),
+    ):
         answer = effectivity.applies(revisions, question)
-        assert (answer.revision, answer.why) == (None, "no revision is meant for it")
+        assert (answer.revision, answer.why) == (None, f"no revision is meant for it{unsaid}")
     assert effectivity.applies(revisions, Question(serial="SN-2", plant="P1")).revision == 1
 
 

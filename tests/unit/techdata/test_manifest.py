@@ -122,6 +122,13 @@ def test_a_title_that_would_disturb_a_terminal_is_refused(title):
     assert caught.value.path == "$.title"
 
 
+def test_files_that_are_more_together_than_anybody_counts_are_refused():
+    files = tuple(a_file(path=name, size_bytes=2**60) for name in ("a", "b"))
+    with pytest.raises(InvalidInputError) as caught:
+        manifest.check(manifest.Manifest(title="t", files=files))
+    assert caught.value.path == "$.sizeBytes"
+
+
 def test_more_files_than_allowed_are_refused(monkeypatch):
     monkeypatch.setattr(manifest, "MAX_FILES", 1)
     with pytest.raises(InvalidInputError, match="at most 1"):

@@ -10,6 +10,7 @@ from comity.api.management import (
     apikeys,
     approvals,
     bundles,
+    carries,
     checkpoints,
     dataplanes,
     deletions,
@@ -331,6 +332,13 @@ ENDPOINTS: dict[Key, Row] = {
     ),
     ("POST", "deletions", "request"): Row(deletions.find, VIEWER, "QuerySpec", "[Deletion]", "400"),
     ("POST", "receipts", "request"): Row(deletions.find_receipts, VIEWER, "QuerySpec", "[Receipt]", "400"),
+    ("POST", "carries", "write"): Row(
+        carries.write, OPERATOR, "CarryWriting", "CarriedPackage", "400 403 404 409 422"
+    ),
+    ("POST", "carries", "take"): Row(carries.take, OPERATOR, "CarryTaking", "[Carried]", "400 422"),
+    ("POST", "carries", "receipts"): Row(
+        carries.read_receipts, OPERATOR, "CarryMedium", "[Carried]", "400 422"
+    ),
     ("POST", "readings", ""): Row(
         readings.start, OPERATOR, "NewReading", "Reading", "400 403 404 409 422 502"
     ),

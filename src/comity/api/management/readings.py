@@ -50,7 +50,7 @@ async def end(connector: Connector, call: Call) -> None:
 
 async def find_files(connector: Connector, call: Call) -> list[Document]:
     """GET readings/{id}/files."""
-    found = await reading_files.find(connector, call.id)
+    found = await reading_files.find(connector, call.id, by=call.caller)
     if isinstance(found, serve.Package):
         return [_entry(path, source) for path, source in found.files.items()]
     return [{**_entry(found.name, found), "single": True}]
@@ -63,14 +63,14 @@ def _entry(path: str, source: Source) -> Document:
 
 async def load_manifest(connector: Connector, call: Call) -> Response:
     """GET readings/{id}/manifest."""
-    found = await reading_files.load_manifest(connector, call.id)
+    found = await reading_files.load_manifest(connector, call.id, by=call.caller)
     return Response(found.manifest, media_type=manifest.MEDIA_TYPE)
 
 
 async def read(connector: Connector, call: Call) -> Response:
     """GET and HEAD readings/{id}/files/{path}."""
     reply, still_allowed = await reading_files.answer(
-        connector, call.id, call.path, call.method, call.headers
+        connector, call.id, call.path, call.method, call.headers, by=call.caller
     )
     return Streamed(reply, connector.readers, call.id, still_allowed)
 

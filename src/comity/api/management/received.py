@@ -49,7 +49,7 @@ async def files(connector: Connector, call: Call) -> list[Document]:
 async def read_file(connector: Connector, call: Call) -> Response:
     """GET and HEAD received/{id}/files/{path}."""
     access, name = _access(call, forms.decode_parameters(call.parameters)), call.id
-    export = call.parameters.get("export") == "true"
+    export = forms.decode_export_parameter(call.parameters)
     source = await opening.open_file(
         connector, name, call.path, access, export=export, only_look=call.method == "HEAD"
     )
@@ -100,4 +100,6 @@ def _document(held: received.Held, locked: Sequence[str] = ()) -> Document:
             for each in held.exports
         ],
         seal=seals.shown(delivery.seal),
+        revision=held.revision,
+        revision_state=held.state,
     )

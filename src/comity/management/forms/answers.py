@@ -117,7 +117,7 @@ ANSWERS: dict[str, Form] = {
         members={
             **_PROCESS,
             "contractId": must("text", "the agreement"),
-            "transferType": must("text"),
+            "transferType": must("text", "comity:Carry for what goes on a medium"),
             "dataDestination": may("object", "where the data is received"),
             "purpose": may("text", "what the consumer says that it wants the data for"),
             "revision": may("number", "the revision that the consumer asks for; none: the newest released"),
@@ -160,6 +160,8 @@ ANSWERS: dict[str, Form] = {
             "name": may("text", "the one file of what is no package"),
             "sha256": must("text", "of the manifest, or of that file"),
             "files": may("number"),
+            "revision": may("number", "which revision it is, as its owner told"),
+            "revisionState": may("text", "released, superseded or recalled"),
             "sizeBytes": may("number"),
             "receivedAt": may("number", "in milliseconds since 1970"),
             "deletedAt": may("number"),
@@ -167,7 +169,35 @@ ANSWERS: dict[str, Form] = {
             "locked": must("texts", "the terms by which nobody may open it now"),
             "exports": may("objects", "where copies went: destination (empty: a program), person, by, at"),
             "lies": may("text", "where, if another replica has it in its store"),
-            "seal": may("object", "of a package that has one: sealedBy, key, sealedAt; it was checked when it came"),
+            "seal": may(
+                "object", "of a package that has one: sealedBy, key, sealedAt; it was checked when it came"
+            ),
+        },
+    ),
+    "CarriedPackage": Form(
+        text="A package that is on a medium; its id is the transfer's.",
+        identified=ALWAYS,
+        members={
+            "agreementId": must("text"),
+            "counterPartyId": must("text"),
+            "assetId": must("text"),
+            "place": must("text", "its folder"),
+            "files": must("number"),
+            "sizeBytes": must("number"),
+            "code": must("text", "opens it; it is told by another way than the medium"),
+        },
+    ),
+    "Carried": Form(
+        text="What became of a package, or of a receipt, on a medium.",
+        members={
+            "state": must("text", "taken, known, others, none, contradicts or refused"),
+            "transferId": may("text"),
+            "place": may("text", "where it lies on the medium"),
+            "counterPartyId": may("text"),
+            "assetId": may("text"),
+            "receipt": may("text", "the type of the receipt"),
+            "why": may("text", "why it was not taken, or what is to be known of it"),
+            "hint": may("text"),
         },
     ),
     "ReceivedStore": Form(
@@ -210,12 +240,16 @@ ANSWERS: dict[str, Form] = {
             "decidedBy": must("texts", "whose API keys"),
             "revision": may("number", "the revision that was published because of it"),
             "revisionSha256": may("text", "the digest of that revision's manifest"),
-            "proposed": may("object", "limits within which somebody granted it, while others have to as well"),
+            "proposed": may(
+                "object", "limits within which somebody granted it, while others have to as well"
+            ),
             "waitsFor": may("text", "the same in a sentence"),
             "error": may("text", "why it was not delivered"),
             "createdAt": _CREATED,
             "updatedAt": must("number", "in milliseconds since 1970"),
-            "ofRevision": may("number", "of one that is asked for: the number of that revision, if it is known here"),
+            "ofRevision": may(
+                "number", "of one that is asked for: the number of that revision, if it is known here"
+            ),
             "thread": may("objects", "of one that is asked for: event, type, by, text, delivery, error, at"),
         },
     ),
@@ -314,6 +348,9 @@ ANSWERS: dict[str, Form] = {
             "sealedBy": may("text", "who sealed what came; empty if nobody did"),
             "waitsFor": must("text", "which people here have to approve it first; empty if none"),
             "error": must("text"),
+            "note": may(
+                "text", "which files of an older revision were removed from the folder, or stay there changed"
+            ),
             "filesDone": must("number"),
             "filesTotal": must("number"),
             "bytesDone": must("number"),
@@ -348,7 +385,10 @@ ANSWERS: dict[str, Form] = {
         members={
             "type": must("text", "CONSUMER for ours, PROVIDER for a partner's"),
             "kind": must("text", "delivery or deletion"),
-            "state": must("text", "ours: sent, taken, refused; a partner's: kept; both: contradicts"),
+            "state": must(
+                "text",
+                "ours: sent, taken, refused, or carried (on a medium); a partner's: kept; both: contradicts",
+            ),
             "said": may("text", "why it was refused, or in what it contradicts"),
             "transferId": must("text"),
             "agreementId": must("text"),

@@ -72,6 +72,32 @@ BODIES: dict[str, Form] = {
         },
         example={"folder": "/srv/release/7", "title": "Release 7"},
     ),
+    "CarryWriting": Form(
+        text="A package to write to a medium, under an agreement, or the newest one about an asset.",
+        members={
+            "medium": must("text", "the folder where it is mounted, below storage.roots"),
+            "agreementId": may("text", "this agreement"),
+            "assetId": may("text", "or: this asset"),
+            "counterPartyId": may("text", "who gets it, if several have agreements about the asset"),
+            "revision": may("number", "else the newest that is released"),
+            "purpose": may("text", "what it is handed over for"),
+        },
+        example={"medium": "/media/stick", "assetId": "release-7"},
+    ),
+    "CarryTaking": Form(
+        text="A medium whose packages for us are to be taken.",
+        members={
+            "medium": must("text", "the folder where it is mounted, below storage.roots"),
+            "destination": may("text", "a folder, or a bucket's address; else store:, the node's store"),
+            "code": may("text", "opens what is new here"),
+        },
+        example={"medium": "/media/stick", "code": "ABCD-EFGH-IJKL-MNOP-QRST-UVWX-YZ"},
+    ),
+    "CarryMedium": Form(
+        text="A medium on which receipts come back.",
+        members={"medium": must("text", "the folder where it is mounted, below storage.roots")},
+        example={"medium": "/media/stick"},
+    ),
     "NewReading": Form(
         text="An asset of a partner that is to be read there, by whom and what for.",
         members={

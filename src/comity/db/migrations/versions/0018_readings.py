@@ -18,6 +18,7 @@ STATEMENTS: tuple[str, ...] = (
         opened_by TEXT NOT NULL,
         ended_at BIGINT
     )""",
+    "CREATE INDEX exchange_of_asset ON exchange (counterparty_id, asset_id)",
 )
 
 

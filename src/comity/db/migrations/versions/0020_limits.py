@@ -1,4 +1,7 @@
-"""How fast the data of an exchange may come."""
+"""How fast the data of an exchange may come.
+
+Bytes a second; 0, as for all that there were before, is no limit of its own.
+"""
 
 from alembic import op
 
