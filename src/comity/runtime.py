@@ -307,7 +307,12 @@ def _identity(
 
 
 def _storages(made: Connector) -> dict[str, Storage]:
-    return {"file": made.files, "kept": republishing.Storage(made), "http": made.back_end, "object": made.objects}
+    return {
+        "file": made.files,
+        "kept": republishing.Storage(made),
+        "http": made.back_end,
+        "object": made.objects,
+    }
 
 
 def _applications(

@@ -10,7 +10,17 @@ import pytest
 from comity.api import problems
 from comity.api.management import endpoints, openapi, partners, unversioned
 from comity.controlplane import catalogs
-from comity.management import approvals, deletions, edrs, inquiries, offers, processes, query, retirements, versions
+from comity.management import (
+    approvals,
+    deletions,
+    edrs,
+    inquiries,
+    offers,
+    processes,
+    query,
+    retirements,
+    versions,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "management-api.md").read_text()
 

@@ -69,7 +69,7 @@ class Hasty(recording.Altered):
 
 def test_a_connector_whose_commits_do_not_wait_for_the_disk_is_found_out(tmp_path):
     hasty = recording.record_alone(tmp_path / "hasty", kind=Hasty)
-    found = cut_often(hasty, commits_of(hasty), SEED, 60).wrong
+    found = cut_often(hasty, commits_of(hasty), SEED, 150).wrong
     assert any("was acknowledged and is gone" in wrong for wrong in found)
 
 

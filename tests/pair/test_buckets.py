@@ -142,12 +142,19 @@ async def test_next_revision_fetches_only_what_the_bucket_does_not_have(pair, th
     await fetched(pair)
     theirs.put("pkg/a.txt", b"hello again")
     theirs.put("pkg/moved.bin", BIG)
+    theirs.put("pkg/gone.txt", b"gone")
+    await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="asset")
+    await fetched(pair)
+    assert received(ours)["gone.txt"] == b"gone"
+    obstore.delete(theirs.store, "in/pkg/gone.txt")
     await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="asset")
     before = len(files_asked_for(pair))
     status = await fetched(pair)
     assert (status["stage"], status["error"]) == (get.COMPLETED, "")
     assert received(ours)["a.txt"] == b"hello again"
     assert received(ours)["moved.bin"] == BIG
+    assert "gone.txt" not in received(ours)
+    assert status["note"] == "removed, not in this revision any more: gone.txt"
     assert [path for path in files_asked_for(pair)[before:] if "bin" in path] == []
 
 

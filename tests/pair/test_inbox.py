@@ -86,9 +86,7 @@ async def test_a_suspended_push_takes_nothing_and_goes_on_after_the_next_start(p
 
 async def test_a_full_disk_is_waited_for(pair, tmp_path, monkeypatch):
     room = [0]
-    monkeypatch.setattr(
-        disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=room[0])
-    )
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=room[0]))
     transfer_id = await asked(pair, into(tmp_path / "got"), files=FILES)
 
     async def shown():

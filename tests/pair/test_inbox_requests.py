@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from comity.controlplane import get, processes, receiving
+from comity.controlplane import get, processes
 from comity.dataplane import disk
 from comity.management import query
 from support import handed as handing

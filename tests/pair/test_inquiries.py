@@ -181,7 +181,10 @@ async def test_a_deviation_that_two_have_to_grant_holds_on_both_sides_for_its_lo
         ("proposed", "anna"),
         ("granted", "anna, boris"),
     ]
-    names = [row[0] for row in await pair.provider.rows("SELECT type FROM event WHERE type LIKE 'inquiry%'")]
+    names = [
+        row[0]
+        for row in await pair.provider.rows("SELECT type FROM event WHERE type LIKE 'inquiry%' ORDER BY seq")
+    ]
     assert names == ["inquiry.asked", "inquiry.proposed", "inquiry.granted"]
 
 

@@ -1,5 +1,6 @@
 """Reading at a partner: only the asked ranges are fetched, and the agreement's terms are asked at each request."""
 
+import asyncio
 import hashlib
 
 import msgspec
@@ -94,6 +95,13 @@ async def test_whoever_asks_again_reads_on_and_an_end_is_told_to_the_partner(pai
     assert (await client.request("GET", at)).json["stage"] == "ENDED"
     assert (await client.request("GET", f"{at}/files/a.txt")).problem["reasons"] == ["it was ended"]
     assert (await begun(pair))["@id"] != reading["@id"]
+
+
+async def test_who_asks_at_the_same_time_reads_the_same(pair):
+    await pair.provider.publish()
+    body = {"counterPartyId": pair.provider.did, "assetId": "asset"}
+    made = await asyncio.gather(*(api(pair.consumer).request("POST", "readings", body) for _ in range(5)))
+    assert len({each.json["@id"] for each in made}) == 1
 
 
 async def test_a_purpose_is_asked_for_in_one_sentence_told_to_the_provider_and_recorded_at_both_sides(pair):

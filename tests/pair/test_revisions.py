@@ -6,9 +6,10 @@ import json
 import pytest
 
 from comity import errors
-from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked
+from comity.controlplane import content, explaining, get, notify, received, revisions, revisions_asked
 from comity.controlplane import publish as publishing
 from comity.controlplane.received import Access
+from comity.dataplane.places import MANIFEST_NAME
 from comity.db import partners
 from comity.db import revisions as rows
 from comity.dsp import revision as revision_forms
@@ -16,6 +17,7 @@ from comity.dsp import terms
 from comity.management import explaining as explaining_forms
 from comity.management.revisions import QuestionForm
 from comity.odrl import marking
+from comity.techdata import manifest
 from comity.techdata.effectivity import Effectivity
 from support.pair import wait_for
 
@@ -102,6 +104,8 @@ async def test_the_next_revision_is_told_by_file_and_only_what_is_not_there_is_f
     assert (second["stage"], second["error"]) == (get.COMPLETED, "")
     assert second["agreementId"] == first["agreementId"]
     assert files_below(tmp_path / "got").items() >= SECOND.items()
+    assert not {"gone.txt", "old/name.txt"} & files_below(tmp_path / "got").keys()
+    assert second["note"] == "removed, not in this revision any more: gone.txt, old/name.txt"
     fetched = {each.path for each in pair.provider.recorder.served if each.path.startswith("files/")}
     assert fetched == {"files/added.txt", "files/changed.txt"}
     for site, party in ((pair.provider, ""), (pair.consumer, pair.provider.did)):
@@ -246,6 +250,24 @@ async def test_who_finds_nothing_changed_does_not_take_back_what_was_published_m
     assert (await pair.provider.manifest()).revision == 2
 
 
+async def test_what_is_published_while_somebody_agrees_to_it_comes_as_it_is_now(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "a", FIRST)
+    held = pair.provider.hold("/negotiations/request")
+    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
+    await held.arrived.wait()
+    await publish(pair.provider, tmp_path / "b", SECOND)  # of which nobody is told who holds no agreement
+    pair.provider.release(held)
+
+    async def ended():
+        return (await get.status(pair.consumer.connector, begun.id))["stage"] in {get.COMPLETED, get.FAILED}
+
+    await wait_for(ended)
+    status = await get.status(pair.consumer.connector, begun.id)
+    assert (status["stage"], status["error"]) == (get.COMPLETED, "")
+    assert files_below(tmp_path / "got") == SECOND
+    assert status["manifestSha256"] == manifest.digest((tmp_path / "got" / MANIFEST_NAME).read_bytes())
+
+
 async def test_of_two_that_publish_at_the_same_time_each_number_is_given_once(pair, tmp_path):
     await publish(pair.provider, tmp_path / "one", FIRST)
     (tmp_path / "two").mkdir()
@@ -315,3 +337,25 @@ async def listed_at(site, partner):
         return await listed(site, partner)
     except errors.NotFoundError:
         return []
+
+
+async def test_a_package_that_an_older_comity_published_is_published_again_as_the_next_revision(
+    pair, tmp_path
+):
+    """Its manifest is of version 1, which has no number: as the migration left it, it is revision 1."""
+    await publish(pair.provider, tmp_path / "folder", FIRST)
+
+    def as_before(kept):
+        files = tuple(
+            manifest.File(each.path, each.size_bytes, each.sha256)
+            for each in manifest.decode(kept.manifest.encode()).files
+        )
+        older = manifest.encode(manifest.Manifest("Older", files))
+        return content.Sealed(older.decode(), kept.files)
+
+    await pair.provider.hand_out(as_before)
+    again = await publish(pair.provider, tmp_path / "folder", FIRST)
+    assert (again.revision, again.unchanged, again.title) == (2, False, "Older")
+    assert (await publish(pair.provider, tmp_path / "folder", FIRST)).unchanged
+    assert (await got(pair, tmp_path / "got"))["stage"] == get.COMPLETED
+    assert files_below(tmp_path / "got") == FIRST

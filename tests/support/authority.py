@@ -17,7 +17,10 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of PEM files: the authority, and a certificate for `localhost`, 127.0.0.1 and `more` names or addresses, with its key."""
+    """Paths of PEM files: the authority, and a certificate with its key.
+
+    It is for `localhost`, 127.0.0.1 and `more` names or addresses.
+    """
 
     authority: str
     certificate: str

@@ -121,7 +121,12 @@ def take(
     """
     here = Invocation(ctx)
     destination = places.absolute(into) if into else STORE
-    _tell(here, here.connector.take_carried(places.absolute(medium), destination=destination, code=code))
+    found = here.connector.take_carried(places.absolute(medium), destination=destination, code=code)
+    _tell(here, found)
+    if into and found and all(each["state"] == "known" for each in found) and not here.as_json:
+        output.note(
+            f"all of it was taken before: into {into} it is copied with comity received export ID -o {into}"
+        )
 
 
 @app.command()

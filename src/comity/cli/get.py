@@ -58,7 +58,9 @@ Revision = Annotated[
 ]
 Limit = Annotated[
     str,
-    typer.Option(metavar="RATE", help="How fast it may come, such as 5MB/s; where it is new.", show_default=False),
+    typer.Option(
+        metavar="RATE", help="How fast it may come, such as 5MB/s; where it is new.", show_default=False
+    ),
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", metavar="", help="Start it and do not watch.")]
 
@@ -137,9 +139,13 @@ def _same_place(one: str, other: str) -> bool:
 def _tell_place(here: Invocation, final: Document, story: progress.Story) -> None:
     """Say what holds of the place: the store asks the terms, a folder is open to whoever may read it."""
     if final.get("destination") == STORE:
-        story.line("open it", f"{here.command('received', 'open', ids.short(str(final.get('transferId'))))} FILE")
+        story.line(
+            "open it", f"{here.command('received', 'open', ids.short(str(final.get('transferId'))))} FILE"
+        )
     else:
-        story.line("", "outside the node's store its terms are yours to keep: this is in the evidence as an export")
+        story.line(
+            "", "outside the node's store its terms are yours to keep: this is in the evidence as an export"
+        )
 
 
 def _begin(
@@ -154,8 +160,15 @@ def _begin(
     dataset = _find(here, party, asset, called)
     offers = words.offers(dataset)
     chosen = _choose(offers, offer, here.command("catalog", called, asset))
-    newest = f"revision {dataset['comity:revision']}" if dataset.get("comity:revision") and not revision else ""
-    described = [words.title(dataset) or str(dataset.get("@id")), newest, _files(dataset), catalog.size(dataset)]
+    newest = (
+        f"revision {dataset['comity:revision']}" if dataset.get("comity:revision") and not revision else ""
+    )
+    described = [
+        words.title(dataset) or str(dataset.get("@id")),
+        newest,
+        _files(dataset),
+        catalog.size(dataset),
+    ]
     story.line("finding", f"{', '.join(each for each in described if each)}, at {called}")
     story.offered = words.terms(chosen, us=here.us)
     if len(offers) > 1 and not offer:

@@ -1,6 +1,7 @@
 """A folder is published: the connector hashes it, and says meanwhile how far it is; here that becomes a bar.
 
-The answer comes when every file is hashed. How far it is is asked beside it; a connector that cannot say is waited for.
+The answer comes when every file is hashed. How far it has come is asked beside it; a connector that cannot say is
+waited for.
 """
 
 from __future__ import annotations

@@ -176,6 +176,8 @@ def export(
         output.document(done)
     else:
         output.line(place)
+        for each in filter(None, str(done.get("note") or "").split("; ")):
+            output.line(each)
         output.line(
             "this copy leaves what the node enforces: its terms are yours to keep, and it is in the evidence"
         )

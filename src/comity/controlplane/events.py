@@ -110,7 +110,9 @@ async def follow(connector: Connector, wanted: Wanted) -> AsyncGenerator[Page, N
             due = clock() + HEARTBEAT_S
         if page.more:
             continue
-        while not news.closed and news.count == seen and clock() < due:  # progress wakes those too who do not ask
+        while (
+            not news.closed and news.count == seen and clock() < due
+        ):  # progress wakes those too who do not ask
             await news.wait(seen, due - clock())
             if wanted.progress and news.moves != moves:
                 break

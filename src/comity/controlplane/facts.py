@@ -138,9 +138,7 @@ def told(reason: str, lapsed: Mapping[str, str]) -> str:
     return "; ".join(why for urn, why in lapsed.items() if urn in reason) or reason
 
 
-async def _amounts(
-    tx: Transaction, asset_id: str, revision: int, policy: model.Policy
-) -> Mapping[str, int]:
+async def _amounts(tx: Transaction, asset_id: str, revision: int, policy: model.Policy) -> Mapping[str, int]:
     """Return what a transfer of an asset (a revision of it, 0: the newest) takes of a licence, by its unit."""
     if not mentions(policy, LICENCE):
         return ONE

@@ -130,6 +130,21 @@ def _manifest(dataset: Document, revision: int) -> str:
     return named if isinstance(named, str) and str(revision) in {"0", current} else ""
 
 
+async def look_again(connector: Connector, transfer_id: str) -> None:
+    """Keep which package a partner's catalog shows now: it may have published another since an exchange began."""
+    found = await connector.database.read(lambda tx: exchanges.find_by_transfer(tx, transfer_id))
+    if found is None or found.revision or not found.manifest_sha256:
+        return
+    dataset = await _dataset(connector, found.counterparty_id, found.asset_id)
+
+    async def unit(tx: Transaction) -> None:
+        now = await exchanges.load(tx, found.id)
+        shown = _manifest(dataset, now.revision) or now.manifest_sha256
+        await exchanges.save(tx, msgspec.structs.replace(now, manifest_sha256=shown))
+
+    await connector.database.write(unit)
+
+
 def _same(going_on: Exchange, purpose: str, revision: int) -> Exchange:
     if revision != going_on.revision:
         asked = f"revision {going_on.revision}" if going_on.revision else "the newest revision"

@@ -82,9 +82,7 @@ async def _describe_anew(connector: Connector, tx: Transaction, form: forms.Asse
     await offered.save(connector, tx, changed)
 
 
-async def _made(
-    connector: Connector, name: str, form: forms.AssetForm, before: Sequence[str] = ()
-) -> Asset:
+async def _made(connector: Connector, name: str, form: forms.AssetForm, before: Sequence[str] = ()) -> Asset:
     """Return the asset of a form; what was derived `before` stays so, whatever the form says."""
     address = form.data_address or {}
     sealed, digest = await _content(connector, name, address)

@@ -84,7 +84,9 @@ async def open_file(
     if asked.kept is None:
         raise _gone()
     if asked.file is None:
-        raise errors.NotFoundError(f"what was received has no file {path[:200]!r}")
+        raise errors.NotFoundError(
+            f"what was received has no file {path[:200]!r}", hint="comity received files ID lists them"
+        )
     await kept.check_here(connector, asked.kept)
     return kept.source(asked.file)
 
@@ -95,8 +97,10 @@ async def may_still(connector: Connector, name: str, access: Access) -> bool:
     return not asked.reasons
 
 
-async def export(connector: Connector, name: str, destination: str, access: Access) -> Held:
+async def export(connector: Connector, name: str, destination: str, access: Access) -> tuple[Held, str]:
     """Copy what lies in the store to a place outside of it, if its terms allow it now.
+
+    Returns also what is to be told of the place: which files of an older revision were removed there.
 
     Raises:
         NotFoundError, ConflictError, PolicyError, StorageError: see `open_file`; or the place cannot be used.
@@ -115,10 +119,10 @@ async def export(connector: Connector, name: str, destination: str, access: Acce
     entries = await kept.entries(connector, transfer_id)
     where = await destinations.open_(connector, transfer_id, place)
     try:
-        await where.run(lambda: exports.copy(connector.kept, entries, where))
+        left = await where.run(lambda: exports.copy(connector.kept, entries, where))
     finally:
         where.close()
-    return asked.held
+    return asked.held, left.words
 
 
 def _gone() -> errors.StorageError:
@@ -127,9 +131,7 @@ def _gone() -> errors.StorageError:
 
 def _check(asked: Asked) -> None:
     if asked.reasons:
-        raise errors.PolicyError(
-            "it may not be opened so", reasons=asked.reasons, hint="comity received shows its terms"
-        )
+        raise errors.PolicyError("it may not be opened so", reasons=asked.reasons, hint=received.HOW)
 
 
 async def _ask(

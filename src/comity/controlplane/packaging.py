@@ -171,6 +171,8 @@ def is_same(made: Manifest, known: Before) -> bool:
     last, newest = known.manifest, known.revision
     if last is None or newest is None or known.content is None:
         return False
+    if not last.id:  # version 1, of an older Comity: it said neither whose it is nor that anybody sealed it
+        return False
     if newest.state == effectivities.RECALLED and newest.number == last.revision:
         return False
     again = replace(made, revision=last.revision, supersedes=last.supersedes)

@@ -19,6 +19,7 @@ from comity.controlplane import (
     decide,
     destinations,
     frameworks,
+    get,
     receipts,
     revision_states,
     seals,
@@ -37,8 +38,10 @@ from comity.delivery.tasks import Tasks
 from comity.dsp import terms, transfer
 from comity.dsp.transfer import Transfer
 from comity.storage import opening
+from comity.techdata import manifest
 
 ACCESS_ATTEMPTS = 8
+NEWS_ATTEMPTS = 2
 NO_ACCESS = (401, 403, 404)
 
 log = logging.getLogger(__name__)
@@ -99,7 +102,7 @@ class Pulling:
     ) -> bool:
         progress = Progress(self._connector, pull, pulls.save_own)
         try:
-            await self._attempt(record, progress, manifest_sha256, bytes_per_s, renew=tries.refused)
+            await self._attempt(record, progress, manifest_sha256, bytes_per_s, tries)
         except errors.DatabaseError:
             raise
         except errors.ComityError as error:
@@ -133,11 +136,19 @@ class Pulling:
         progress: Progress[Pull],
         manifest_sha256: str,
         bytes_per_s: int,
-        *,
-        renew: bool,
+        tries: Tries,
     ) -> None:
-        access = transfer.access(await self._address(record, renew=renew))
+        access = transfer.access(await self._address(record, renew=tries.refused))
         seal = seals.Check(self._connector, record.revision)
+
+        async def check(data: bytes, text: str) -> None:
+            if manifest_sha256 not in {"", manifest.digest(data)} and tries.may_be_newer():
+                await get.look_again(self._connector, record.id)
+                raise errors.TransientDeliveryError(
+                    "the partner hands out another package than its catalog showed: it was asked what it shows now"
+                )
+            await seal(data, text)
+
         async with progress.kept():
             received = await self._fetch.run(
                 access.endpoint,
@@ -145,7 +156,7 @@ class Pulling:
                 await destinations.open_(self._connector, record.id, progress.row.destination),
                 expected_sha256=manifest_sha256,
                 on_progress=progress.tell,
-                check_seal=seal,
+                check_seal=check,
                 speed=self._connector.speeds.of(record.id, bytes_per_s),
             )
         if record.revision and received.manifest is None:
@@ -205,6 +216,7 @@ class Tries:
     def __init__(self) -> None:
         self._failed = 0
         self._refused = 0
+        self._other = 0
         self._most_bytes = 0
 
     def count(self, bytes_done: int) -> None:
@@ -219,6 +231,11 @@ class Tries:
     def refused(self) -> bool:
         """Whether the token opened nothing at the last attempt."""
         return self._refused > 0
+
+    def may_be_newer(self) -> bool:
+        """Return whether to look again when another package comes: it may have been published meanwhile."""
+        self._other += 1
+        return self._other <= NEWS_ATTEMPTS
 
     def may_mend(self, error: errors.ComityError) -> bool:
         """Return whether to try again after this error."""

@@ -80,22 +80,28 @@ async def start(connector: Connector, wanted: Wanted, access: Access) -> Documen
         nationalities=access.nationalities,
         opened_by=access.by,
     )
-    name = await connector.database.read(lambda tx: _find_same(tx, wanted, access.purpose, who))
-    if not name:
-        begun = await get.start(
-            connector,
-            wanted.counterparty_id,
-            wanted.asset_id,
-            "",
-            offer_id=wanted.offer_id,
-            shown=wanted.shown,
-            purpose=access.purpose,
-            revision=wanted.revision,
-            by=access.by,
-            then=lambda tx, made: readings.save(tx, msgspec.structs.replace(who, exchange_id=made.id)),
-        )
-        name = begun.id
+    same = (wanted.counterparty_id, wanted.asset_id, access.purpose, access.by, access.person)
+    async with connector.looked.one_at_a_time(repr(same)):  # who asks at the same time gets the same one
+        name = await connector.database.read(lambda tx: _find_same(tx, wanted, access.purpose, who))
+        name = name or await _begin(connector, wanted, access, who)
     return await status(connector, name)
+
+
+async def _begin(connector: Connector, wanted: Wanted, access: Access, who: Reading) -> str:
+    """Begin to read, and return the id of the reading."""
+    begun = await get.start(
+        connector,
+        wanted.counterparty_id,
+        wanted.asset_id,
+        "",
+        offer_id=wanted.offer_id,
+        shown=wanted.shown,
+        purpose=access.purpose,
+        revision=wanted.revision,
+        by=access.by,
+        then=lambda tx, made: readings.save(tx, msgspec.structs.replace(who, exchange_id=made.id)),
+    )
+    return begun.id
 
 
 async def _find_same(tx: Transaction, wanted: Wanted, purpose: str, who: Reading) -> str:

@@ -73,6 +73,9 @@ class Held(Struct, frozen=True):
     state: str = ""
 
 
+HOW: Final = "comity received show ID has its terms; what is not stated is said with --purpose, --person, --person-nationality"
+
+
 async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
     """Return the newest of what was received, and by which terms it is locked now, whoever opens it."""
 
@@ -104,9 +107,7 @@ async def open_(connector: Connector, name: str, access: Access) -> Held:
 
     held, reasons = await connector.database.write(unit)
     if reasons:
-        raise errors.PolicyError(
-            "it may not be opened so", reasons=reasons, hint="comity received shows its terms"
-        )
+        raise errors.PolicyError("it may not be opened so", reasons=reasons, hint=HOW)
     return held
 
 

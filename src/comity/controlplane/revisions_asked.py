@@ -57,7 +57,8 @@ async def find(connector: Connector, asset_id: str, counterparty_id: str) -> lis
         if not counterparty_id:
             holders = await rows.find_holders(tx, asset_id)
             return [
-                _own(each, holders.get(each.manifest_sha256, [])) for each in await rows.find_all(tx, asset_id)
+                _own(each, holders.get(each.manifest_sha256, []))
+                for each in await rows.find_all(tx, asset_id)
             ]
         received = await rows.find_received(tx, counterparty_id, asset_id)
         return [_told(each, received) for each in await rows.find_told(tx, counterparty_id, asset_id)]

@@ -60,7 +60,6 @@ _SAVE = _TABLE.upsert(
     "counterparty_id",
     "asset_id",
     "destination",
-    "manifest_sha256",
     "created_at",
     "format",
     "purpose",

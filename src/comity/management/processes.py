@@ -64,8 +64,8 @@ class ContractRequest(Struct, frozen=True):
 class TransferRequest(Struct, frozen=True):
     """A transfer that somebody wants under an agreement; `destination` is a folder, or empty for the address only.
 
-    `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address. Without
-    both, `properties` are of a bucket of ours, in EDC's words.
+    `endpoint`, in place of a folder, is where the provider is to push to, with the `properties` of that address.
+    Without both, `properties` are of a bucket of ours, in EDC's words.
     `counterparty_id` and `asset_id`, where given, must be those of the agreement. `purpose` is told to the partner,
     and so is the number of the `revision` that is wanted, 0 for the newest.
     """

@@ -43,7 +43,6 @@ class Source:
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
-
 _DEFAULTS: Final = mimetypes.MimeTypes(filenames=())
 
 

@@ -216,7 +216,9 @@ def test_examples_of_idta_come_back_byte_for_byte(name, tmp_path):
 @made.missing
 def test_technical_data_of_idta_says_for_which_part_it_is(tmp_path):
     aasx.unpack(str(made.SAMPLES / "02003-2-0-1-technical-data-sample.aasx"), str(tmp_path / "out"))
-    assert tomllib.loads((tmp_path / "out/comity-package.toml").read_text())["effectivity"] == [{"part": "12345"}]
+    assert tomllib.loads((tmp_path / "out/comity-package.toml").read_text())["effectivity"] == [
+        {"part": "12345"}
+    ]
 
 
 @made.missing

@@ -46,6 +46,24 @@ def test_publish_sends_folder_and_terms_and_shows_what_became_of_them(comity, ap
     )
 
 
+BLIND = "no permission applies: purpose eq repair: not stated"
+SEES_NOTHING = {"name": "Beta", "before": {"outcome": "sees nothing", "because": BLIND}}
+
+
+def test_publish_says_why_when_no_partner_sees_it(comity, api, alpha, folder):
+    api.says("POST", "packages", PUBLISHED)
+    api.says("POST", "policydefinitions/simulate", {"partners": [SEES_NOTHING]})
+    said = comity("publish", "housing", "--purpose", "repair").err
+    assert f"no partner on your list sees it now: Beta: {BLIND}\nhint: " in said
+
+
+def test_publish_says_nothing_of_that_where_one_does(comity, api, alpha, folder):
+    api.says("POST", "packages", PUBLISHED)
+    sees = {"name": "Alpha", "before": {"outcome": "would be agreed", "because": ""}}
+    api.says("POST", "policydefinitions/simulate", {"partners": [SEES_NOTHING, sees]})
+    assert comity("publish", "housing", "--purpose", "repair").err == ""
+
+
 def test_publish_without_terms_says_that_every_partner_sees_it(comity, api, folder):
     api.says("POST", "packages", PUBLISHED)
     done = comity("publish", "housing")

@@ -29,9 +29,19 @@ def test_a_name_has_one_canonical_spelling(written, one):
     assert names.canonical(written) == one
 
 
-@pytest.mark.parametrize("stored", ["dct:type", DCT + "type", "dcterms:type", "https://purl.org/dc/terms/type"])
+@pytest.mark.parametrize(
+    "stored", ["dct:type", DCT + "type", "dcterms:type", "https://purl.org/dc/terms/type"]
+)
 @pytest.mark.parametrize("value", [{"@id": "urn:t"}, [{"@id": "urn:t"}], "urn:t"])
-@pytest.mark.parametrize("asked", [f"'{DCT}type'.'@id'", "'dct:type'.'@id'", f"properties.'{DCT}type'.'@id'", "'https://purl.org/dc/terms/type'.'@id'"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"'{DCT}type'.'@id'",
+        "'dct:type'.'@id'",
+        f"properties.'{DCT}type'.'@id'",
+        "'https://purl.org/dc/terms/type'.'@id'",
+    ],
+)
 def test_a_path_finds_an_object_in_either_spelling(stored, value, asked):
     assert names.find_all({stored: value}, asked) == ["urn:t"]
 

@@ -64,7 +64,8 @@ async def read_file(connector: Connector, call: Call) -> Response:
 async def export(connector: Connector, call: Call) -> Document:
     """POST received/{id}/export."""
     form, destination = forms.decode_export(call.body)
-    return _document(await opening.export(connector, call.id, destination, _access(call, form)))
+    held, note = await opening.export(connector, call.id, destination, _access(call, form))
+    return {**_document(held), **({"note": note} if note else {})}
 
 
 async def check(connector: Connector, call: Call) -> Document:

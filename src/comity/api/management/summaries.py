@@ -56,7 +56,11 @@ WORDS: Final[dict[Key, str]] = {
     ("POST", "connectordiscovery", "connectors"): "find the connectors that a DID document names",
     ("POST", "protocol-versions", "request"): "ask a partner which protocol versions it speaks",
     ("POST", "licences", ""): "write a licence down, or change its quantity and end",
-    ("POST", "readings", ""): "read an asset at its partner: an agreement and a started transfer, nothing fetched",
+    (
+        "POST",
+        "readings",
+        "",
+    ): "read an asset at its partner: an agreement and a started transfer, nothing fetched",
     ("DELETE", "readings", "{id}"): "end one; the partner is told",
     ("GET", "readings", "{id}/files"): "list the files",
     ("GET", "readings", "{id}/files/{path}"): "read a file or a range of it, from the partner",

@@ -5,8 +5,8 @@ The table of endpoints names them; the strict check of v4, the OpenAPI document 
 
 from __future__ import annotations
 
-from comity.management.forms import answers, bodies, extended, own, revisions
+from comity.management.forms import answers, bodies, data, extended, own, revisions
 
 BODIES = {**bodies.BODIES, **extended.BODIES, **own.BODIES, **revisions.BODIES}
-ANSWERS = {**answers.ANSWERS, **extended.ANSWERS, **revisions.ANSWERS}
+ANSWERS = {**answers.ANSWERS, **data.ANSWERS, **extended.ANSWERS, **revisions.ANSWERS}
 PARAMETERS = bodies.PARAMETERS

@@ -5,9 +5,8 @@ A test compares them with what a connector really answers.
 
 from __future__ import annotations
 
-from comity.management.forms.form import ALWAYS, Form, may, must
+from comity.management.forms.form import ALWAYS, CREATED, Form, may, must
 
-_CREATED = must("number", "when it was made, in milliseconds since 1970")
 _PROCESS = {
     "type": must("text", "CONSUMER or PROVIDER: which of both we are"),
     "protocol": must("text"),
@@ -19,14 +18,14 @@ _PROCESS = {
     "assetId": must("text"),
     "callbackAddresses": must("objects"),
     "errorDetail": may("text", "why a message is still tried again, or why it ended"),
-    "createdAt": _CREATED,
+    "createdAt": CREATED,
 }
 
 ANSWERS: dict[str, Form] = {
     "IdResponse": Form(
         text="What was created.",
         identified=ALWAYS,
-        members={"createdAt": _CREATED},
+        members={"createdAt": CREATED},
         example={"@type": "IdResponse", "@id": "bracket-17", "createdAt": 1767225600000},
     ),
     "Asset": Form(
@@ -36,13 +35,13 @@ ANSWERS: dict[str, Form] = {
             "properties": must("object"),
             "privateProperties": may("object"),
             "dataAddress": must("object"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "PolicyDefinition": Form(
         text="A policy definition.",
         identified=ALWAYS,
-        members={"policy": must("object"), "privateProperties": may("object"), "createdAt": _CREATED},
+        members={"policy": must("object"), "privateProperties": may("object"), "createdAt": CREATED},
     ),
     "ContractDefinition": Form(
         text="A contract definition.",
@@ -53,7 +52,7 @@ ANSWERS: dict[str, Form] = {
             "assetsSelector": must("objects"),
             "privateProperties": may("object"),
             "approval": may("object", "who has to approve"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "Catalog": Form(
@@ -92,7 +91,7 @@ ANSWERS: dict[str, Form] = {
             "decisions": must("objects", "by, approved, reason, at"),
             "offer": may("object", "the terms; of one approval only"),
             "dueAt": must("number", "when the time to decide is over, in milliseconds since 1970"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "NegotiationState": Form(text="A negotiation's state.", members={"state": must("text")}),
@@ -108,7 +107,7 @@ ANSWERS: dict[str, Form] = {
             "contractSigningDate": must("number", "in seconds since 1970"),
             "policy": must("object"),
             "comity:enforcement": must("objects", "each term, and how it is enforced"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "TransferProcess": Form(
@@ -146,76 +145,7 @@ ANSWERS: dict[str, Form] = {
             "spatial": must("texts"),
             "distributionClass": must("texts"),
             "attributes": may("object", "what else is said of it: lists of texts by name"),
-            "createdAt": _CREATED,
-        },
-    ),
-    "Received": Form(
-        text="What a transfer brought, and the terms under which it may be used.",
-        identified=ALWAYS,
-        members={
-            "agreementId": must("text"),
-            "counterPartyId": must("text"),
-            "assetId": must("text"),
-            "destination": must("text", "the folder, or store: for the node's store"),
-            "name": may("text", "the one file of what is no package"),
-            "sha256": must("text", "of the manifest, or of that file"),
-            "files": may("number"),
-            "revision": may("number", "which revision it is, as its owner told"),
-            "revisionState": may("text", "released, superseded or recalled"),
-            "sizeBytes": may("number"),
-            "receivedAt": may("number", "in milliseconds since 1970"),
-            "deletedAt": may("number"),
-            "policy": must("object"),
-            "locked": must("texts", "the terms by which nobody may open it now"),
-            "exports": may("objects", "where copies went: destination (empty: a program), person, by, at"),
-            "lies": may("text", "where, if another replica has it in its store"),
-            "seal": may(
-                "object", "of a package that has one: sealedBy, key, sealedAt; it was checked when it came"
-            ),
-        },
-    ),
-    "CarriedPackage": Form(
-        text="A package that is on a medium; its id is the transfer's.",
-        identified=ALWAYS,
-        members={
-            "agreementId": must("text"),
-            "counterPartyId": must("text"),
-            "assetId": must("text"),
-            "place": must("text", "its folder"),
-            "files": must("number"),
-            "sizeBytes": must("number"),
-            "code": must("text", "opens it; it is told by another way than the medium"),
-        },
-    ),
-    "Carried": Form(
-        text="What became of a package, or of a receipt, on a medium.",
-        members={
-            "state": must("text", "taken, known, others, none, contradicts or refused"),
-            "transferId": may("text"),
-            "place": may("text", "where it lies on the medium"),
-            "counterPartyId": may("text"),
-            "assetId": may("text"),
-            "receipt": may("text", "the type of the receipt"),
-            "why": may("text", "why it was not taken, or what is to be known of it"),
-            "hint": may("text"),
-        },
-    ),
-    "ReceivedStore": Form(
-        text="The node's store of what was received.",
-        members={
-            "folder": must("text"),
-            "files": must("number", "each content once"),
-            "sizeBytes": must("number", "of these"),
-            "freeBytes": must("number"),
-        },
-    ),
-    "ReceivedCheck": Form(
-        text="What was read again of something in the node's store, all of it.",
-        members={
-            "files": must("number"),
-            "sizeBytes": must("number"),
-            "damaged": must("texts", "files that are not what was received"),
-            "missing": must("texts", "files that are not there"),
+            "createdAt": CREATED,
         },
     ),
     "Inquiry": Form(
@@ -245,7 +175,7 @@ ANSWERS: dict[str, Form] = {
             ),
             "waitsFor": may("text", "the same in a sentence"),
             "error": may("text", "why it was not delivered"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
             "updatedAt": must("number", "in milliseconds since 1970"),
             "ofRevision": may(
                 "number", "of one that is asked for: the number of that revision, if it is known here"
@@ -263,77 +193,8 @@ ANSWERS: dict[str, Form] = {
             "used": must("number"),
             "left": must("number"),
             "uses": may("objects", "of one that is asked for: the newest transfers that were counted"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
-    ),
-    "Package": Form(
-        text="What was published.",
-        identified=ALWAYS,
-        members={
-            "assetId": must("text"),
-            "title": must("text"),
-            "files": must("number"),
-            "sizeBytes": must("number"),
-            "manifestSha256": must("text"),
-            "revision": must("number", "1 for the first"),
-            "unchanged": must("flag", "it was published so already: this is what is there"),
-            "sealedBy": must("text", "whose seal it has"),
-            "warnings": must("texts", "what its publisher ought to know"),
-            "skipped": must("texts", "what lies in the folder and is not part of it"),
-            "policy": must("object", "its terms, with those that follow from what it was made of"),
-            "derivedFrom": must(
-                "texts", "agreements under which files of it were received, or that were named"
-            ),
-        },
-    ),
-    "Publishing": Form(
-        text="A folder that is being hashed now.",
-        members={
-            "folder": must("text"),
-            "startedAt": must("number"),
-            "filesDone": must("number"),
-            "filesTotal": must("number"),
-            "bytesDone": must("number"),
-            "bytesTotal": must("number"),
-        },
-    ),
-    "Reading": Form(
-        text="An asset that is read at its partner, and how far that has come.",
-        identified=ALWAYS,
-        members={
-            "counterPartyId": must("text"),
-            "assetId": must("text"),
-            "stage": must("text", "NEGOTIATING, REQUESTING, READY, SUSPENDED, ENDED or FAILED"),
-            "agreementId": may("text"),
-            "transferId": may("text"),
-            "purpose": must("text", "what the partner was told that it is for"),
-            "person": must("text"),
-            "waitsFor": must("text", "which people here have to approve it first; empty if none"),
-            "error": must("text"),
-            "locked": must("texts", "the terms by which it may not be read now"),
-            "createdAt": _CREATED,
-        },
-    ),
-    "FileEntry": Form(
-        text="A file that can be read.",
-        members={
-            "path": must("text"),
-            "sizeBytes": may("number", "absent where the partner does not say: then it is read whole only"),
-            "sha256": may("text"),
-            "mediaType": must("text"),
-            "single": may("flag", "true of what is no package, but this one file"),
-        },
-    ),
-    "PackageManifest": Form(
-        text="The manifest of the package, its exact bytes.",
-        media="application/vnd.comity.package+json",
-        members={},
-    ),
-    "FileBytes": Form(
-        text="The bytes, all or the range that was asked for. ETag, Repr-Digest, Range, If-Match, If-None-Match and"
-        " If-Range are as in RFC 9110 and RFC 9530.",
-        media="application/octet-stream",
-        members={},
     ),
     "Exchange": Form(
         text="How far it has come.",
@@ -355,7 +216,7 @@ ANSWERS: dict[str, Form] = {
             "filesTotal": must("number"),
             "bytesDone": must("number"),
             "bytesTotal": must("number"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "Deletion": Form(
@@ -376,7 +237,7 @@ ANSWERS: dict[str, Form] = {
             "dueAt": may("number", "until when, where the agreement says that"),
             "deletedAt": may("number", "of a partner: what its receipt says"),
             "deletedBy": may("text"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "Receipt": Form(
@@ -400,7 +261,7 @@ ANSWERS: dict[str, Form] = {
             "by": may("text", "who deleted"),
             "byHand": must("flag", "it was not the connector that deleted"),
             "enforcement": must("objects", "who sees to each term, as the receiver says at a delivery"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "EvidencePage": Form(
@@ -472,7 +333,7 @@ ANSWERS: dict[str, Form] = {
             "attempts": may("number", "how often in a row it did not take one"),
             "nextAttempt": may("number"),
             "lastError": may("text"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "Identity": Form(
@@ -488,7 +349,7 @@ ANSWERS: dict[str, Form] = {
         members={
             "role": must("text"),
             "expiresAt": may("number"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
             "key": may("text", "the key itself: only in the answer to its making"),
         },
     ),
@@ -506,7 +367,7 @@ ANSWERS: dict[str, Form] = {
             "commitments": must("objects", "as in the document, with delivered and confirmed"),
             "deliveries": must("objects", "id, commitmentId, quantity, evidence, reportedBy, confirmedBy"),
             "signatures": may("objects", "of named signatories: signer, signedAt, valid, detail"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "OfferedFramework": Form(

@@ -5,9 +5,8 @@ Secrets, plans of policies, retired agreements, data planes, connectors and the 
 
 from __future__ import annotations
 
-from comity.management.forms.form import ALWAYS, Form, may, must
+from comity.management.forms.form import ALWAYS, CREATED, Form, may, must
 
-_CREATED = must("number", "when it was made, in milliseconds since 1970")
 MAY = "may"
 
 BODIES: dict[str, Form] = {
@@ -91,7 +90,7 @@ ANSWERS: dict[str, Form] = {
     "Secret": Form(
         text="A credential, with its value.",
         identified=ALWAYS,
-        members={"value": must("text"), "createdAt": _CREATED},
+        members={"value": must("text"), "createdAt": CREATED},
     ),
     "PolicyValidationResult": Form(
         text="Whether every term of a policy is one that is enforced here.",
@@ -136,7 +135,7 @@ ANSWERS: dict[str, Form] = {
             "contractNegotiationId": must("text"),
             "tx:reason": must("text"),
             "tx:agreementRetirementDate": must("number", "in seconds since 1970"),
-            "createdAt": _CREATED,
+            "createdAt": CREATED,
         },
     ),
     "DataPlaneInstance": Form(

@@ -56,6 +56,9 @@ def must(kind: str, text: str = "") -> Member:
     return Member(kind, text, ALWAYS)
 
 
+CREATED = must("number", "when it was made, in milliseconds since 1970")
+
+
 def strictly(kind: str, text: str = "") -> Member:
     """Return a member that is needed where a version is strict."""
     return Member(kind, text, STRICTLY)

@@ -305,7 +305,9 @@ BODIES: dict[str, Form] = {
     "InquiryGrant": Form(
         text="A deviation that a person grants.",
         members={
-            "limits": may("InquiryLimits", "else those that a colleague granted it within, or that were asked for"),
+            "limits": may(
+                "InquiryLimits", "else those that a colleague granted it within, or that were asked for"
+            ),
             "text": may("text", "what the asker is told"),
         },
         example={"limits": {"lotFrom": "L-12", "lotTo": "L-14"}, "text": "Mark the crates."},

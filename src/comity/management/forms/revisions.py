@@ -50,7 +50,9 @@ ANSWERS: dict[str, Form] = {
             "sizeBytes": may("number"),
             "agreementId": may("text", "of a partner's: the agreement under which we know it"),
             "toldAt": may("number", "of a partner's: when we first knew it"),
-            "heldBy": may("texts", "of ours: the partners that said they received it, and not that it is deleted"),
+            "heldBy": may(
+                "texts", "of ours: the partners that said they received it, and not that it is deleted"
+            ),
             "receivedIn": may("text", "of a partner's: the last transfer that brought it, if it is here"),
         },
     ),
