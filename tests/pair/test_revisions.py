@@ -6,7 +6,8 @@ import json
 import pytest
 
 from comity import errors
-from comity.controlplane import content, explaining, get, notify, received, revisions, revisions_asked
+from comity.controlplane import content as contents
+from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked
 from comity.controlplane import publish as publishing
 from comity.controlplane.received import Access
 from comity.dataplane.places import MANIFEST_NAME
@@ -351,7 +352,7 @@ async def test_a_package_that_an_older_comity_published_is_published_again_as_th
             for each in manifest.decode(kept.manifest.encode()).files
         )
         older = manifest.encode(manifest.Manifest("Older", files))
-        return content.Sealed(older.decode(), kept.files)
+        return contents.Sealed(older.decode(), kept.files)
 
     await pair.provider.hand_out(as_before)
     again = await publish(pair.provider, tmp_path / "folder", FIRST)

@@ -73,7 +73,10 @@ class Held(Struct, frozen=True):
     state: str = ""
 
 
-HOW: Final = "comity received show ID has its terms; what is not stated is said with --purpose, --person, --person-nationality"
+HOW: Final = (
+    "comity received show ID has its terms; what is not stated is said with --purpose, --person,"
+    " --person-nationality"
+)
 
 
 async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
