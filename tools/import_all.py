@@ -12,8 +12,14 @@ import sys
 
 import comity
 
-EXTRAS = ("comity.db.copy", "comity.db.postgres", "comity.db.replicas", "comity.storage.hsm")
-"""How the names of modules begin that need an extra, `comity[postgres]` or `comity[hsm]`."""
+EXTRAS = (
+    "comity.client.filesystem",
+    "comity.db.copy",
+    "comity.db.postgres",
+    "comity.db.replicas",
+    "comity.storage.hsm",
+)
+"""How the names of modules begin that need an extra, `comity[fsspec]`, `comity[postgres]` or `comity[hsm]`."""
 
 
 def main() -> int:
