@@ -301,7 +301,9 @@ async def test_what_rots_is_missing_or_lies_elsewhere_is_said_and_got_again(pair
     second = await fetched(pair)
     assert {name: await read(pair.consumer, second.id, name) for name in FILES} == FILES
     mine, other = consumer.kept, Folder(str(tmp_path / "other-replica"))
+    held_here = (await kept.sizes(consumer))[:2]
     object.__setattr__(consumer, "kept", other)
+    assert (held_here > (0, 0), (await kept.sizes(consumer))[:2]) == (True, (0, 0))  # of this one's folder
     refused = await client.request("GET", at(second.id, "a.txt"))
     assert (refused.status, refused.problem["type"], mine.root in refused.problem["message"]) == (
         422,

@@ -168,8 +168,9 @@ async def files(connector: Connector, transfer_id: str) -> list[tuple[str, Sourc
 
 
 async def sizes(connector: Connector) -> tuple[int, int, int]:
-    """Return how many files the store has, each content once, their bytes, and how many more it could take."""
-    files, size_bytes = await connector.database.read(rows.sizes)
+    """Return how many files this store has, each content once, their bytes, and how many more it could take."""
+    place = await asyncio.to_thread(connector.kept.name)
+    files, size_bytes = await connector.database.read(lambda tx: rows.sizes(tx, place))
     return files, size_bytes, await asyncio.to_thread(connector.kept.free_bytes)
 
 
@@ -264,7 +265,8 @@ async def check_here(connector: Connector, row: Kept) -> None:
     if not await asyncio.to_thread(connector.kept.is_here, row.place):
         error = errors.StorageError(
             f"it lies in the store of another replica, {row.lies}, which this one does not see",
-            hint="ask that replica, or give all of them one folder: storage.kept in the settings",
+            hint="ask that replica, or give all of them one folder: storage.kept in the settings;"
+            " after a restore put the copy of that folder here",
         )
         error.code = ELSEWHERE
         raise error

@@ -69,7 +69,8 @@ _REMOVE = "DELETE FROM kept WHERE transfer_id = ?1"
 _HOLDERS = "SELECT count(*) FROM kept_file WHERE object_name = ?1"
 _SIZES = (
     "SELECT count(*), coalesce(sum(size_bytes), 0) FROM"
-    " (SELECT object_name, max(size_bytes) AS size_bytes FROM kept_file GROUP BY object_name) AS each_once"
+    " (SELECT object_name, max(size_bytes) AS size_bytes FROM kept_file WHERE transfer_id IN"
+    " (SELECT transfer_id FROM kept WHERE place = ?1) GROUP BY object_name) AS each_once"
 )
 _ENDED = (
     "SELECT transfer_id FROM delivery WHERE destination = ?1"
@@ -165,9 +166,9 @@ async def find_ended(tx: Transaction, destination: str) -> set[str]:
     return {row[0] for row in await tx.all(_ENDED, destination)}
 
 
-async def sizes(tx: Transaction) -> tuple[int, int]:
-    """Return how many files of the store there are, each once, and their bytes."""
-    row = await tx.one(_SIZES)
+async def sizes(tx: Transaction, place: str) -> tuple[int, int]:
+    """Return how many files of the store lie in a folder, each once, and their bytes."""
+    row = await tx.one(_SIZES, place)
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
 
