@@ -123,7 +123,7 @@ async def listed(site, partner):
     return await revisions_asked.find(site.connector, "asset", partner.did)
 
 
-async def test_an_older_revision_is_handed_out_by_its_number(pair, tmp_path):
+async def test_an_older_revision_is_handed_out_by_its_number(pair, tmp_path, monkeypatch):
     await publish(pair.provider, tmp_path / "one", FIRST)
     await publish(pair.provider, tmp_path / "two", SECOND)
     (tmp_path / "one" / "same.bin").unlink()  # it lies in the newer revision's folder too
@@ -137,6 +137,11 @@ async def test_an_older_revision_is_handed_out_by_its_number(pair, tmp_path):
         return await pair.provider.rows("SELECT state, files FROM receipt")
 
     assert await wait_for(kept) == [("kept", 4)]
+
+    async def all_the_same(*_):
+        """Ask although it is known that there is none."""
+
+    monkeypatch.setattr(get, "_check_revision", all_the_same)
     missing = await got(pair, tmp_path / "other", revision=7)
     assert missing["stage"] == get.FAILED
     assert "there is no revision 7" in missing["error"]
@@ -196,6 +201,24 @@ async def test_another_revision_than_the_one_asked_for_is_refused(pair, tmp_path
         asked_for == 2 and found["errorType"] == "hash-mismatch"
     )
     assert files_below(tmp_path / "got") == {}
+
+
+async def test_a_revision_that_is_not_to_be_had_is_refused_before_anything_is_agreed(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    await got(pair, tmp_path / "got")
+    await publish(pair.provider, tmp_path / "two", SECOND)
+    await revisions.recall(pair.provider.connector, "asset", 1, "sheet 4 is wrong", by="jo")
+
+    async def known():
+        return (await told(pair.consumer, pair.provider, 1))["state"] == "recalled"
+
+    await wait_for(known)
+    agreed = len(await pair.consumer.rows("SELECT id FROM negotiation"))
+    with pytest.raises(errors.ConflictError, match="revision 1 was recalled: sheet 4 is wrong"):
+        await got(pair, tmp_path / "again", revision=1)
+    with pytest.raises(errors.NotFoundError, match="no revision 7 of it; the newest is 2"):
+        await got(pair, tmp_path / "again", revision=7)
+    assert len(await pair.consumer.rows("SELECT id FROM negotiation")) == agreed
 
 
 async def test_which_revision_applies_is_the_same_answer_on_both_sides(pair, tmp_path):

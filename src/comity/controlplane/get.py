@@ -19,6 +19,7 @@ from comity.controlplane import (
     facts,
     negotiation_moves,
     offering,
+    revision_states,
     seals,
     transfer_moves,
 )
@@ -33,6 +34,7 @@ from comity.db import (
     partners,
     pulls,
     retirements,
+    revisions,
     transfers,
 )
 from comity.db.exchanges import Exchange
@@ -41,6 +43,7 @@ from comity.dsp import catalog as catalog_forms
 from comity.dsp import negotiation, spelling, terms, transfer
 from comity.management import policy, query
 from comity.odrl import compare
+from comity.techdata.effectivity import RECALLED
 
 Document = dict[str, Any]
 Then = Callable[[Transaction, Exchange], Awaitable[None]]
@@ -82,7 +85,8 @@ async def start(
         StorageError: the folder is not one that may be written.
         InvalidInputError: the partner offers the data by push only, and there is no folder.
         DeliveryError: the partner cannot be reached or refuses.
-        ConflictError: the exchange that does so already is for another purpose or another revision.
+        ConflictError: the exchange that does so already is for another purpose or another revision, or the revision was
+            recalled.
         PolicyError: the offer is for other purposes.
     """
     destination = destinations.check(connector, destination)
@@ -93,6 +97,7 @@ async def start(
         return _same(going_on, purpose, revision)
     await destinations.reach(connector, destination)
     dataset = await _dataset(connector, counterparty_id, asset_id)
+    await _check_revision(connector, counterparty_id, dataset, asset_id, revision)
     offer = _choose(dataset, asset_id, offer_id, shown)
     _check_purpose(offer, purpose, needed=then is not None)
     data_format = _choose_format(dataset, asset_id, destination)
@@ -122,6 +127,28 @@ async def _dataset(connector: Connector, counterparty_id: str, asset_id: str) ->
             hint="see what it offers with: comity catalog PARTNER; it shows nothing whose terms you do not fulfil,"
             " such as a purpose that it has not written down for you",
         ) from error
+
+
+async def _check_revision(
+    connector: Connector, counterparty_id: str, dataset: Document, asset_id: str, wanted: int
+) -> None:
+    """Refuse a revision that is known not to be had, before anything is agreed about it.
+
+    Raises:
+        NotFoundError: the partner has none of this number.
+        ConflictError: the partner told that it is recalled.
+    """
+    if not wanted:
+        return
+    told = await connector.database.read(lambda tx: revisions.find_told(tx, counterparty_id, asset_id))
+    found = next((each for each in told if each.number == wanted), None)
+    if found is not None and found.state == RECALLED:
+        raise errors.ConflictError(
+            revision_states.recalled(wanted, found.reason), hint="get another revision"
+        )
+    newest = str(dataset.get("comity:revision") or "")
+    if found is None and newest.isdecimal() and wanted > int(newest):
+        raise errors.NotFoundError(f"there is no revision {wanted} of it; the newest is {newest}")
 
 
 def _manifest(dataset: Document, revision: int) -> str:

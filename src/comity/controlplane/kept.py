@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from comity import errors
@@ -169,7 +170,11 @@ async def files(connector: Connector, transfer_id: str) -> list[tuple[str, Sourc
 
 async def sizes(connector: Connector) -> tuple[int, int, int]:
     """Return how many files this store has, each content once, their bytes, and how many more it could take."""
-    place = await asyncio.to_thread(connector.kept.name)
+
+    def name() -> str:
+        return connector.kept.name() if Path(connector.kept.root).is_dir() else ""  # to look makes none
+
+    place = await asyncio.to_thread(name)
     files, size_bytes = await connector.database.read(lambda tx: rows.sizes(tx, place))
     return files, size_bytes, await asyncio.to_thread(connector.kept.free_bytes)
 

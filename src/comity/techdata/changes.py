@@ -72,13 +72,15 @@ def between(before: Manifest | None, after: Manifest) -> Changes:
 def dropped(before: bytes, after: bytes) -> list[File]:
     """Return the files of a manifest (its bytes) that a later one of the same asset, sealed by the same, has not.
 
-    Where it is of another asset, or none that can be read, there are none.
+    One of version 1 says neither: it is of the same asset if the later one names it as what it supersedes. Where it is
+    of another asset, or none that can be read, there are none.
     """
     try:
         old, new = manifest.decode(before), manifest.decode(after)
     except InvalidInputError:
         return []
-    if not old.id or (old.id, old.sealed_by) != (new.id, new.sealed_by):
+    named = new.supersedes == manifest.digest(before)
+    if not (named if not old.id else (old.id, old.sealed_by) == (new.id, new.sealed_by)):
         return []
     kept = {paths.folded(each.path) for each in new.files}  # where case does not count they are one file
     return [each for each in old.files if paths.folded(each.path) not in kept]

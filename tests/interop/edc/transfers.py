@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from comity.errors import ComityError
 from interop.edc.checks import CheckError, Checks, equal, wait_for
 from interop.edc.places import sha256
 from interop.edc.stock import PROTOCOL, RefusedError
@@ -43,6 +44,8 @@ def run(world: World, checks: Checks) -> None:
     checks.step("EDC to Comity by push, received into a folder", lambda: _push_to_folder(world))
     checks.step("EDC to Comity by pull: EDC's start fails", lambda: _pull_of_edc(world))
     checks.step("`comity get` from EDC", lambda: _get(world))
+    checks.step("`comity get` from EDC into the node's store", lambda: _get_into_store(world))
+    checks.step("reading from EDC: its start fails, or it offers no pull", lambda: _reading(world))
     checks.step("EDC refuses: its policy is not met any more", lambda: _refused_by_edc(world))
 
 
@@ -76,15 +79,26 @@ def _start_pull(world: World, asset: str) -> tuple[str, str]:
 def _edr(world: World, theirs: str) -> tuple[str, str, str]:
     """Return endpoint, token and how EDC gave them: its API of EDRs, or its event where it is without that API."""
     try:
-        found = world.edc.request("GET", f"edrs/{theirs}/dataaddress")
+        found = wait_for(lambda: _kept_edr(world, theirs), "EDC to keep the EDR")
         return found["endpoint"], found["authorization"], "/v3/edrs"
     except RefusedError as refused:
-        if refused.status != 404 or isinstance(refused.body, list):
+        if refused.status != 404:
             raise
     return (
         *wait_for(lambda: _event(world, theirs), "EDC's event with the EDR"),
         "TransferProcessStarted event",
     )
+
+
+def _kept_edr(world: World, theirs: str) -> Document | None:
+    """Return the EDR as EDC's API has it: EDC keeps it a moment after it calls the transfer STARTED."""
+    try:
+        found: Document = world.edc.request("GET", f"edrs/{theirs}/dataaddress")
+    except RefusedError as refused:
+        if refused.status == 404 and isinstance(refused.body, list):
+            return None
+        raise
+    return found
 
 
 def _event(world: World, theirs: str) -> tuple[str, str] | None:
@@ -266,6 +280,51 @@ def _get(world: World) -> str:
     if not told.partition("it was not received: ")[2].startswith(NO_PULL):
         raise CheckError(f"exit {done.returncode}: {told}")
     return f"agreed; exit {done.returncode}: {told.partition('error: ')[2].partition(' hint:')[0]}"
+
+
+def _get_into_store(world: World) -> str:
+    """As `_get`; what came by push lies encrypted in the store, and a term that is not known keeps it locked."""
+    done = world.us.run("get", "EDC", EDC_SMALL, timeout_s=120)
+    told = " ".join((done.stdout + done.stderr).split())
+    if PULL in world.formats:
+        return _no_pull(told)
+    equal(done.returncode, 0, f"the exit status ({told})")
+    (held,) = [each for each in world.us.api.request("GET", "received") if each["destination"] == "store:"]
+    (file,) = world.us.api.request("GET", f"received/{quote(held['@id'], safe='')}/files")
+    equal(file["sha256"], sha256(world.endpoint.served["/manual"]), "the SHA-256")
+    opened = world.us.run("received", "open", held["@id"], file["path"])
+    equal(opened.returncode, 4, f"the exit status of open ({opened.stderr})")
+    if "inForceDate lteq contractAgreement+30d: unknown operand" not in opened.stderr:
+        raise CheckError(opened.stderr)
+    return (
+        f"exit 0 by {PUSH}, sha-256 equal; not opened, for its terms have EDC's inForceDate: unknown operand"
+    )
+
+
+def _no_pull(told: str) -> str:
+    if not told.partition("it was not received: ")[2].startswith(NO_PULL):
+        raise CheckError(told)
+    return told.partition("error: ")[2].partition(" hint:")[0]
+
+
+def _reading(world: World) -> str:
+    """Reading at a distance is a pull, which stock EDC cannot serve: it ends, and says why."""
+    asked = {"counterPartyId": EDC_ID, "assetId": EDC_SMALL}
+    try:
+        begun = world.us.api.request("POST", "readings", asked)
+    except ComityError as refused:
+        return f"refused: {refused.message}"
+    at = f"readings/{quote(begun['@id'], safe='')}"
+
+    def ended() -> Document | None:
+        found: Document = world.us.api.request("GET", at)
+        return found if found["stage"] in {"READY", "FAILED", "ENDED"} else None
+
+    found: Document = wait_for(ended, "the reading to end")
+    equal(found["stage"], "FAILED", "the stage")
+    if not found["error"]:
+        raise CheckError("no reason is given")
+    return f"FAILED: {found['error']}"
 
 
 def _refused_by_edc(world: World) -> str:

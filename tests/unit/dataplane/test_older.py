@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from comity import errors
@@ -64,6 +65,18 @@ def test_files_of_another_asset_or_of_another_partner_stay(tmp_path):
         received(folder, FIRST, **more)
         assert received(folder, SECOND) == older.Left()
         assert len(files_of(folder)) == 4  # three files and a folder
+
+
+def test_of_a_package_of_version_1_files_go_only_if_the_newer_one_says_that_it_supersedes_that():
+    files = manifest.decode(package(FIRST)).files
+    old = manifest.encode(manifest.Manifest("Housing", files))  # as an older Comity published it
+    newer = manifest.decode(package(SECOND))
+    named = msgspec.structs.replace(newer, revision=2, supersedes=manifest.digest(old))
+    other = msgspec.structs.replace(newer, revision=2, supersedes="0" * 64)
+    found = changes.dropped(old, manifest.encode(named))
+    assert [each.path for each in found] == ["cover.pdf", "models/housing.step"]
+    assert changes.dropped(old, manifest.encode(other)) == []
+    assert changes.dropped(old, manifest.encode(newer)) == []
 
 
 def test_a_file_whose_name_changed_in_case_only_is_the_same_file_where_case_does_not_count():
