@@ -14,7 +14,8 @@ from typing import Any
 from sides import Cpu, Offered, tree_cpu_s
 
 from interop.edc import stock
-from interop.edc.places import free_port, resident_mib
+from interop.edc.places import resident_mib
+from support.ports import free_port
 
 EDC = stock.EDC
 TUNED = {

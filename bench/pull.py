@@ -25,9 +25,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sides import PROTOCOL, Comity, free_port, tree_cpu_s
+from sides import PROTOCOL, Comity, tree_cpu_s
 
 from comity.client.connector import Connector
+from support.ports import free_port
 
 MIB = 1024 * 1024
 POLL_S = 0.02

@@ -32,10 +32,11 @@ import pull
 import ranges
 from edc import Edc
 from negotiations import Figures, Keep, Pair
-from sides import Comity, Side, free_port
+from sides import Comity, Side
 
 from interop.edc import stock
 from support import postgres
+from support.ports import free_port
 
 EDC_VERSION = "0.15.1"
 

@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Protocol, Self
 from comity import data_folder
 from comity import settings as configuration
 from comity.client import connector as client
+from support.ports import free_port
 
 READY_S = 60.0
 TICK = os.sysconf("SC_CLK_TCK")
@@ -188,13 +188,6 @@ class Comity:
     counts_sql = (
         "SELECT (SELECT count(*) FROM negotiation WHERE state = 'FINALIZED'), (SELECT count(*) FROM outbox)"
     )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _cpu_s(path: Path) -> float:

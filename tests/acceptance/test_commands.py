@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from support import processes
-from support.pair import free_port
+from support.ports import free_port
 
 DONE, FAILED, USAGE, UNREACHABLE, REFUSED, NOT_FOUND, INTEGRITY, UNFINISHED = range(8)
 GIB = 1 << 30

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 from support import postgres
-from support.processes import command, free_port
+from support.ports import free_port
+from support.processes import command
 
 
 def test_a_connector_is_made_on_a_database_and_its_evidence_checked(tmp_path):

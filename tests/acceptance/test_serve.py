@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from support import authority, processes
-from support.pair import free_port
+from support.ports import free_port
 
 START_S = 1.0
 IDLE_MB = 90

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from support import processes
-from support.pair import free_port
+from support.ports import free_port
 
 DATA_BYTES = 300_000
 

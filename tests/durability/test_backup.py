@@ -19,7 +19,7 @@ from comity.db import backup as backups
 from comity.db import digest, evidence, migrate, sqlite, stores
 from comity.evidence import entry
 from support import processes
-from support.pair import free_port
+from support.ports import free_port
 
 NOW_MS = 1_790_000_000_000
 

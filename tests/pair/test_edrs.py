@@ -13,7 +13,8 @@ from comity.identity import jose
 from comity.management import processes as forms
 from comity.management import query
 from support.edc import criterion
-from support.pair import free_port, offer_of, wait_for
+from support.pair import offer_of, wait_for
+from support.ports import free_port
 from support.process import awaited
 
 OFFER = {"@id": "urn:offer", "@type": "Offer", "target": "part", "permission": [{"action": "use"}]}

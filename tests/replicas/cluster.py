@@ -20,7 +20,7 @@ from typing import Any
 from comity import settings
 from comity.testing import chaos
 from support import postgres, processes
-from support.pair import free_port
+from support.ports import free_port
 
 LOOK_S = 0.3
 HEALTH = b"GET /health HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n"

@@ -18,7 +18,8 @@ from comity.controlplane import catalog
 from comity.testing import chaos, collect, history, record
 from support import pair as pairs
 from support import stores
-from support.pair import Pair, Site, free_port, wait_for
+from support.pair import Pair, Site, wait_for
+from support.ports import free_port
 
 SEED = int(os.environ.get("COMITY_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 DECIDED = ("I1", "I2", "I3", "I4", "I5", "I6", "I10", "I11")

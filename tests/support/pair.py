@@ -30,14 +30,9 @@ from comity.evidence import entry
 from comity.techdata import manifest
 from comity.testing.wire import Recorder
 from support import stores
+from support.ports import free_port
 
 KEPT_BYTES = 1 << 20
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def wait_for(check, what: str = "", timeout_s: float = 10.0):

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from comity.identity import did, jose, token
 from support import wire
-from support.pair import free_port
+from support.ports import free_port
 
 BASE = "/dsp/2025-1"
 FIRST = {

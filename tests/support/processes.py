@@ -22,7 +22,7 @@ from comity.client.connector import PROTOCOL, Connector
 from comity.db import evidence
 from comity.evidence import entry
 from support import stores
-from support.pair import free_port
+from support.ports import free_port
 
 READY_S = 20.0
 COMITY = [sys.executable, "-m", "comity"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from support.pair import free_port
+from support.ports import free_port
 
 
 @dataclass

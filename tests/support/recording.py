@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from comity import settings
 from support import disk, processes, tracing
+from support.ports import free_port
 
 FILES = {"drawing.txt": b"a drawing\n" * 300, "parts/list.csv": b"part,number\n1,2\n" * 9000}
 TABLES = {
@@ -85,15 +84,6 @@ class Tidy(Altered):
     """A connector that brings its log to the database file, and begins it anew, often while it is in use."""
 
     usual, instead = "wal_autocheckpoint=4000", "wal_autocheckpoint=100"
-
-
-def free_port() -> int:
-    """A port below those that connections going out get: it must still be free when `init` is over."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def initialized(folder: Path, name: str, kind: type[Recorded] = Recorded) -> Recorded:

@@ -17,7 +17,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -27,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from support.ports import free_port
 
 READY_S = 60.0
 _names = itertools.count(1)
@@ -74,7 +75,7 @@ class Server:
         (self.folder / "s3.json").write_text(
             json.dumps({"identities": [_entry(self.alpha), _entry(self.beta)]})
         )
-        self.port, self._filer = _free_port(), _free_port()
+        self.port, self._filer = free_port(), free_port()
         self._watch = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCH, self.folder, *self._command()],
             stdin=subprocess.PIPE,
@@ -88,12 +89,12 @@ class Server:
 
     def _command(self) -> list[str]:
         ports = {
-            "master.port": _free_port(),
-            "volume.port": _free_port(),
+            "master.port": free_port(),
+            "volume.port": free_port(),
             "filer.port": self._filer,
             "s3.port": self.port,
         }
-        grpc = {f"{each}.port.grpc": _free_port() for each in ("master", "volume", "filer", "s3")}
+        grpc = {f"{each}.port.grpc": free_port() for each in ("master", "volume", "filer", "s3")}
         options = {
             "dir": self.folder,
             "ip": "127.0.0.1",
@@ -181,12 +182,6 @@ def _entry(of: Identity) -> dict[str, object]:
         "credentials": [{"accessKey": of.access_key, "secretKey": of.secret_key}],
         "actions": [f"{each}:{of.name}-*" for each in ("Read", "Write", "List", "Tagging")],
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _binary() -> str:

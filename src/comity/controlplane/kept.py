@@ -26,8 +26,8 @@ from comity.db import kept as rows
 from comity.db.kept import Kept, KeptFile
 from comity.db.store import Transaction, Unit
 from comity.dsp.negotiation import Agreement
-from comity.storage import descriptor, kept
-from comity.storage.source import CHUNK_BYTES, Source, media_type
+from comity.storage import descriptor, kept, media_types
+from comity.storage.source import CHUNK_BYTES, Source
 
 T = TypeVar("T")
 KIND = "kept"
@@ -222,7 +222,7 @@ def source(row: KeptFile) -> Source:
         address=f"{row.transfer_id} {row.path}",
         size_bytes=row.size_bytes,
         sha256=row.sha256,
-        media_type=media_type(row.path),
+        media_type=media_types.of(row.path),
         name=row.path.rpartition("/")[2],
     )
 

@@ -22,8 +22,7 @@ import msgspec
 from msgspec import structs
 
 from comity.errors import InvalidInputError, StorageError
-from comity.storage import opc
-from comity.storage.source import media_type
+from comity.storage import media_types, opc
 from comity.techdata import aas, about, handover, manifest, paths, shell
 from comity.techdata.about import About
 from comity.techdata.about import Document as Said
@@ -145,14 +144,14 @@ def _media_types(container: opc.Container, names: list[str], said: About) -> dic
     for name in names:
         told = found[name].media_type if name in found else ""
         told = told or container.media_type(name)
-        good = told if manifest.is_media_type(told) and told != media_type(name) else ""
+        good = told if manifest.is_media_type(told) and told != media_types.of(name) else ""
         found[name] = structs.replace(found.get(name, Said()), media_type=good)
     return {name: each for name, each in found.items() if each != Said()}
 
 
 def _check_about(said: About, names: list[str]) -> None:
     """Check now that what is written can be published."""
-    files = [File(each, 0, "0" * 64, media_type(each)) for each in names]
+    files = [File(each, 0, "0" * 64, media_types.of(each)) for each in names]
     described = about.describe(files, about.read(about.write(said)).files)
     manifest.check(Manifest(said.title or "t", described, id="i", revision=1))
 

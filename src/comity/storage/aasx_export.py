@@ -19,9 +19,9 @@ import msgspec
 from msgspec import structs
 
 from comity.errors import InvalidInputError, StorageError
-from comity.storage import aasx, file, folder, opc
+from comity.storage import aasx, file, folder, media_types, opc
 from comity.storage.aasx import Report
-from comity.storage.source import CHUNK_BYTES, changed, media_type
+from comity.storage.source import CHUNK_BYTES, changed
 from comity.techdata import aas, about, handover, manifest, paths, shell, xml
 from comity.techdata.about import Document as Said
 from comity.techdata.manifest import File, Manifest
@@ -151,7 +151,7 @@ def _measured(name: str, real: str) -> File:
     for chunk in _chunks(real):
         size += len(chunk)
         digest.update(chunk)
-    return File(name, size, digest.hexdigest(), media_type(name))
+    return File(name, size, digest.hexdigest(), media_types.of(name))
 
 
 def _chunks(real: str) -> Iterator[bytes]:

@@ -17,8 +17,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from comity.errors import StorageError
-from comity.storage import descriptor
-from comity.storage.source import CHUNK_BYTES, Source, changed, media_type
+from comity.storage import descriptor, media_types
+from comity.storage.source import CHUNK_BYTES, Source, changed
 
 BytesMore = Callable[[int], None]
 
@@ -108,7 +108,7 @@ class Files:
                 size_bytes=status.st_size,
                 sha256=digest,
                 mtime_ns=status.st_mtime_ns,
-                media_type=media_type(real),
+                media_type=media_types.of(real),
                 name=os.path.basename(real),
             )
             _check_unchanged(source, os.fstat(number))

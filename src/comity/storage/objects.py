@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from comity.errors import StorageError
-from comity.storage import buckets, opening
+from comity.storage import buckets, media_types, opening
 from comity.storage.buckets import Bucket, Place
-from comity.storage.source import CHUNK_BYTES, Source, changed, media_type
+from comity.storage.source import CHUNK_BYTES, Source, changed
 
 T = TypeVar("T")
 Credentials = Callable[[Bucket], Awaitable[str]]
@@ -192,7 +192,7 @@ class Opened:
             size_bytes=meta["size"],
             etag=_etag(meta),
             version=_version(meta),
-            media_type=media_type(name),
+            media_type=media_types.of(name),
             name=name,
         )
 

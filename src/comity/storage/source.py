@@ -7,7 +7,6 @@ that is not what it was then is refused, never handed out short, mixed or new. W
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -16,8 +15,6 @@ from comity.errors import StorageError
 
 CHUNK_BYTES: Final = 1024 * 1024
 CHANGED: Final = "storage-changed"
-_MEDIA_TYPES: Final = {"aasx": "application/asset-administration-shell-package"}
-"""Ending -> media type, where the standard library does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +40,6 @@ class Source:
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
-_DEFAULTS: Final = mimetypes.MimeTypes(filenames=())
-
-
 class Storage(Protocol):
     """A back end that hands out the bytes of a source."""
 
@@ -59,12 +53,6 @@ class Storage(Protocol):
                 reading.
         """
         ...
-
-
-def media_type(name: str) -> str:
-    """Return the media type that a file's name tells, the same on every machine: no system file is asked."""
-    known = _MEDIA_TYPES.get(name.rpartition(".")[2].lower()) or _DEFAULTS.guess_type(name)[0]
-    return known or "application/octet-stream"
 
 
 def changed(message: str) -> StorageError:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from comity.errors import StorageError
 from comity.storage import bucket_scan, buckets, objects, source
-from support.pair import free_port
+from support.ports import free_port
 
 ACCOUNT = "devstoreaccount1"
 KEY = (

@@ -25,7 +25,8 @@ from starlette.types import ASGIApp
 from comity import data_folder, runtime
 from comity.controlplane.connector import Connector
 from conformance.tck import kit, report, scripts, seed, table, triggers, weather
-from support.pair import free_port, wait_for
+from support.pair import wait_for
+from support.ports import free_port
 
 FAILED, LACKING = 1, 3
 _RESULT = re.compile(r"([A-Z]+): ([A-Z_]+:\d\d-\d\d)\s*$")

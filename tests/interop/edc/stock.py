@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from interop.edc.checks import CheckError
-from interop.edc.places import free_port, resident_mib
+from interop.edc.places import resident_mib
+from support.ports import free_port
 
 HERE = Path(__file__).parent
 EDC = "https://w3id.org/edc/v0.0.1/ns/"

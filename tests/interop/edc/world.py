@@ -10,10 +10,11 @@ from typing import Any
 
 from comity.client.connector import NEGOTIATIONS, TRANSFERS
 from interop.edc.checks import CheckError, wait_for
-from interop.edc.places import Endpoint, free_port
+from interop.edc.places import Endpoint
 from interop.edc.relay import Capture, Crossing, Relay
 from interop.edc.stock import EDC, PROTOCOL, Stock
 from support import processes
+from support.ports import free_port
 
 Document = dict[str, Any]
 
