@@ -139,7 +139,7 @@ def packages(found: Found) -> list[str]:
             row = each[work]
             used = ", ".join(_said(row[f"{side}_cpu_s"]) for side in ("provider", "consumer"))
             memory = ", ".join(_said(row[f"{side}_peak_mib"]) for side in ("provider", "consumer"))
-            size = f"{each['files']:,} of {each['mib'] / each['files']:,.3g} MiB"
+            size = f"{each['files']:,} of {round(each['mib'] / each['files'], 2):,g} MiB"
             rows.append([size, work, _said(row["took_s"]), _said(row["mb_per_s"]), used, memory])
     used, memory = "CPU s: provider, consumer", "peak MiB: provider, consumer"
     return _table(["files", "work", "s", "MB a second", used, memory], rows)

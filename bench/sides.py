@@ -147,7 +147,9 @@ class Comity:
         threads = {int(each.name): _cpu_s(each / "stat") for each in Path(f"/proc/{self.pid}/task").iterdir()}
         others = [used for thread, used in threads.items() if thread != self.pid]
         return {
-            "process": sum(threads.values()),
+            "process": _cpu_s(
+                Path(f"/proc/{self.pid}/stat")
+            ),  # with threads that have ended: hashing has some
             "loop": threads[self.pid],
             "commit": max(others, default=0.0),
         }

@@ -84,7 +84,8 @@ def test_a_killed_receiver_goes_on_where_it_was(tmp_path, source, serve, receive
     out, err = process.communicate()
     assert process.returncode == 0, err.decode()
     told = json.loads(out)
-    assert told["fetched_bytes"] == len(content) - on_disk
+    # a run that was written and not yet noted in the journal comes again
+    assert 0 <= told["fetched_bytes"] - (len(content) - on_disk) <= MIB
     assert told["sha256"] == hashlib.sha256(content).hexdigest()
     assert hashlib.sha256((tmp_path / "in/big.bin").read_bytes()).hexdigest() == told["sha256"]
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == [".resource.json", "big.bin"]
