@@ -26,6 +26,7 @@ from comity.errors import (
     NotFoundError,
     PolicyError,
     StorageError,
+    TransientDeliveryError,
 )
 from comity.storage import source
 
@@ -92,7 +93,8 @@ async def _why_cut(door: _Door, transfer_id: str, scope: Scope, error: ComityErr
         return reason
     except TimeoutError:
         _log.info("no reason in %s s why a request for transfer %s was cut", _WHY_CUT, transfer_id)
-    return error
+        return error
+    return TransientDeliveryError("the stream was cut, and the transfer still allows it: ask again")
 
 
 async def _answer(door: _Door, flow: flows.Flow, scope: Scope, path: str) -> serve.Answer:
@@ -123,6 +125,7 @@ _PROBLEMS: Final[tuple[tuple[type[ComityError], int, str, serve.Headers], ...]] 
     (PolicyError, 403, "", ()),
     (NotFoundError, 404, "", ()),
     (ConflictError, 409, "", ()),
+    (TransientDeliveryError, 503, "", (("Retry-After", "1"),)),
     (StorageError, 503, "the data cannot be read now", (("Retry-After", "10"),)),
     (DatabaseError, 503, "try again", (("Retry-After", "2"),)),
     (ComityError, 500, "this request could not be answered", ()),
