@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 POLL_S = 0.05
 USUAL = ((1, 1024), (1000, 1024))
 """Files and MiB in all of what is measured each time."""
-LARGE = ((10_000, 10_240),)
+LARGE = ((10_000, 10_240), (100_000, 2_048))
 LONGEST_S = 4 * 3600.0
 
 

@@ -18,6 +18,7 @@ from comity.management import (
     offers,
     processes,
     query,
+    readings,
     retirements,
     versions,
 )
@@ -122,6 +123,7 @@ def test_the_fields_of_queries_are_those_that_are_taken() -> None:
         "deletions": list(deletions.DELETION_FIELDS),
         "receipts": list(deletions.RECEIPT_FIELDS),
         "inquiries": list(inquiries.FIELDS),
+        "readings": list(readings.FIELDS),
         "exchanges": list(partners.EXCHANGE_FIELDS),
     }
 

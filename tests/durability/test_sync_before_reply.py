@@ -40,6 +40,7 @@ MAY_BE_LOST = (
     "connector.pem (removed)",  # a key that was retired: removed again a minute later, and at every start
     ".comity-receiving.json (removed)",  # a package that is whole: they say less than its manifest does
     ".comity-incoming.json (removed)",
+    ".comity-incoming.sha256 (removed)",
     ".comity-kept.log",  # what is lost of it only means that a file is hashed again
     ".comity-kept.log (removed)",
 )

@@ -24,8 +24,10 @@ SAME_ON_EACH_STORE = {
     "test_edc_messages",
     "test_frameworks",
     "test_hsm",
+    "test_in_force",
     "test_inquiry_attacks",
     "test_push",
+    "test_push_blocks",
     "test_versions",
 }
 """What is decided before a store is asked, or asks it as other modules do; all others run on both."""

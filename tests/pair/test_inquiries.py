@@ -10,7 +10,6 @@ from comity import errors
 from comity.controlplane import (
     apikeys,
     catalog,
-    content,
     export,
     inquiries,
     inquiry_decisions,
@@ -188,6 +187,45 @@ async def test_a_deviation_that_two_have_to_grant_holds_on_both_sides_for_its_lo
     assert names == ["inquiry.asked", "inquiry.proposed", "inquiry.granted"]
 
 
+async def test_a_deviation_that_is_revoked_while_who_asked_is_away_holds_on_neither_side(pair):
+    agreement_id, _ = await agreed(pair)
+    sha256 = (await pair.provider.publish(files={"b.txt": b"another list"})).manifest_sha256
+    await pair.provider.befriend(pair.consumer, approval=Rule(PEOPLE, four_eyes=True))
+    name = await ask(pair, agreement_id, sha256, "deviation", limits=LOTS)
+    for person in PEOPLE:
+        await inquiry_decisions.grant(pair.provider.connector, name, {}, "", by=person)
+    await reaches(pair.consumer, name, "GRANTED")
+    with pytest.raises(errors.ConflictError, match="only the owner of the revision may decide it"):
+        await inquiry_decisions.revoke(pair.consumer.connector, name, "M6 breaks.", by="carla")
+    await pair.consumer.stop()
+    for person, said in (("", "no person's"), ("carla", "carla is not one of those who may")):
+        with pytest.raises(errors.PolicyError, match=said):
+            await inquiry_decisions.revoke(pair.provider.connector, name, "M6 breaks.", by=person)
+    await inquiry_decisions.revoke(pair.provider.connector, name, "M6 breaks.", by="boris")
+    await pair.provider.stop()
+    for site in pair:
+        await site.start()
+    with pytest.raises(errors.ConflictError, match="it is over: it was revoked"):
+        await inquiry_decisions.revoke(pair.provider.connector, name, "Again.", by="anna")
+    there = await reaches(pair.consumer, name, "REVOKED")
+    await told(*pair)
+    here = await load(pair.provider, name)
+    assert here["state"] == "REVOKED"
+    assert here["revokedAt"] == there["revokedAt"] > here["createdAt"]
+    assert (there["granted"], there["decidedBy"]) == (LOTS, ["anna", "boris"])
+    last = there["thread"][-1]
+    assert (last["event"], last["by"], last["text"]) == ("revoked", ["boris"], "M6 breaks.")
+    for site, owner in ((pair.provider, ""), (pair.consumer, pair.provider.did)):
+        question = QuestionForm("asset", owner, "", "", "L-10", "")
+        assert (await revisions_asked.applies(site.connector, question))["deviations"] == []
+    records = json.loads(await export.export(pair.provider.connector, agreement_id))["records"]
+    outcomes = [
+        (each.get("by"), each.get("outcome")) for each in (unpacked(one["record"]) for one in records)
+    ]
+    assert ("boris", "revoked") in outcomes
+    assert json.loads(await export.export(pair.consumer.connector, agreement_id))["records"]
+
+
 async def test_a_refusal_and_a_withdrawal_end_it_on_both_sides(pair):
     agreement_id, sha256 = await agreed(pair)
     for site in pair:
@@ -284,9 +322,8 @@ async def test_what_was_made_from_received_data_stays_so_when_it_is_published_ag
     first = await pair.consumer.publish("own", files={"own.txt": b"1"}, derived_from=[agreement_id])
     again = await pair.consumer.publish("own", files={"own.txt": b"2"})
     assert first.derived_from == again.derived_from == [agreement_id]
-    ((sealed,),) = await pair.consumer.rows("SELECT content_sealed FROM asset WHERE id = 'own'")
-    text = content.opened(pair.consumer.connector, "own", sealed).manifest
-    assert manifest.decode(text.encode()).derived_from == (manifest.Parent(agreement_id, "asset"),)
+    made = await pair.consumer.manifest("own")
+    assert made.derived_from == (manifest.Parent(agreement_id, "asset"),)
     same = await pair.consumer.publish("own", files={"own.txt": b"2"})
     assert (same.unchanged, same.manifest_sha256) == (True, again.manifest_sha256)
 

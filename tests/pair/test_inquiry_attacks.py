@@ -1,8 +1,9 @@
 """What a hostile partner says of inquiries is refused with one sentence, and changes nothing."""
 
-from comity.controlplane import inquiries
+from comity.controlplane import inquiries, inquiry_decisions
 from comity.management import inquiries as wire
 from comity.techdata import inquiry
+from support import peer as peers_of
 from support import process
 from support.pair import wait_for
 from support.process import finalized
@@ -104,6 +105,7 @@ async def test_who_asks_decides_nothing_and_what_is_not_known_yet_is_to_be_told_
         ("answered", {"text": "Yes."}),
         ("refused", {"text": "No."}),
         ("revised", {"manifestSha256": "0" * 64}),
+        ("revoked", {"text": "No.", "at": 1}),
     ):
         answer = await peer.send(site, PATH, event(asked, name, **more))
         assert (answer.status, "only the owner" in answer.reason) == (400, True), name
@@ -171,3 +173,63 @@ async def test_an_owner_decides_only_what_was_asked_of_it_and_once(site, peer):
     wrong |= {"assetId": "part", "manifestSha256": "0" * 64, "text": "Why?"}
     answer = await peer.send(site, PATH, wrong)
     assert (answer.status, "you are the provider of this agreement" in answer.reason) == (400, True)
+
+
+async def test_an_owner_revokes_what_it_granted_once_and_nobody_else_does(site, peer, peers):
+    """The scripted partner is the owner here too; what it did last comes first."""
+    bought = (await site.agreement((await process.bought(peer, site)).id)).id
+    form = wire.AskedForm(
+        agreement_id=bought,
+        kind="deviation",
+        text="May we?",
+        files=[],
+        manifest_sha256="0" * 64,
+        limits=LIMITS,
+        proposal="",
+        answer_by="",
+    )
+    made = await inquiries.ask(site.connector, form, by="carla")
+    asked = {"@id": made.id, "agreementId": bought}
+    revoked = event(asked, "revoked", text="M6 breaks.", at=7)
+    for name, more in (("revised", {"manifestSha256": "1" * 64}), ("granted", {"limits": LIMITS})):
+        early = await peer.send(site, PATH, revoked)
+        assert (early.status, "no deviation was granted here yet" in early.reason) == (503, True)
+        answer = await peer.send(site, PATH, event(asked, name, **more))
+        assert answer.document["state"] == "REVISED"
+    stranger = await peers()
+    await site.befriend(stranger)
+    for sender, changes, said in (
+        (stranger, {}, "no such inquiry between us"),
+        (peer, {"text": ""}, "it says nothing"),
+        (peer, {"at": 0}, "not said when"),
+    ):
+        answer = await sender.send(site, PATH, {**revoked, **changes})
+        assert (answer.status, said in answer.reason) == (400, True), answer.reason
+    first, again = await peer.send(site, PATH, revoked), await peer.send(site, PATH, revoked)
+    assert (first.document["state"], again.body) == ("REVOKED", first.body)
+    said = await peer.send(site, PATH, event(asked, "said", text="Call us."))
+    assert said.document["state"] == "REVOKED"
+    twice = await peer.send(site, PATH, {**revoked, "@id": "urn:twice"})
+    assert (twice.status, "it is over: it was revoked" in twice.reason) == (400, True)
+    assert await site.rows("SELECT state, revoked_at FROM inquiry") == [("REVOKED", 7)]
+
+
+async def test_who_does_not_know_that_a_deviation_can_be_revoked_refuses_it_and_its_owner_sees_so(site, peer):
+    asked = {**await held(site, peer), "kind": "deviation", "limits": LIMITS}
+    assert (await peer.send(site, PATH, asked)).status == 200
+    await inquiry_decisions.grant(site.connector, "urn:i", {}, "", by="anna")
+    body = {
+        "@type": "comity:NoticeError",
+        "code": "invalid-input",
+        "reason": ["the event is one of said, answered"],
+    }
+    peer.script("/comity/notices", *[peers_of.status(400, body)] * 2)
+    found = await inquiry_decisions.revoke(site.connector, "urn:i", "M6 breaks.", by="boris")
+    assert (found["state"], "error" in found) == ("REVOKED", False)
+
+    async def refused():
+        return (await inquiries.load(site.connector, "urn:i")).get("error")
+
+    assert "the event is one of said, answered" in await wait_for(refused)
+    assert await site.connector.database.read(lambda tx: inquiries.granted(tx, "asset")) == []
+    assert await site.rows("SELECT 1 FROM event WHERE type = 'inquiry.undelivered'") == [(1,)]

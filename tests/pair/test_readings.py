@@ -89,8 +89,16 @@ async def test_whoever_asks_again_reads_on_and_an_end_is_told_to_the_partner(pai
     other = (await client.request("POST", "apikeys", {"name": "other", "role": "operator"})).json["key"]
     refused = await asgi.Client(pair.consumer.parts.internal, other).request("GET", f"{at}/files/a.txt")
     assert refused.problem["message"] == "this reading was begun with another API key"
+    by_jo = {"filterExpression": [{"operandLeft": "person", "operator": "=", "operandRight": "Jo Doe"}]}
+    newest = {"sortField": "createdAt", "sortOrder": "DESC"}
+    for _ in range(2):
+        assert len((await client.request("POST", "readings/request", newest)).json) == 2
+        assert (await client.request("POST", "readings/request", by_jo)).json[0]["person"] == "Jo Doe"
     for _ in range(2):
         assert (await client.request("DELETE", at)).status == 204
+    assert [each["person"] for each in (await client.request("POST", "readings/request", {})).json] == [
+        "Jo Doe"
+    ]
     await pair.consumer.reaches(reading["transferId"], terms.COMPLETED)
     assert (await client.request("GET", at)).json["stage"] == "ENDED"
     assert (await client.request("GET", f"{at}/files/a.txt")).problem["reasons"] == ["it was ended"]

@@ -8,10 +8,11 @@ import pytest
 from comity import errors
 from comity.controlplane import content as contents
 from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked
+from comity.controlplane import partners as partner_list
 from comity.controlplane import publish as publishing
 from comity.controlplane.received import Access
 from comity.dataplane.places import MANIFEST_NAME
-from comity.db import partners
+from comity.db import offers, partners, published
 from comity.db import revisions as rows
 from comity.dsp import revision as revision_forms
 from comity.dsp import terms
@@ -21,6 +22,8 @@ from comity.odrl import marking
 from comity.techdata import manifest
 from comity.techdata.effectivity import Effectivity
 from support.pair import wait_for
+from support.peer import status
+from support.process import finalized
 
 FIRST = {"same.bin": b"same" * 5000, "old/name.txt": b"renamed", "changed.txt": b"1", "gone.txt": b"gone"}
 SECOND = {"same.bin": b"same" * 5000, "new/name.txt": b"renamed", "changed.txt": b"22", "added.txt": b"new"}
@@ -184,8 +187,55 @@ async def test_a_recalled_revision_ends_its_transfers_and_is_not_opened_where_it
     assert (await got(pair, tmp_path / "again"))["stage"] == get.COMPLETED
 
 
+async def test_of_each_holder_is_shown_whether_it_was_told_or_why_not(pair, peers, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    await got(pair, tmp_path / "got")
+    refuses, leaves = [await peers(), await peers()]
+    for each in (refuses, leaves):
+        await pair.provider.befriend(each)
+        await finalized(each, pair.provider)
+    refuses.script("/comity/notices", status(400, {"reason": ["we take no more of these"]}))
+    await pair.consumer.stop()
+    await revisions.recall(pair.provider.connector, "asset", 1, "sheet 4 is wrong", by="jo")
+
+    async def shown(*wanted):
+        [found] = await revisions_asked.find(pair.provider.connector, "asset", "")
+        said = {each["counterPartyId"]: each for each in found["notices"]}
+        now = [(said[each.did]["delivery"], said[each.did].get("error", "")) for each in holders]
+        same = [state == one and words in why for (state, why), (one, words) in zip(now, wanted, strict=True)]
+        return all(same) and {each["event"] for each in said.values()} == {"recalled"}
+
+    holders = [pair.consumer, refuses, leaves]
+    await wait_for(
+        lambda: shown(("sent", "cannot be reached"), ("refused", "we take no more"), ("sent", "no Comity"))
+    )
+    await partner_list.remove(pair.provider.connector, leaves.did)
+    await pair.consumer.start()
+    gone = ("refused", "no partner any more")
+    await wait_for(lambda: shown(("taken", ""), ("refused", "we take no more"), gone))
+    [entry] = [each for each in await pair.provider.entries("asset") if each["message"] == "comity:Recalled"]
+    assert entry["detail"].endswith("3 holders to be told")
+    await publish(pair.provider, tmp_path / "two", SECOND)
+    [second, _] = await revisions_asked.find(pair.provider.connector, "asset", "")
+    assert {each["counterPartyId"]: each["delivery"] for each in second["notices"]}[leaves.did] == "refused"
+
+
+async def test_the_list_of_files_is_read_once_however_many_are_fetched(pair, tmp_path, monkeypatch):
+    read, find = [], published.find
+
+    async def seen(tx, content_id):
+        read.append(content_id)
+        return await find(tx, content_id)
+
+    await publish(pair.provider, tmp_path / "one", {f"{at}.txt": str(at).encode() for at in range(20)})
+    monkeypatch.setattr(published, "find", seen)
+    assert (await got(pair, tmp_path / "got"))["stage"] == get.COMPLETED
+    asset = await pair.provider.connector.database.read(lambda tx: offers.load(tx, offers.Asset, "asset"))
+    assert [each for each in read if each] == [asset.content_id]
+
+
 async def _exchange_contents(tx):
-    one, two = [await rows.find_content(tx, "asset", number) for number in (1, 2)]
+    one, two = [(await rows.find(tx, "asset", number)).content_id for number in (1, 2)]
     await rows.save_content(tx, "asset", 1, two)
     await rows.save_content(tx, "asset", 2, one)
 

@@ -401,6 +401,7 @@ async def _inquiring(person: Person, site: ByHand, peer: Peer, bought: str, fold
         body |= {"limits": limits} if kind == "deviation" else {}
         ok(await peer.send(site, "/../../comity/notices", wire.encode(body)))
         await olga.do("POST", f"inquiries/{name}/{verb}", said)
+    await olga.do("POST", "inquiries/urn:d/revoke", {"text": "M6 breaks."})
     body = {"agreementId": bought, "kind": "question", "text": "Why?", "manifestSha256": "0" * 64}
     ours = f"inquiries/{quote((await person.do('POST', 'inquiries', body))['@id'], safe='')}"
     await person.do("POST", f"{ours}/say", {"text": "And when?"})

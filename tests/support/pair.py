@@ -23,7 +23,7 @@ from comity import data_folder, runtime, settings
 from comity.controlplane import content as contents
 from comity.controlplane import negotiation_moves, packaging, partners, publish, transfer_moves
 from comity.controlplane.decide import Move
-from comity.db import agreements, negotiations, offers, transfers
+from comity.db import agreements, negotiations, offers, published, transfers
 from comity.db import evidence as evidence_rows
 from comity.dsp import negotiation, terms
 from comity.evidence import entry
@@ -199,16 +199,22 @@ class Site:
             path.write_bytes(content)
         return await publish.publish(self.connector, str(folder), asset_id=asset_id, **more)
 
-    async def hand_out(self, change) -> None:
-        """Let the asset hand out what `change` makes of its content, against what was published."""
+    async def hand_out(self, change, *, shown: bool = True) -> None:
+        """Let the asset hand out what `change` makes of its content, against what was published.
+
+        The catalog shows it too, unless it is not to be `shown`.
+        """
 
         async def unit(tx):
             asset = await offers.find(tx, offers.Asset, "asset")
-            kept = change(contents.opened(self.connector, "asset", asset.content_sealed))
+            stored = await published.find(tx, asset.content_id)
+            kept = change(contents.opened(self.connector, "asset", stored))
             sealed = contents.close(self.connector, "asset", kept)
             digest = manifest.digest(kept.manifest.encode())
-            properties = {**asset.properties, "comity:manifestSha256": digest}
-            changed = msgspec.structs.replace(asset, content_sealed=sealed, properties=properties)
+            properties = {**asset.properties, **({"comity:manifestSha256": digest} if shown else {})}
+            await published.keep(tx, sealed)
+            content_id = published.id_of(sealed)
+            changed = msgspec.structs.replace(asset, content_id=content_id, properties=properties)
             await offers.save(tx, changed)
             await tx.run("UPDATE revision SET manifest_sha256 = ?1", digest)
 

@@ -205,6 +205,23 @@ def contract_request(provider: Served, consumer: Served, asset_id: str) -> dict[
     }
 
 
+def agreement(provider: Served, consumer: Served, asset_id: str) -> str:
+    """Negotiate the first offer of an asset to its end and return the agreement's id."""
+    body = contract_request(provider, consumer, asset_id)
+    name = consumer.api.request("POST", "contractnegotiations", body)["@id"]
+    found = wait_until(
+        lambda: (
+            (one := consumer.api.request("GET", f"contractnegotiations/{name}"))["state"] == "FINALIZED"
+            and one
+        ),
+        "the agreement",
+        20,
+        provider,
+        consumer,
+    )
+    return str(found["contractAgreementId"])
+
+
 def wait_until(check: Any, what: str, seconds: float, *sides: Served, every_s: float = 0.01) -> Any:
     """Return the first true result of `check`; a side whose process has ended meanwhile ends the waiting."""
     deadline = time.monotonic() + seconds

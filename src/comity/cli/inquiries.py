@@ -125,8 +125,9 @@ def list_(
 ) -> None:
     """Show what is open or was not delivered, ours and partners', the newest first."""
     here = Invocation(ctx)
-    is_open = [{"operandLeft": "state", "operator": "in", "operandRight": ["OPEN", "UNDELIVERED"]}]
+    is_open = [{"operandLeft": "state", "operator": "in", "operandRight": ["OPEN", "UNDELIVERED", "REVOKED"]}]
     found = here.connector.find("inquiries", limit=limit, criteria=[] if over else is_open)
+    found = [each for each in found if over or each["state"] != "REVOKED" or each.get("error")]
     if here.as_json:
         output.document(found)
     elif not found:
@@ -145,7 +146,7 @@ def _table(here: Invocation, found: list[Document]) -> None:
             str(each["kind"]),
             "we" if each["type"] == "PROVIDER" else _name(names, each["counterPartyId"]),
             assets[str(each["assetId"])],
-            "OVERDUE" if each["overdue"] else str(each["state"]),
+            _state(each),
             _first_line(str(each["text"])),
             str(each.get("answerBy") or ""),
         )
@@ -153,6 +154,12 @@ def _table(here: Invocation, found: list[Document]) -> None:
     ]
     shown = len(columns) if any(each[-1] for each in rows) else -1
     output.table(columns[:shown], [each[:shown] for each in rows])
+
+
+def _state(found: Document) -> str:
+    """Return how one stands; that a deviation was revoked is not over while the other side has not taken it."""
+    untold = found["state"] == "REVOKED" and found.get("error")
+    return "OVERDUE" if found["overdue"] else "NOT TAKEN" if untold else str(found["state"])
 
 
 def _deadline(found: Document) -> str:
@@ -198,6 +205,7 @@ def show(ctx: typer.Context, *, inquiry: Id, _data: Data = None, _json: AsJson =
             ("answer by", _deadline(found)),
             ("granted", limits(found.get("granted"))),
             ("conditions", (found.get("granted") or {}).get("conditions")),
+            ("revoked", words.moment(found.get("revokedAt"))),
             ("decided by", ", ".join(found["decidedBy"])),
             ("answered with", _answer(found)),
             ("not delivered", found.get("error")),
@@ -286,6 +294,14 @@ def refuse(
 
 
 @app.command()
+def revoke(
+    ctx: typer.Context, *, inquiry: Id, reason: Why, _data: Data = None, _json: AsJson = False
+) -> None:
+    """Take back a deviation, as the person whose API key is in COMITY_API_KEY; who asked for it is told why."""
+    _step(Invocation(ctx), inquiry, "revoke", {"text": reason})
+
+
+@app.command()
 def withdraw(
     ctx: typer.Context,
     *,
@@ -294,7 +310,7 @@ def withdraw(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Withdraw what you asked; what its owner decided before stands."""
+    """Withdraw what you asked; what its owner decided before stands. A deviation that you granted: `revoke`."""
     _step(Invocation(ctx), inquiry, "withdraw", {"text": reason} if reason else {})
 
 

@@ -35,6 +35,7 @@ from comity.cli import (
     package,
     partner,
     publish,
+    readings,
     received,
     revisions,
     serve,
@@ -72,6 +73,7 @@ app.add_typer(approvals.app, name="approvals", rich_help_panel=LOOK)
 app.add_typer(inquiries.app, name="inquiries", rich_help_panel=LOOK)
 app.add_typer(agreements.app, name="agreements", rich_help_panel=LOOK)
 app.add_typer(received.app, name="received", rich_help_panel=LOOK)
+app.add_typer(readings.app, name="readings", rich_help_panel=LOOK)
 app.add_typer(revisions.app, name="revisions", rich_help_panel=LOOK)
 app.add_typer(transfers.app, name="transfers", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(deletions.deletions)

@@ -110,7 +110,7 @@ def show(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Show a revision: its state, for what it is meant, its manifest."""
+    """Show a revision: its state, for what it is meant, its manifest; of ours also who holds it and was told."""
     here = Invocation(ctx)
     asset_id, party = _find(here, asset, partner)
     listed = here.connector.revisions(asset_id, of=party)
@@ -121,7 +121,7 @@ def show(
         manifest = {} if party else {"manifest": _manifest(here, asset_id, int(found["revision"]))}
         output.document(found | manifest)
         return
-    names = processes.partner_names(here) if found.get("heldBy") else {}
+    names = processes.partner_names(here) if found.get("heldBy") or found.get("notices") else {}
     output.pairs(
         [
             ("asset", found.get("title")),
@@ -135,9 +135,20 @@ def show(
             ("published", words.moment(found.get("publishedAt"))),
             ("by", found.get("by")),
             ("held by", ", ".join(names.get(each, each) for each in found.get("heldBy") or ())),
+            *((_DELIVERED[each["delivery"]], _told(names, each)) for each in found.get("notices") or ()),
             ("received in", found.get("receivedIn") or ("not here" if party else "")),
         ]
     )
+
+
+_DELIVERED = {"taken": "told", "sent": "to be told", "refused": "not told"}
+
+
+def _told(names: dict[str, str], notice: Document) -> str:
+    """Return who is told what of a revision, since when it stands so, and why it has not arrived."""
+    who = names.get(notice["counterPartyId"], notice["counterPartyId"])
+    why = f": {notice['error']}" if notice.get("error") else ""
+    return f"{who}, {notice['event']}, {words.moment(notice['at'])}{why}"
 
 
 @app.command()
@@ -209,14 +220,15 @@ def recall(
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Recall a revision of ours, for good: nobody is given it any more, and its holders are told."""
+    """Recall a revision of ours, for good: nobody is given it any more, and its holders are to be told."""
     here = Invocation(ctx)
     asset_id, _ = _find(here, asset, "", ours=True)
     here.connector.recall(asset_id, number, reason)
     if here.as_json:
         output.document({"assetId": asset_id, "revision": number, "state": "recalled"})
     else:
-        output.line(f"recalled revision {number}; who holds an agreement about it is told")
+        output.line(f"recalled revision {number}; who holds an agreement about it is to be told")
+        output.note(f"see who was: comity revisions show {ids.tail(asset_id)} {number}")
 
 
 def _whose(names: dict[str, str], found: Document) -> str:

@@ -144,7 +144,7 @@ def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:
 def _constraint(
     constraint: model.Constraint, called: Mapping[str, str], phrases: Mapping[tuple[str, str], str]
 ) -> str:
-    from comity.odrl import model, policy  # noqa: PLC0415  start-up time
+    from comity.odrl import edc, model, policy  # noqa: PLC0415  start-up time
 
     if isinstance(constraint, model.Logical):
         members = [_constraint(each, called, phrases) for each in constraint.members]
@@ -153,7 +153,7 @@ def _constraint(
     said = phrases.get((constraint.operand, constraint.operator))
     if said is None or constraint.flaw:
         return f"if {policy.describe(constraint)}"
-    values = " or ".join(_values(constraint.right, called))
+    values = " or ".join(map(edc.words, _values(constraint.right, called)))
     if constraint.operand == "count":
         values += " time" if values == "1" else " times"
     return f"{said} {values}"
@@ -180,6 +180,10 @@ _PHRASES = {
     ("dateTime", "gteq"): "from",
     ("dateTime", "gt"): "after",
     ("dateTime", "eq"): "on",
+    ("inForceDate", "lteq"): "until",
+    ("inForceDate", "lt"): "before",
+    ("inForceDate", "gteq"): "from",
+    ("inForceDate", "gt"): "after",
     ("purpose", "eq"): "for",
     ("purpose", "isAnyOf"): "for",
     ("purpose", "isNoneOf"): "not for",

@@ -246,7 +246,7 @@ def applies(  # noqa: PLR0913  a unit may be known by all of these
 
 
 def recall(asset_id: str, revision: int, reason: str) -> Call[None]:
-    """Recall a revision of ours, for good; who holds it is told."""
+    """Recall a revision of ours, for good; `revisions` says which of its holders were told."""
     body = {"revision": revision, "reason": reason}
     return Call("POST", f"revisions/{segment(asset_id)}/recall", body, read=_nothing)
 
@@ -275,7 +275,7 @@ def ask(agreement_id: str, text: str, *, kind: str = "question", **said: Any) ->
 
 
 def settle_inquiry(inquiry_id: str, verb: str, **said: Any) -> Call[Inquiry]:
-    """Go on with an inquiry, as the person whose API key this is: say, answer, grant, refuse, withdraw."""
+    """Go on with an inquiry, as the person whose key this is: say, answer, grant, refuse, revoke, withdraw."""
     return Call("POST", f"inquiries/{segment(inquiry_id)}/{verb}", _given(said), read=Inquiry)
 
 

@@ -179,6 +179,11 @@ class Revision(Record):
     manifest_sha256 = Text("manifestSha256")
     reason = Text("reason")
 
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """Of one of ours: what each holder was told of it, and whether that arrived."""
+        return list(self.get("notices") or ())
+
 
 class Applies(Record):
     """Which revision applies to a unit; `number` is 0 where none does."""
@@ -204,6 +209,7 @@ class Inquiry(Record):
     agreement_id = Text("agreementId")
     asset_id = Text("assetId")
     waits_for = Text("waitsFor")
+    revoked_at = Number("revokedAt")
 
 
 class Event(Record):

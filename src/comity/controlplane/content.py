@@ -18,7 +18,7 @@ from comity import errors
 from comity.controlplane import process, seals, secrets, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.dataplane import serve
-from comity.db import offers, revisions, transfers
+from comity.db import offers, published, revisions, transfers
 from comity.db.offers import Asset
 from comity.db.store import Transaction, Unit
 from comity.dsp import terms
@@ -31,7 +31,8 @@ from comity.storage.source import Source
 Content = serve.Package | Source
 ADDRESS = "asset-address"
 CONTENT = "asset-content"
-KEPT = 256
+KEPT_FILES = 250_000
+"""How many files the lists in memory may have, all together; one list is kept however long it is."""
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -55,8 +56,15 @@ def opened(connector: Connector, asset_id: str, sealed: bytes) -> Sealed:
     return msgspec.json.decode(connector.seal.open(sealed, CONTENT + asset_id), type=Sealed)
 
 
-async def _handed_out(tx: Transaction, record: Transfer) -> tuple[Asset, bytes | None]:
-    """Return the asset of a transfer, and the sealed content of the revision that was asked for, if one was.
+class _Named(msgspec.Struct, frozen=True):
+    """What a transfer is given: an asset, and the content of the revision that was asked for, if that is another."""
+
+    asset: Asset
+    older: str = ""
+
+
+async def _handed_out(tx: Transaction, record: Transfer) -> _Named:
+    """Return what a transfer is given.
 
     Raises:
         NotFoundError: the asset is gone.
@@ -64,8 +72,8 @@ async def _handed_out(tx: Transaction, record: Transfer) -> tuple[Asset, bytes |
     asset = await offers.find(tx, Asset, record.asset_id)
     if asset is None:
         raise errors.NotFoundError("the data is not there any more")
-    older = await revisions.find_content(tx, asset.id, record.revision) if record.revision else None
-    return asset, older
+    asked = await revisions.find(tx, asset.id, record.revision) if record.revision else None
+    return _Named(asset, asked.content_id if asked and asked.content_id != asset.content_id else "")
 
 
 class Contents:
@@ -73,7 +81,9 @@ class Contents:
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
-        self._kept: OrderedDict[tuple[str, bytes, bytes], Content] = OrderedDict()
+        self._opened: OrderedDict[tuple[str, str], Content] = OrderedDict()
+        self._files = 0
+        self._opening = asyncio.Lock()
 
     async def lookup(self, transfer_id: str, token_digest: bytes, /) -> serve.Grant:
         """Return the right that a token gives to a transfer's data.
@@ -86,12 +96,12 @@ class Contents:
         """
         self._connector.halt.check()
 
-        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+        async def unit(tx: Transaction) -> _Named:
             return await _handed_out(tx, await self._check(tx, transfer_id, token_digest))
 
         return serve.Grant(
             transfer_id,
-            await self._content(*await self._connector.database.read(unit)),
+            await self._content(unit),
             lambda: self._holds(lambda tx: self._check(tx, transfer_id, token_digest)),
         )
 
@@ -103,12 +113,12 @@ class Contents:
             NotFoundError: the asset is gone.
         """
 
-        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+        async def unit(tx: Transaction) -> _Named:
             return await _handed_out(tx, await self._check_push(tx, transfer_id))
 
         return serve.Grant(
             transfer_id,
-            await self._content(*await self._connector.database.read(unit)),
+            await self._content(unit),
             lambda: self._holds(lambda tx: self._check_push(tx, transfer_id)),
         )
 
@@ -121,10 +131,10 @@ class Contents:
             ConflictError: it is no package.
         """
 
-        async def unit(tx: Transaction) -> tuple[Asset, bytes | None]:
+        async def unit(tx: Transaction) -> _Named:
             return await _handed_out(tx, await self._check_use(tx, record))
 
-        found = await self._content(*await self._connector.database.read(unit))
+        found = await self._content(unit)
         if not isinstance(found, serve.Package):
             raise errors.ConflictError(
                 f"{record.asset_id} is no package, and only packages are carried",
@@ -160,19 +170,48 @@ class Contents:
             return False
         return True
 
-    async def _content(self, asset: Asset, older: bytes | None) -> Content:
-        if asset.content_sealed is None and older is None:
-            return await self._from_address(asset)
-        key = (asset.id, _mark(asset.content_sealed), _mark(older))
-        content = self._kept.get(key)
+    async def _content(self, unit: Unit[_Named]) -> Content:
+        """Return what `unit` names; its list of files is read where it is not known yet."""
+        while True:  # until nobody publishes in between
+            named = await self._connector.database.read(unit)
+            if not named.asset.content_id and not named.older:
+                return await self._from_address(named.asset)
+            content = await self._known(named)
+            if content is not None:
+                return content
+
+    async def _known(self, named: _Named) -> Content | None:
+        key = (named.asset.content_id, named.older)
+        content = self._opened.get(key)
         if content is None:
-            opening = asyncio.to_thread(_open, self._connector, asset, older)  # it may have 100,000 files
-            content = self._kept[key] = await opening
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            async with self._opening:  # of many requests that begin at once only the first reads it
+                content = self._opened.get(key) or self._remember(key, await self._open(named))
+        if content is None:
+            return None
+        self._opened.move_to_end(key)
         if isinstance(content, serve.Package) and content.seal:
-            content = self._kept[key] = seals.renewed(self._connector, content)
+            content = self._opened[key] = seals.renewed(self._connector, content)
         return content
+
+    def _remember(self, key: tuple[str, str], content: Content | None) -> Content | None:
+        if content is not None:
+            self._opened[key] = content
+            self._files += _files(content)
+        while self._files > KEPT_FILES and len(self._opened) > 1:
+            self._files -= _files(self._opened.popitem(last=False)[1])
+        return content
+
+    async def _open(self, named: _Named) -> Content | None:
+        """Return what is named, None where it is not there any more: it was published again."""
+
+        async def unit(tx: Transaction) -> tuple[bytes | None, bytes | None]:
+            return await published.find(tx, named.asset.content_id), await published.find(tx, named.older)
+
+        newest, older = await self._connector.database.read(unit)
+        if (newest is None and named.asset.content_id) or (older is None and named.older):
+            return None
+        opening = asyncio.to_thread(_open, self._connector, named.asset.id, newest, older)
+        return await opening  # it may have 100,000 files
 
     async def _from_address(self, asset: Asset) -> Source:
         address: dict[str, Any] = msgspec.json.decode(
@@ -181,17 +220,17 @@ class Contents:
         return await publish_address(self._connector, address)
 
 
-def _mark(sealed: bytes | None) -> bytes:
-    """Return what tells one sealing from every other: it begins with a nonce and ends with a tag; lists may be long."""
-    return sealed[:32] + sealed[-16:] if sealed else b""
+def _files(content: Content) -> int:
+    return len(content.files) if isinstance(content, serve.Package) else 1
 
 
-def _open(connector: Connector, asset: Asset, older: bytes | None) -> Content:
+def _open(connector: Connector, asset_id: str, newest: bytes | None, older: bytes | None) -> Content:
     """Return what is handed out; files of an older revision that lie elsewhere by now are read from there. Blocks."""
-    sealed = opened(connector, asset.id, older or asset.content_sealed or b"")
-    if older and asset.content_sealed:
-        newest = opened(connector, asset.id, asset.content_sealed)
-        there = {each.sha256: each for each in newest.files.values() if each.sha256}
+    sealed = opened(connector, asset_id, older or newest or b"")
+    if older and newest:
+        there = {
+            each.sha256: each for each in opened(connector, asset_id, newest).files.values() if each.sha256
+        }
         files = {path: _found(each, there) for path, each in sealed.files.items()}
         sealed = msgspec.structs.replace(sealed, files=files)
     if not sealed.manifest:

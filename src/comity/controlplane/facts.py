@@ -143,7 +143,7 @@ async def _amounts(tx: Transaction, asset_id: str, revision: int, policy: model.
     if not mentions(policy, LICENCE):
         return ONE
     asset = await offers.find(tx, offers.Asset, asset_id)
-    packed = asset is not None and asset.content_sealed
+    packed = asset is not None and asset.content_id
     found = await revision_states.properties(tx, asset_id, revision) if packed else {}
     files = str(found.get(FILES, "1"))
     return {**ONE, licences.FILE: int(files)}

@@ -173,6 +173,7 @@ def shown(found: Inquiry, now_ms: int) -> Document:
         decided_by=found.decided_by,
         revision=found.revision,
         revision_sha256=found.revision_sha256,
+        revoked_at=found.revoked_at,
         proposed=found.proposed.document() if found.proposed else None,
         waits_for=steps.waits_for(found),
         error=found.said,
@@ -182,5 +183,5 @@ def shown(found: Inquiry, now_ms: int) -> Document:
 
 
 async def granted(tx: Transaction, asset_id: str, owner_id: str = "") -> list[Inquiry]:
-    """Return by which inquiries deviations from an asset were granted: by us, or by its owner, if that is a partner."""
+    """Return by which inquiries deviations from an asset hold: granted by us, or by its owner, if that is a partner."""
     return await rows.find_granted(tx, asset_id, owner_id)

@@ -1,4 +1,4 @@
-"""What people decide of an inquiry, and what else they do with one: answer, grant, refuse, write, withdraw.
+"""What people decide of an inquiry, and what else they do with one: answer, grant, refuse, revoke, write, withdraw.
 
 Who decides is a person, named by their API key. A deviation binds us as an agreement does: where the offer or the
 partner has a rule of who approves, granting it takes those people, all of them with the same limits.
@@ -74,7 +74,8 @@ async def _step(connector: Connector, name: str, event: str, text: str, *, by: s
 
 
 def _check(found: Inquiry, event: str) -> None:
-    fault = forms.why_not(found.kind, found.state, event, of_owner=found.role == terms.PROVIDER)
+    ours, granted = found.role == terms.PROVIDER, found.granted is not None
+    fault = forms.why_not(found.kind, found.state, event, of_owner=ours, granted=granted)
     if found.state == forms.UNDELIVERED:
         fault = "it was never delivered"
     if fault:
@@ -178,6 +179,28 @@ async def refuse(connector: Connector, name: str, reason: str, *, by: str) -> Do
         needs = found.needs or (await _needs(tx, found, by) if asks_much else [people.Need((by,))])
         people.check_person(needs, [], by)
         return await _happen(connector, tx, found, forms.REFUSE, reason, [by])
+
+    return inquiries.shown(await connector.database.write(unit), connector.now_ms())
+
+
+async def revoke(connector: Connector, name: str, reason: str, *, by: str) -> Document:
+    """Take back a deviation as a person: one who granted it, or who would have to grant it now.
+
+    It holds no more from this moment; what was built before stays as it is.
+
+    Raises:
+        NotFoundError: there is no such inquiry.
+        InvalidInputError: no reason is given.
+        PolicyError: this person may not decide it.
+        ConflictError: no deviation was granted by it, it was revoked before, or it is not ours to decide.
+    """
+
+    async def unit(tx: Transaction) -> Inquiry:
+        found = await rows.load(tx, name)
+        _check(found, forms.REVOKE)
+        granted = people.Need(tuple(each.by for each in found.decisions))
+        people.check_person([*await _needs(tx, found, by), granted], [], by)
+        return await _happen(connector, tx, found, forms.REVOKE, reason, [by], at=connector.now_ms())
 
     return inquiries.shown(await connector.database.write(unit), connector.now_ms())
 

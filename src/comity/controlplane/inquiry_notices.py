@@ -139,7 +139,7 @@ async def receive_event(
     Raises:
         InvalidInputError: it says nothing that is known, or is about no inquiry between us.
         RemoteProtocolError: it may not happen now, or not by this side.
-        ConflictError: the inquiry has not arrived here yet, so it is to be told again.
+        ConflictError: the inquiry, or what it takes back, has not arrived here yet, so it is to be told again.
     """
     said = forms.read_event(notice)
     found = await rows.find(tx, said.inquiry_id)
@@ -155,11 +155,7 @@ async def receive_event(
     of_owner = found.role == terms.CONSUMER
     if of_owner and found.state == forms.UNDELIVERED:  # it has it after all: only the answer had been lost
         found = msgspec.structs.replace(found, state=forms.OPEN, said="")
-    # an owner who decides had not heard of our withdrawal
-    state = forms.OPEN if of_owner and found.state == forms.WITHDRAWN else found.state
-    fault = forms.why_not(found.kind, state, said.event, of_owner=of_owner)
-    if fault:
-        raise errors.RemoteProtocolError(fault)
+    _check(found, said.event, of_owner=of_owner)
     if await rows.count_steps(tx, found.id) >= steps.MAX_STEPS and said.event == forms.SAY:
         raise errors.RemoteProtocolError(f"its thread has {steps.MAX_STEPS} steps, which are enough")
     changed = steps.stepped(connector, found, said)
@@ -177,6 +173,22 @@ async def receive_event(
     return {"state": changed.state}
 
 
+def _check(found: Inquiry, event: str, *, of_owner: bool) -> None:
+    """Refuse what the other side may not do to an inquiry, or not yet.
+
+    Raises:
+        RemoteProtocolError, ConflictError: as `receive_event`.
+    """
+    granted, state = found.granted is not None, found.state
+    if of_owner:
+        state = forms.heard(state, event, granted=granted, revised=bool(found.revision_sha256))
+        if forms.is_early(found.kind, state, event, granted=granted):
+            raise errors.ConflictError("no deviation was granted here yet")
+    fault = forms.why_not(found.kind, state, event, of_owner=of_owner, granted=granted)
+    if fault:
+        raise errors.RemoteProtocolError(fault)
+
+
 async def answered(connector: Connector, tx: Transaction, row: Outgoing, answer: Document) -> None:
     """Keep that a notice of ours was taken."""
     del connector, answer
@@ -189,9 +201,13 @@ async def refused(connector: Connector, tx: Transaction, row: Outgoing, reason: 
     name, event = _about(row)
     await rows.settle_step(tx, name, row.message_id, taken=False, said=reason)
     found = await rows.find(tx, name)
-    if found is None or found.role != terms.CONSUMER:
+    if found is None:
         return
-    if event == forms.ASK and found.state in {forms.OPEN, forms.WITHDRAWN}:
+    if event == forms.REVOKE:  # what was to be taken back is still there on the other side
+        changed = msgspec.structs.replace(found, said=reason[:500], updated_at=connector.now_ms())
+        await rows.save(tx, changed)
+        await steps.tell(connector, tx, changed, event_forms.UNDELIVERED)
+    elif event == forms.ASK and found.state in {forms.OPEN, forms.WITHDRAWN}:
         changed = msgspec.structs.replace(
             found, state=forms.UNDELIVERED, said=reason[:500], updated_at=connector.now_ms()
         )

@@ -130,11 +130,13 @@ def stepped(connector: Connector, inquiry: Inquiry, said: forms.Event) -> Inquir
     """Return an inquiry after an event."""
     changes: dict[str, Any] = {"updated_at": connector.now_ms()}
     if said.event in forms.AFTER:
-        changes |= {"state": forms.AFTER[said.event], "proposed": None}
-    if said.event in {forms.ANSWER, forms.GRANT, forms.REFUSE, forms.REVISE}:
+        changes |= {"state": forms.after(inquiry.state, said.event), "proposed": None}
+    if said.event in {forms.ANSWER, forms.GRANT, forms.REFUSE, forms.REVISE} and not inquiry.revision_sha256:
         changes["decided_by"] = said.by
     if said.event == forms.GRANT:
         changes["granted"] = said.limits
     if said.event == forms.REVISE:
         changes |= {"revision": said.revision, "revision_sha256": said.manifest_sha256}
+    if said.event == forms.REVOKE:  # by the owner's clock, but not later than it was heard of
+        changes["revoked_at"] = min(said.at, connector.now_ms())
     return msgspec.structs.replace(inquiry, **changes)

@@ -62,7 +62,11 @@ KINDS: dict[str, Kind] = {
     receipt.DELIVERY: _RECEIPT,
     receipt.DELETION: _RECEIPT,
     received.NOTICE: Kind(receive=received.take_attestation),
-    revision.NOTICE: Kind(receive=revision_notices.receive),
+    revision.NOTICE: Kind(
+        receive=revision_notices.receive,
+        answered=revision_notices.answered,
+        refused=revision_notices.refused,
+    ),
     comparing.NOTICE: Kind(receive=comparing.receive, answered=comparing.answered, refused=comparing.refused),
     checkpoints.NOTICE: Kind(
         receive=witnessing.receive, answered=checkpoints.answered, refused=checkpoints.refused

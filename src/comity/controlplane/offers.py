@@ -15,7 +15,7 @@ from comity import errors
 from comity.controlplane import approvals, content, offered, offering, passing_on
 from comity.controlplane.connector import Connector
 from comity.controlplane.origins import DERIVED_FROM
-from comity.db import offers
+from comity.db import offers, published
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.store import Transaction
 from comity.management import offers as forms
@@ -37,9 +37,14 @@ async def create_asset(connector: Connector, form: forms.AssetForm) -> Asset:
     name = form.id or connector.new_id()
     if await connector.database.read(lambda tx: offers.find(tx, Asset, name)):
         raise errors.ConflictError(f"asset {name} exists already")  # before a large file is hashed
-    made = await _made(connector, name, form)
-    await connector.database.write(lambda tx: offered.insert(connector, tx, made))
-    return made
+    made, sealed = await _made(connector, name, form)
+
+    async def unit(tx: Transaction) -> Asset:
+        await published.keep(tx, sealed)
+        await offered.insert(connector, tx, made)
+        return made
+
+    return await connector.database.write(unit)
 
 
 async def keeps_address(connector: Connector, form: forms.AssetForm) -> bool:
@@ -71,8 +76,14 @@ async def change_asset(connector: Connector, form: forms.AssetForm) -> None:
     if form.data_address is None or (_keeps(address, form) and address.get("type") != "File"):
         await connector.database.write(lambda tx: _describe_anew(connector, tx, form))
         return
-    changed = await _made(connector, stored.id, form, stored.private_properties.get(DERIVED_FROM) or [])
-    await connector.database.write(lambda tx: offered.save(connector, tx, changed))
+    before = stored.private_properties.get(DERIVED_FROM) or []
+    changed, sealed = await _made(connector, stored.id, form, before)
+
+    async def unit(tx: Transaction) -> None:
+        await published.keep(tx, sealed)
+        await offered.save(connector, tx, changed)
+
+    await connector.database.write(unit)
 
 
 async def _describe_anew(connector: Connector, tx: Transaction, form: forms.AssetForm) -> None:
@@ -82,19 +93,22 @@ async def _describe_anew(connector: Connector, tx: Transaction, form: forms.Asse
     await offered.save(connector, tx, changed)
 
 
-async def _made(connector: Connector, name: str, form: forms.AssetForm, before: Sequence[str] = ()) -> Asset:
-    """Return the asset of a form; what was derived `before` stays so, whatever the form says."""
+async def _made(
+    connector: Connector, name: str, form: forms.AssetForm, before: Sequence[str] = ()
+) -> tuple[Asset, bytes]:
+    """Return the asset of a form and its sealed content; what was derived `before` stays so, whatever is said."""
     address = form.data_address or {}
     sealed, digest = await _content(connector, name, address)
     received = await passing_on.known(connector, [digest]) if digest else []
-    return Asset(
+    asset = Asset(
         id=name,
         properties=form.properties,
         private_properties=_with_origins(form.private_properties, [*before, *received]),
         data_address_sealed=connector.seal.close(msgspec.json.encode(address), content.ADDRESS + name),
-        content_sealed=sealed,
+        content_id=published.id_of(sealed),
         created_at=connector.now_ms(),
     )
+    return asset, sealed
 
 
 def _with_origins(private: Document, received: Sequence[str]) -> Document:
@@ -107,8 +121,8 @@ def _with_origins(private: Document, received: Sequence[str]) -> Document:
     return {**private, DERIVED_FROM: found} if found else private
 
 
-async def _content(connector: Connector, name: str, address: Document) -> tuple[bytes | None, str]:
-    """Return what is behind a file, sealed, and its SHA-256 (hex).
+async def _content(connector: Connector, name: str, address: Document) -> tuple[bytes, str]:
+    """Return what is behind a file, sealed, and its SHA-256 (hex); both are empty for what is no file.
 
     A back end is asked when its data is, since it may be away now.
     """
@@ -116,7 +130,7 @@ async def _content(connector: Connector, name: str, address: Document) -> tuple[
     if address["type"] == "HttpData":
         _check_back_end(connector, address["baseUrl"])
     if address["type"] != "File":
-        return None, ""
+        return b"", ""
     source = await content.publish_address(connector, address)
     return content.close(connector, name, content.Sealed("", {"": source})), source.sha256
 

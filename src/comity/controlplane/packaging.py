@@ -20,7 +20,7 @@ from comity.controlplane import content, republishing, revisions
 from comity.controlplane.connector import Connector
 from comity.controlplane.publishing import Publishing
 from comity.dataplane.kept import STORE
-from comity.db import offers
+from comity.db import offers, published
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.revisions import Revision
 from comity.db.store import Transaction
@@ -99,26 +99,27 @@ async def before(connector: Connector, asset_id: str) -> Before:
     Raises:
         ConflictError: the id is that of something that was not published as a package.
     """
-    found = await connector.database.read(lambda tx: _before(tx, asset_id))
-    return await asyncio.to_thread(_open, connector, found)
+    found, sealed = await connector.database.read(lambda tx: _before(tx, asset_id))
+    return await asyncio.to_thread(_open, connector, found, sealed)
 
 
-def _open(connector: Connector, found: Before) -> Before:
+def _open(connector: Connector, found: Before, sealed: bytes) -> Before:
     """Add what is in the asset; with many files that takes a while, in a thread."""
     if found.asset is None:
         return found
     try:
-        opened = content.opened(connector, found.asset.id, found.asset.content_sealed or b"")
+        opened = content.opened(connector, found.asset.id, sealed)
     except errors.DatabaseError:  # its key was lost: publishing again is what mends that
         return found
     return replace(found, content=opened, manifest=manifest.decode(opened.manifest.encode()))
 
 
-async def _before(tx: Transaction, asset_id: str) -> Before:
+async def _before(tx: Transaction, asset_id: str) -> tuple[Before, bytes]:
     asset, known = await offers.find(tx, Asset, asset_id), await revisions.before(tx, asset_id)
     if asset is None:
-        return Before(revision=known)
-    if "comity:manifestSha256" not in asset.properties or asset.content_sealed is None:
+        return Before(revision=known), b""
+    sealed = await published.find(tx, asset.content_id)
+    if "comity:manifestSha256" not in asset.properties or sealed is None:
         raise errors.ConflictError(
             f"{asset_id} is an asset that is no package", hint="publish with another --id"
         )
@@ -128,7 +129,7 @@ async def _before(tx: Transaction, asset_id: str) -> Before:
         found = await offers.find(tx, PolicyDefinition, name)
         policies.append(found.policy if found else None)
     access, contract = policies or (None, None)
-    return Before(known, None, asset, definition, access, contract)
+    return Before(known, None, asset, definition, access, contract), sealed
 
 
 def describe(

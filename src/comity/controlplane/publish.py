@@ -30,7 +30,7 @@ from comity.controlplane.connector import Connector
 from comity.controlplane.origins import DERIVED_FROM
 from comity.controlplane.packaging import Before, Folder
 from comity.controlplane.revisions import Next
-from comity.db import offers
+from comity.db import offers, published
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.store import Transaction
 from comity.management import approvals as approval_forms
@@ -172,10 +172,11 @@ async def _publish_next(
     following = await revisions.prepare(connector, made, draft.known.revision)
     changed_terms = await revisions.other_terms(connector, made.id, draft.wanted.contract)
     data = await asyncio.to_thread(manifest.encode, made)
-    asset = await asyncio.to_thread(_asset, connector, draft, following, data)
+    asset, sealed = await asyncio.to_thread(_asset, connector, draft, following, data)
 
     async def unit(tx: Transaction) -> Asset:
         await approvals.check_rule(tx, approval, by)
+        await published.keep(tx, sealed)
         await _store(connector, tx, asset, draft.wanted, by)
         await revisions.add(connector, tx, asset, following, by=by)
         await inquiry_decisions.answer_with(
@@ -260,13 +261,12 @@ async def _refresh(connector: Connector, draft: _Draft) -> Published:
         async def unit(tx: Transaction) -> None:
             await revisions.before(tx, asset.id)  # whoever publishes or recalls now waits
             now = await offers.find(tx, Asset, asset.id)
-            if now is None or now.content_sealed != asset.content_sealed:
+            if now is None or now.content_id != asset.content_id:
                 raise errors.ConflictError(
                     f"{asset.id} was published or recalled by somebody else at the same time",
                     hint="publish it again",
                 )
-            await offered.save(connector, tx, replace(now, content_sealed=again))
-            await revisions.refresh(tx, asset.id, last.revision, again)
+            await revisions.refresh(connector, tx, now, last.revision, again)
 
         await connector.database.write(unit)
     return _published(draft, last, manifest.digest(sealed.manifest.encode()), unchanged=True)
@@ -295,8 +295,8 @@ def _sources(draft: _Draft) -> dict[str, Source]:
     return {each.path: each.source for each in draft.found.scan.files}
 
 
-def _asset(connector: Connector, draft: _Draft, following: Next, data: bytes) -> Asset:
-    """Return the asset of a package: what was measured stands beside what the operator says of it."""
+def _asset(connector: Connector, draft: _Draft, following: Next, data: bytes) -> tuple[Asset, bytes]:
+    """Return the asset of a package and its sealed content: what was measured stands beside what is said of it."""
     made, origins = draft.made, draft.origins
     described = {
         "dct:title": made.title,
@@ -309,14 +309,16 @@ def _asset(connector: Connector, draft: _Draft, following: Next, data: bytes) ->
     }
     sealed = content.Sealed(data.decode(), _sources(draft), connector.identity.seal(data))
     address = msgspec.json.encode({"type": "Package", "folder": draft.folder})
-    return Asset(
+    closed = content.close(connector, made.id, sealed)
+    asset = Asset(
         id=made.id,
         properties=described,
         private_properties={"folder": draft.folder, **({DERIVED_FROM: origins} if origins else {})},
         data_address_sealed=connector.seal.close(address, content.ADDRESS + made.id),
-        content_sealed=content.close(connector, made.id, sealed),
+        content_id=published.id_of(closed),
         created_at=connector.now_ms(),
     )
+    return asset, closed
 
 
 def _check_properties(properties: Document) -> None:

@@ -23,6 +23,8 @@ from comity.db.store import Transaction
 from comity.dsp import machine, terms
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
+from comity.management import query
+from comity.management.readings import FIELDS
 
 Document = dict[str, Any]
 READY, SUSPENDED, ENDED = "READY", "SUSPENDED", "ENDED"
@@ -146,19 +148,33 @@ async def status(connector: Connector, name: str) -> Document:
     Raises:
         NotFoundError: there is none.
     """
+    return await connector.database.read(lambda tx: _status(connector, tx, name))
 
-    async def unit(tx: Transaction) -> Document:
-        opened = await load(tx, name)
-        shown = await get.status_of(tx, opened.exchange)
-        stage = shown["stage"]
-        if opened.record is not None and opened.record.state is not None:
-            stage = _OF_TRANSFER.get(opened.record.state, stage)
-        error = shown["error"] or (opened.record.error if opened.record else "")
-        told = {"@type": "Reading", "stage": ENDED if opened.reading.ended_at else stage, "error": error}
-        locked = await obstacles(connector, tx, opened) if stage == READY else ()
-        return {**shown, **told, "person": opened.reading.person, "locked": list(locked)}
+
+async def find(connector: Connector, spec: query.Spec) -> list[Document]:
+    """Return how those stand that a query asks for; what was ended is not among them.
+
+    Raises:
+        InvalidInputError: it asks about a field that they do not have.
+    """
+    wanted = query.resolve(spec, FIELDS)
+
+    async def unit(tx: Transaction) -> list[Document]:
+        return await readings.find_page(tx, wanted, lambda name: _status(connector, tx, name))
 
     return await connector.database.read(unit)
+
+
+async def _status(connector: Connector, tx: Transaction, name: str) -> Document:
+    opened = await load(tx, name)
+    shown = await get.status_of(tx, opened.exchange)
+    stage = shown["stage"]
+    if opened.record is not None and opened.record.state is not None:
+        stage = _OF_TRANSFER.get(opened.record.state, stage)
+    error = shown["error"] or (opened.record.error if opened.record else "")
+    told = {"@type": "Reading", "stage": ENDED if opened.reading.ended_at else stage, "error": error}
+    locked = await obstacles(connector, tx, opened) if stage == READY else ()
+    return {**shown, **told, "person": opened.reading.person, "locked": list(locked)}
 
 
 async def obstacles(connector: Connector, tx: Transaction, opened: Open, sha256: str = "") -> tuple[str, ...]:

@@ -16,8 +16,11 @@ from comity.controlplane import notify, offering, origins, revision_states
 from comity.controlplane.connector import Connector
 from comity.db import agreements, partners, retirements
 from comity.db import events as event_rows
+from comity.db import revision_notices as notice_rows
 from comity.db import revisions as rows
+from comity.db.outbox import Outgoing
 from comity.db.partners import Partner
+from comity.db.revision_notices import RevisionNotice
 from comity.db.store import Transaction
 from comity.dsp import notice as notices
 from comity.dsp import revision as forms
@@ -29,6 +32,7 @@ from comity.techdata.changes import Changes
 
 Document = dict[str, Any]
 SAID = 1000
+GONE = "it is no partner any more"
 
 
 def written(changes: Changes) -> forms.Changes:
@@ -49,27 +53,74 @@ async def tell(
     event: str,
     changes: forms.Changes | None = None,
 ) -> int:
-    """Tell the holders of agreements about an asset, each once, and who listens here; return how many holders."""
+    """Tell the holders of agreements about an asset, each once, and who listens here.
+
+    Return how many holders there are to be told; what becomes of each notice is kept.
+    """
     standing = [_standing(each) for each in await rows.find_all(tx, about.asset_id)]
-    told: set[str] = set()
+    holders: dict[str, bool] = {}
     for agreement in await agreements.find_holders(tx, about.asset_id):
-        partner = await partners.find(tx, agreement.counterparty_id)
-        if partner is None or partner.id in told:
+        if agreement.counterparty_id in holders:
             continue
-        told.add(partner.id)
-        may_know = changes is not None and await _may_know(connector, tx, partner, agreement)
-        said = forms.Notice(
-            agreement_id=agreement.id,
-            asset_id=about.asset_id,
-            revision=about.number,
-            event=event,
-            title=str(about.properties.get("dct:title") or "")[:SAID] if may_know else "",
-            revisions=standing,
-            changes=changes if may_know else None,
-        )
-        await notify.send(connector, tx, partner, said.document(), agreement.id)
+        partner = await partners.find(tx, agreement.counterparty_id)
+        name = ""
+        if partner is not None:
+            may_know = changes is not None and await _may_know(connector, tx, partner, agreement)
+            said = forms.Notice(
+                agreement_id=agreement.id,
+                asset_id=about.asset_id,
+                revision=about.number,
+                event=event,
+                title=str(about.properties.get("dct:title") or "")[:SAID] if may_know else "",
+                revisions=standing,
+                changes=changes if may_know else None,
+            )
+            name = await notify.send(connector, tx, partner, said.document(), agreement.id)
+        holders[agreement.counterparty_id] = bool(name)
+        await _keep(connector, tx, about, event, agreement.counterparty_id, name)
     await note_event(connector, tx, about, event)
-    return len(told)
+    return sum(holders.values())
+
+
+async def _keep(
+    connector: Connector, tx: Transaction, about: rows.Revision, event: str, holder_id: str, name: str
+) -> None:
+    new = RevisionNotice(
+        asset_id=about.asset_id,
+        number=about.number,
+        counterparty_id=holder_id,
+        id=name,
+        event=event,
+        delivery=notice_rows.SENT if name else notice_rows.NOT_TAKEN,
+        said="" if name else GONE,
+        at=connector.now_ms(),
+    )
+    await notice_rows.save(tx, new)
+
+
+async def answered(connector: Connector, tx: Transaction, row: Outgoing, answer: Document) -> None:
+    """Keep that a holder was told."""
+    del answer
+    await notice_rows.settle(tx, row.message_id, taken=True, said="", at=connector.now_ms())
+
+
+async def refused(connector: Connector, tx: Transaction, row: Outgoing, reason: str) -> None:
+    """Keep why a holder was not told."""
+    await notice_rows.settle(tx, row.message_id, taken=False, said=reason, at=connector.now_ms())
+
+
+async def find_told(tx: Transaction, asset_id: str) -> dict[int, list[RevisionNotice]]:
+    """Return by the numbers of the revisions of an asset of ours what their holders were told, and what came of it."""
+    on_their_way = await notice_rows.find_open(tx, asset_id)
+    found: dict[int, list[RevisionNotice]] = {}
+    for each in await notice_rows.find_of(tx, asset_id):
+        shown = each
+        if each.delivery == notice_rows.SENT and each.id in on_their_way:
+            shown = msgspec.structs.replace(each, said=on_their_way[each.id])
+        elif each.delivery == notice_rows.SENT:  # who is taken off the list is sent nothing more
+            shown = msgspec.structs.replace(each, delivery=notice_rows.NOT_TAKEN, said=GONE)
+        found.setdefault(each.number, []).append(shown)
+    return found
 
 
 async def carried(tx: Transaction, agreement: Agreement, about: rows.Revision) -> Document:

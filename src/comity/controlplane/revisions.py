@@ -20,7 +20,7 @@ from comity.controlplane import content, decide, offered, revision_notices, revi
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import sha256_hex
 from comity.controlplane.transfer_moves import Revoked
-from comity.db import agreements, evidence, offers, retirements, transfers
+from comity.db import agreements, evidence, offers, published, retirements, transfers
 from comity.db import revisions as rows
 from comity.db.offers import Asset
 from comity.db.revisions import Revision
@@ -175,17 +175,18 @@ async def add(
         by_whom=by,
         published_at=connector.now_ms(),
         changed_at=connector.now_ms(),
+        content_id=asset.content_id,
     )
     same = (newest.number if newest else 0) == (known.number if known else 0) == new.number - 1
-    if not same or not await rows.insert(tx, new, asset.content_sealed or b""):
+    if not same or not await rows.insert(tx, new):
         raise errors.ConflictError(
             f"{asset.id} was published by somebody else at the same time", hint="publish it again"
         )
     await _supersede(connector, tx, new)
     written = revision_notices.written(following.changes) if known else None
-    told = await revision_notices.tell(connector, tx, new, forms.PUBLISHED, written)
+    holders = await revision_notices.tell(connector, tx, new, forms.PUBLISHED, written)
     what = f"revision {new.number}, manifest {new.manifest_sha256}"
-    said = f"{what}; {following.changes.words}; {told} holders told"
+    said = f"{what}; {following.changes.words}; {holders} holders to be told"
     await _record(connector, tx, new, "comity:Published", said, by=by)
     return new
 
@@ -201,13 +202,17 @@ async def _supersede(connector: Connector, tx: Transaction, new: Revision) -> No
             await rows.save(tx, superseded)
 
 
-async def refresh(tx: Transaction, asset_id: str, number: int, content_sealed: bytes) -> None:
+async def refresh(connector: Connector, tx: Transaction, asset: Asset, number: int, sealed: bytes) -> None:
     """Keep where the files of a revision lie now: they were found there again as they were."""
-    await rows.save_content(tx, asset_id, number, content_sealed)
+    await published.keep(tx, sealed)
+    again = published.id_of(sealed)
+    await offered.save(connector, tx, msgspec.structs.replace(asset, content_id=again))
+    await rows.save_content(tx, asset.id, number, again)
+    await published.drop_unused(tx, asset.content_id)
 
 
 async def recall(connector: Connector, asset_id: str, number: int, reason: str, *, by: str = "") -> None:
-    """Recall a revision: nobody is given it any more, what hands it out ends, and its holders are told.
+    """Recall a revision: nobody is given it any more, what hands it out ends, and its holders are to be told.
 
     Where an older one is still released, that is offered in its place.
 
@@ -232,8 +237,8 @@ async def recall(connector: Connector, asset_id: str, number: int, reason: str, 
         if current:
             await _offer_standing(connector, tx, asset_id)
         ended = await _stop(connector, tx, changed, current=current)
-        told = await revision_notices.tell(connector, tx, changed, forms.RECALLED)
-        said = f"revision {number}: {reason}; {ended} transfers ended, {told} holders told"
+        holders = await revision_notices.tell(connector, tx, changed, forms.RECALLED)
+        said = f"revision {number}: {reason}; {ended} transfers ended, {holders} holders to be told"
         await _record(connector, tx, changed, "comity:Recalled", said, by=by)
 
     await connector.database.write(unit)
@@ -244,12 +249,11 @@ async def _offer_standing(connector: Connector, tx: Transaction, asset_id: str) 
     asset, standing = await offers.find(tx, Asset, asset_id), await rows.find_standing(tx, asset_id)
     if asset is None or standing is None:
         return
-    content_sealed = await rows.find_content(tx, asset_id, standing.number)
     properties = {**standing.properties, "comity:revisionStatus": standing.state}
     await offered.save(
         connector,
         tx,
-        msgspec.structs.replace(asset, properties=properties, content_sealed=content_sealed),
+        msgspec.structs.replace(asset, properties=properties, content_id=standing.content_id),
     )
 
 

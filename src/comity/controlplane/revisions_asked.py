@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import inquiries, revisions
+from comity.controlplane import inquiries, revision_notices, revisions
 from comity.controlplane.connector import Connector
 from comity.db import revisions as rows
+from comity.db.revision_notices import RevisionNotice
 from comity.db.store import Transaction
 from comity.management import revisions as forms
 from comity.management.revisions import QuestionForm
@@ -56,8 +57,9 @@ async def find(connector: Connector, asset_id: str, counterparty_id: str) -> lis
     async def unit(tx: Transaction) -> list[Document]:
         if not counterparty_id:
             holders = await rows.find_holders(tx, asset_id)
+            told = await revision_notices.find_told(tx, asset_id)
             return [
-                _own(each, holders.get(each.manifest_sha256, []))
+                _own(each, holders.get(each.manifest_sha256, []), told.get(each.number, []))
                 for each in await rows.find_all(tx, asset_id)
             ]
         received = await rows.find_received(tx, counterparty_id, asset_id)
@@ -78,7 +80,7 @@ def _unknown(asset_id: str, counterparty_id: str) -> errors.NotFoundError:
     return errors.NotFoundError(f"no package {asset_id[:200]} was published here")
 
 
-def _own(each: rows.Revision, held_by: Sequence[str] = ()) -> Document:
+def _own(each: rows.Revision, held_by: Sequence[str] = (), told: Sequence[RevisionNotice] = ()) -> Document:
     counts = {
         kind: int(each.properties.get(f"comity:files{kind.capitalize()}") or 0)
         for kind in ("added", "removed", "changed", "renamed")
@@ -97,6 +99,12 @@ def _own(each: rows.Revision, held_by: Sequence[str] = ()) -> Document:
         files=str(each.properties.get("comity:files") or ""),
         size_bytes=str(each.properties.get("dcat:byteSize") or ""),
         held_by=held_by,
+        notices=[
+            forms.encode_notice(
+                one.counterparty_id, event=one.event, delivery=one.delivery, error=one.said, at=one.at
+            )
+            for one in told
+        ],
     )
 
 

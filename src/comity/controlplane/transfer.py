@@ -116,7 +116,7 @@ async def _take_destination(
             f"this address is refused: {error.reason or error.message}", path="$.dataAddress.endpoint"
         ) from None
     asset = await offers.find(tx, offers.Asset, record.asset_id)
-    packed = asset is not None and asset.content_sealed
+    packed = asset is not None and asset.content_id
     found = await revision_states.properties(tx, record.asset_id, record.revision) if packed else {}
     files = found.get(FILES, "1")
     if files != "1" and not destination.folder:

@@ -26,7 +26,8 @@ SENT, TAKEN, NOT_TAKEN, RECEIVED = "sent", "taken", "refused", "received"
 class Inquiry(Struct, frozen=True, kw_only=True):
     """An inquiry about a revision; `role` is ours, `manifest_sha256` the revision, `wanted` the limits asked for.
 
-    `granted` are the limits of a deviation, `decided_by` who answered, `revision` what was published because of it.
+    `granted` are the limits of a deviation, `revoked_at` when it was taken back, 0 if it was not; `decided_by` are who
+    answered, `revision` what was published because of it.
     `needs`, `decisions` and `proposed` are for four eyes at the owner. `said` is why it was not taken. Times in ms.
     """
 
@@ -48,6 +49,7 @@ class Inquiry(Struct, frozen=True, kw_only=True):
     decided_by: list[str] = []
     revision: int = 0
     revision_sha256: str = ""
+    revoked_at: int = 0
     needs: list[Need] = []
     decisions: list[Decision] = []
     proposed: Limits | None = None
@@ -82,10 +84,9 @@ _SAVE = _TABLE.upsert("id", "role", "created_at")
 _SETTLE = (
     "UPDATE inquiry_step SET delivery = ?3, said = ?4 WHERE inquiry_id = ?1 AND id = ?2 AND delivery = 'sent'"
 )
-_GRANTED = (
-    "WHERE asset_id = ?1 AND granted <> ?2 AND role = ?3 AND counterparty_id = ?4 ORDER BY created_at, id"
-)
-_GRANTED_BY_US = "WHERE asset_id = ?1 AND granted <> ?2 AND role = ?3 ORDER BY created_at, id"
+_HOLDS = "WHERE asset_id = ?1 AND granted <> ?2 AND revoked_at = 0 AND role = ?3"
+_GRANTED_BY_US = f"{_HOLDS} ORDER BY created_at, id"
+_GRANTED = f"{_HOLDS} AND counterparty_id = ?4 ORDER BY created_at, id"
 _OPEN = "SELECT count(*) FROM inquiry WHERE agreement_id = ?1 AND counterparty_id = ?2 AND state = 'OPEN'"
 _LENGTH = "SELECT count(*) FROM inquiry_step WHERE inquiry_id = ?1"
 _LISTING = listing.Listing(
@@ -137,7 +138,7 @@ async def load(tx: Transaction, name: str) -> Inquiry:
 
 
 async def find_granted(tx: Transaction, asset_id: str, owner_id: str = "") -> list[Inquiry]:
-    """Return those by which deviations from an asset were granted, oldest first: by us, or to us by its owner."""
+    """Return those by which deviations from an asset hold, oldest first: granted by us, or to us by its owner."""
     if owner_id:
         found = await _TABLE.all(tx, _GRANTED, asset_id, b"null", "consumer", owner_id)
     else:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.db import listing
+from comity.db import listing, published
 from comity.db.store import Row, Shared, Transaction
 from comity.db.table import Table
 from comity.management import query
@@ -21,13 +21,16 @@ Document = dict[str, Any]
 
 
 class Asset(Struct, frozen=True, kw_only=True):
-    """Something to hand over; the data address and the list of its files are sealed: they may hold credentials."""
+    """Something to hand over; its data address is sealed: it may hold credentials.
+
+    `content_id` names the sealed list of its files (`published`), empty for an address.
+    """
 
     id: str
     properties: Document
     private_properties: Document
     data_address_sealed: bytes
-    content_sealed: bytes | None = None
+    content_id: str = ""
     created_at: int
 
 
@@ -174,9 +177,16 @@ async def save(tx: Transaction, changed: Asset | PolicyDefinition | ContractDefi
     await _check_references(tx, changed)
     kind = type(changed)
     values = _TABLES[kind].values(changed, ("id", *_changing(kind)))
+    before = await _content_id(tx, changed.id) if kind is Asset else ""
     if await tx.run(_UPDATE[kind], *values) == 0:
         raise errors.NotFoundError(f"there is no {_word(type(changed))} {changed.id}")
+    await published.drop_unused(tx, before)
     tx.announce(OffersChanged())
+
+
+async def _content_id(tx: Transaction, asset_id: str) -> str:
+    row = await tx.one("SELECT content_id FROM asset WHERE id = ?1", asset_id)
+    return str(row[0]) if row else ""
 
 
 async def put(tx: Transaction, value: Asset | PolicyDefinition | ContractDefinition) -> bool:
@@ -206,8 +216,10 @@ async def remove(tx: Transaction, kind: type[T], name: str) -> None:
         raise errors.ConflictError(
             f"asset {name} is under an agreement", hint="remove its contract definitions to stop offering it"
         )
+    before = await _content_id(tx, name) if kind is Asset else ""
     if await tx.run(f"DELETE FROM {_TABLES[kind].name} WHERE id = ?1", name) == 0:
         raise errors.NotFoundError(f"there is no {_word(kind)} {name}")
+    await published.drop_unused(tx, before)
     tx.announce(OffersChanged())
 
 

@@ -5,14 +5,18 @@ Partner, asset, purpose, agreement and transfer are the exchange's.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.db import exchanges
+from comity.db import exchanges, listing
 from comity.db.exchanges import Exchange
-from comity.db.store import Transaction
+from comity.db.store import Row, Transaction
 from comity.db.table import Table
+from comity.management import query
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -39,6 +43,20 @@ _USES = (
     " AND transfer.data_address_sealed IS NOT NULL"
 )
 
+_LISTING = listing.Listing(
+    "exchange JOIN reading ON reading.exchange_id = exchange.id",
+    "exchange.id",
+    {
+        "@id": listing.Column("id"),
+        "counterPartyId": listing.Column("counterparty_id"),
+        "assetId": listing.Column("asset_id"),
+        "purpose": listing.Column("purpose"),
+        "person": listing.Column("person"),
+        "createdAt": listing.Column("created_at", number=True),
+    },
+    "ended_at IS NULL",
+)
+
 
 async def load(tx: Transaction, exchange_id: str) -> tuple[Reading, Exchange]:
     """Return a reading with its exchange.
@@ -61,6 +79,17 @@ async def find_same(
     row = await tx.one(_SAME, counterparty_id, asset_id, purpose, who.person, who.opened_by)
     found = await load(tx, row[0]) if row else None
     return found if found is None or found[0].nationalities == who.nationalities else None
+
+
+async def find_page(
+    tx: Transaction, spec: query.Spec, write: Callable[[str], Awaitable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return a page of documents that `write` makes of the ids of readings that nobody has ended."""
+
+    async def made(row: Row) -> dict[str, Any]:
+        return await write(str(row[0]))
+
+    return await _LISTING.find(tx, spec, made)
 
 
 async def count_uses(tx: Transaction, agreement_id: str, counterparty_id: str) -> int:

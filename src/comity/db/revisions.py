@@ -20,7 +20,7 @@ Document = dict[str, Any]
 class Revision(Struct, frozen=True, kw_only=True):
     """A revision of an asset of ours: `properties` are the asset's as it was published; `reason` is of its recall.
 
-    `effectivity` is as a manifest writes it. Times in ms.
+    `effectivity` is as a manifest writes it, `content_id` names what it hands out (`published`). Times in ms.
     """
 
     asset_id: str
@@ -34,6 +34,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     by_whom: str = ""
     published_at: int
     changed_at: int
+    content_id: str = ""
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -62,6 +63,9 @@ _SAVE = (
 )
 _SAVE_TOLD = _TOLD.upsert(
     "counterparty_id, asset_id, number", "counterparty_id", "asset_id", "number", "told_at"
+)
+_CONTENT = (
+    "SELECT sealed FROM content JOIN revision ON content_id = content.id WHERE asset_id = ?1 AND number = ?2"
 )
 _NEWEST_FIRST = "WHERE asset_id = ?1 ORDER BY number DESC"
 _STANDING = "WHERE asset_id = ?1 ORDER BY CASE state WHEN 'released' THEN 0 ELSE 1 END, number DESC LIMIT 1"
@@ -117,32 +121,23 @@ async def find_asset_of(tx: Transaction, folder: str) -> str:
 
 async def find_content(tx: Transaction, asset_id: str, number: int) -> bytes | None:
     """Return what a revision hands out, sealed, or None."""
-    row = await tx.one(
-        "SELECT content_sealed FROM revision_content WHERE asset_id = ?1 AND number = ?2", asset_id, number
-    )
+    row = await tx.one(_CONTENT, asset_id, number)
     return bytes(row[0]) if row else None
 
 
-async def insert(tx: Transaction, new: Revision, content_sealed: bytes) -> bool:
+async def insert(tx: Transaction, new: Revision) -> bool:
     """Store a new revision and return True, False if there is one with its number."""
-    if await tx.run(f"{_TABLE.insert} ON CONFLICT (asset_id, number) DO NOTHING", *_TABLE.row(new)) != 1:
-        return False
-    await tx.run(
-        "INSERT INTO revision_content (asset_id, number, content_sealed) VALUES (?1, ?2, ?3)",
-        new.asset_id,
-        new.number,
-        content_sealed,
-    )
-    return True
+    added = await tx.run(f"{_TABLE.insert} ON CONFLICT (asset_id, number) DO NOTHING", *_TABLE.row(new))
+    return added == 1
 
 
-async def save_content(tx: Transaction, asset_id: str, number: int, content_sealed: bytes) -> None:
-    """Store what a revision hands out anew."""
+async def save_content(tx: Transaction, asset_id: str, number: int, content_id: str) -> None:
+    """Store which content a revision hands out now."""
     await tx.run(
-        "UPDATE revision_content SET content_sealed = ?3 WHERE asset_id = ?1 AND number = ?2",
+        "UPDATE revision SET content_id = ?3 WHERE asset_id = ?1 AND number = ?2",
         asset_id,
         number,
-        content_sealed,
+        content_id,
     )
 
 

@@ -24,7 +24,8 @@ STATES = ("requested", "offered", "accepted", "agreed", "verified", "finalized",
 APPROVAL_STEPS = ("asked", "approved", "refused", "expired", "withdrawn")
 INQUIRY, UNDELIVERED = "inquiry.", "undelivered"
 INQUIRY_STEPS = (
-    "asked", "said", "proposed", "answered", "granted", "refused", "revised", "withdrawn", UNDELIVERED,
+    "asked", "said", "proposed", "answered", "granted", "refused", "revised", "revoked", "withdrawn",
+    UNDELIVERED,
 )  # fmt: skip
 REVISION, REVISION_STEPS = "revision.", ("published", "recalled")
 LOG, LOG_STEPS = "log.", ("forked", "restarted", "consistent")

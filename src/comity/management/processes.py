@@ -240,6 +240,8 @@ def _encode(kind: str, shown: Shown, **members: Any) -> Document:
 
 def encode_agreement(name: str, document: Document, *, negotiation_id: str, created_at: int) -> Document:
     """Write an agreement; `policy` is the agreement as it stands, verbatim, and beside it how each term is enforced."""
+    signed = document.get("timestamp")
+    dated = {**document, "timestamp": signed if signed and isinstance(signed, str) else None}
     return wire.document(
         "ContractAgreement",
         name,
@@ -248,10 +250,10 @@ def encode_agreement(name: str, document: Document, *, negotiation_id: str, crea
         providerId=document["assigner"],
         consumerId=document["assignee"],
         assetId=document["target"],
-        contractSigningDate=_signed_s(document.get("timestamp"), created_at),
+        contractSigningDate=_signed_s(signed, created_at),
         policy=wire.policy(document),
         createdAt=created_at,
-        **{enforcement.MEMBER: enforcement.document({**document, "timestamp": None})},
+        **{enforcement.MEMBER: enforcement.document(dated)},
     )
 
 

@@ -14,6 +14,9 @@ from comity.management import received, wire
 from comity.management.received import AccessForm
 
 Document = dict[str, Any]
+FIELDS = (
+    "stage", "counterPartyId", "assetId", "purpose", "person", "agreementId", "transferId", "createdAt",
+)  # fmt: skip
 
 
 class ReadingForm(Struct, frozen=True):

@@ -90,6 +90,7 @@ def encode(  # noqa: PLR0913  a revision has these members
     told_at: int | None = None,
     transfer_id: str = "",
     held_by: Sequence[str] = (),
+    notices: Sequence[Document] = (),
 ) -> Document:
     """Write a revision, ours or as a partner told us of it."""
     return wire.document(
@@ -112,7 +113,14 @@ def encode(  # noqa: PLR0913  a revision has these members
         toldAt=told_at,
         receivedIn=transfer_id or None,
         heldBy=list(held_by) or None,
+        notices=list(notices) or None,
     )
+
+
+def encode_notice(counterparty_id: str, *, event: str, delivery: str, error: str, at: int) -> Document:
+    """Write what a holder was told of a revision; `delivery` is what became of the notice."""
+    shown: Document = {"counterPartyId": counterparty_id, "event": event, "delivery": delivery, "at": at}
+    return shown | ({"error": error} if error else {})
 
 
 def encode_changes(  # noqa: PLR0913  what changed has these members

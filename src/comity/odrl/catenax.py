@@ -209,7 +209,8 @@ OPERANDS: Final = (
 
 #: Those whose fact is what is stated of the partner.
 ATTRIBUTES: Final = ("Membership", "BusinessPartnerNumber", "BusinessPartnerGroup", "FrameworkAgreement")
-_NAMES: Final = {each.name.lower(): each.name for each in OPERANDS}
+NAMES: Final = frozenset(each.name for each in OPERANDS)
+_NAMES: Final = {each.lower(): each for each in NAMES}
 _SCHEMA_NAMES: Final = {
     "".join(part[:1].upper() + part[1:] for part in code[3:-2].split(".")) + "RightOperand": code
     for code in RESTRICTIONS

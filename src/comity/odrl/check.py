@@ -42,7 +42,6 @@ _ROOTS = ("use", catenax.ACCESS)
 _MEMBERS = (
     "A misspelled member would be a limit that nobody keeps; descriptions go under dct: or rdfs: names."
 )
-_CATENAX = frozenset(each.name for each in catenax.OPERANDS)
 _VALUES = {
     "time": "a date or a time: 2027-12-31 or 2027-12-31T12:00:00Z",
     "number": "a number",
@@ -106,11 +105,13 @@ def _hint(constraint: Constraint) -> str:
     if isinstance(constraint, Logical):
         return ""
     if constraint.flaw == read.UNKNOWN_OPERAND:
-        bare = [name for name in operands.names() if name not in _CATENAX]
+        bare = [name for name in operands.names() if name not in catenax.NAMES]
         return f"Known left operands: {', '.join(bare)}, and those of Catena-X (CX-0152)."
     if constraint.flaw == read.UNKNOWN_OPERATOR:
         return f"Known operators: {', '.join(sorted(vocabulary.OPERATORS))}."
     if constraint.flaw != read.UNREADABLE or constraint.known is None:
         return ""
-    codes = ", ".join(sorted(constraint.known.codes))
-    return f"{constraint.operand} takes {codes or _VALUES[constraint.known.kind]}."
+    known = constraint.known
+    return (
+        f"{constraint.operand} takes {', '.join(sorted(known.codes)) or known.takes or _VALUES[known.kind]}."
+    )

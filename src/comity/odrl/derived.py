@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from comity import errors
-from comity.odrl import catenax, read, stricter, vocabulary, write
+from comity.odrl import catenax, edc, read, stricter, vocabulary, write
 from comity.odrl.marking import LABEL
 from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, atoms, describe
 
@@ -46,7 +48,7 @@ def derive(
     else:
         permission = _permission(agreement)
         allowed, reasons = _recipients(agreement, permission, us)
-        added = [each for each in permission.constraints if _follows(each)]
+        added = [_dated(each) for each in permission.constraints if _follows(each)]
         rules = [_with(rule, added, allowed, reasons) for rule in offer.permission]
     both: dict[str, Any] = {**write.terms(offer), "permission": rules}
     inherited = write.terms(agreement)
@@ -185,6 +187,14 @@ def _follows(constraint: Constraint) -> bool:
     if isinstance(constraint, Logical):
         return True
     return constraint.operand not in _COUNTED_THERE and not _names_recipients(constraint)
+
+
+def _dated(constraint: Constraint) -> Constraint:
+    """Return a constraint that counts from its agreement with the instant it comes to: the next one is another."""
+    if isinstance(constraint, Logical):
+        return msgspec.structs.replace(constraint, members=tuple(map(_dated, constraint.members)))
+    when = edc.instant(constraint.operand, constraint.right, constraint.values)
+    return msgspec.structs.replace(constraint, right=when) if when else constraint
 
 
 def _with(

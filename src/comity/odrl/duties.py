@@ -82,7 +82,7 @@ def flaw(rule: Rule) -> str:
         return found[0]
     if rule.action == USE:
         said = list(atoms(rule.constraints))
-        is_duty = bool(said) and all(each.known is not None and each.known.written for each in said)
+        is_duty = bool(said) and all(each.operand in catenax.NAMES for each in said)
         return "" if is_duty else "an obligation to use says nothing"
     if rule.action not in KNOWN:
         return UNKNOWN
@@ -173,6 +173,9 @@ def _earliest(said: list[Atomic], operand: str) -> int | None:
     ends = [
         int(each.values[0][0] if each.operator == "lt" else each.values[0][1])
         for each in said
-        if each.known is not None and each.known.known_as == operand and isinstance(each.values, tuple)
+        if each.known is not None
+        and each.known.known_as == operand
+        and isinstance(each.values, tuple)
+        and each.values
     ]
     return min(ends, default=None)

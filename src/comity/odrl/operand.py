@@ -53,6 +53,7 @@ class Operand(msgspec.Struct, frozen=True, kw_only=True):
     tests: Mapping[str, operators.Test] | None = None  # by operator, if others than its kind's
     read: Callable[[object], values.Values | None] | None = None  # a right operand, if not as its kind's
     codes: frozenset[str] = frozenset()  # the only values that mean something, if there is such a list
+    takes: str = ""  # what its right operand is, if not what its kind's is
     written: str = ""  # its name on the wire, if another
 
     @property

@@ -1,7 +1,7 @@
 """The left operands that this connector knows: what a value of each is, who sees to it, where its fact comes from.
 
-ODRL's own are bare words, ours have the prefix `comity:`, Catena-X's are in `catenax`. Whoever starts a program adds
-further ones by `register`, before any policy is read: what was read keeps what it found here.
+ODRL's own are bare words, ours have the prefix `comity:`, others' are in `catenax` and `edc`. Whoever starts a program
+adds further ones by `register`, before any policy is read: what was read keeps what it found here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from comity import errors
-from comity.odrl import catenax, operators, vocabulary
+from comity.odrl import catenax, edc, operators, vocabulary
 from comity.odrl.operand import ATTESTED, CONTRACT, NODE, OBLIGATION, PROVIDER, Operand, Use
 
 _OWN: Final = "comity:"
@@ -111,7 +111,9 @@ _STANDARD: Final = (
     ),
 )
 
-_TABLE: Final[dict[str, Operand]] = {each.name: each for each in (*_STANDARD, *catenax.OPERANDS)}
+_TABLE: Final[dict[str, Operand]] = {
+    each.name: each for each in (*_STANDARD, edc.IN_FORCE, *catenax.OPERANDS)
+}
 _REGISTERED: Final[dict[str, Operand]] = {}
 _LEFT: Final[dict[str, operators.Elsewhere]] = {
     each.name: operators.ELSEWHERE for each in _TABLE.values() if each.elsewhere
@@ -173,7 +175,7 @@ def _problem(operand: Operand) -> str:
         return "needs a name with a prefix or a URI, such as example:cleared"
     if operand.name.startswith(_OWN) or vocabulary.term(operand.name) != operand.name:
         return "has a prefix that belongs to Comity or to ODRL"
-    if operand.name in _TABLE:
+    if edc.operand(catenax.operand(operand.name)) in _TABLE:
         return "is known already"
     if operand.kind not in vocabulary.KINDS:
         return f"has no kind of value: {', '.join(vocabulary.KINDS)}"

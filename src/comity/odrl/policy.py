@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from comity.odrl import operators, values
+from comity.odrl import edc, operators, values
 from comity.odrl.operand import Operand
 from comity.odrl.vocabulary import printable
 
@@ -46,11 +46,13 @@ Constraint: TypeAlias = Atomic | Logical
 
 
 def describe(constraint: Constraint) -> str:
-    """Return a constraint as a person reads it, at most 200 printable characters."""
+    """Return a constraint as a person reads it, at most 200 printable characters; with a date if it counts from one."""
     if isinstance(constraint, Logical):
         inner = "; ".join(describe(member) for member in constraint.members[:_SHOWN])
         return printable(f"{constraint.operator}({inner})")
-    return printable(f"{constraint.operand} {constraint.operator} {_show(constraint.right)}")
+    when = edc.instant(constraint.operand, constraint.right, constraint.values)
+    dated = f" ({when})" if when else ""
+    return printable(f"{constraint.operand} {constraint.operator} {_show(constraint.right)}{dated}")
 
 
 def decides(constraint: Constraint) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from comity import errors
-from comity.odrl import catenax, codes, operands, operators, values, vocabulary
+from comity.odrl import catenax, codes, edc, operands, operators, values, vocabulary
 from comity.odrl.operand import Operand
 from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, decides
 from comity.odrl.vocabulary import printable
@@ -35,9 +35,10 @@ _ATOMIC = ("leftOperand", "operator", "rightOperand")
 
 
 class _Budget:
-    """What is left of the constraints and values a policy may have."""
+    """What is left of the constraints and values a policy may have, and whether it is agreed, when it was signed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_agreed: bool, signed_us: int | None) -> None:
+        self.is_agreed, self.signed_us = is_agreed, signed_us
         self.constraints = MAX_CONSTRAINTS
         self.values = MAX_VALUES
 
@@ -60,14 +61,16 @@ def parse(policy: Mapping[str, object]) -> Policy:
     """
     members = _members(policy, "$")
     parties = {name: _optional(members, name) for name in _PARTIES}
-    budget = _Budget()
+    kind, timestamp = vocabulary.term(_optional(members, "@type")), _optional(members, "timestamp")
+    is_agreed = kind == "Agreement" or bool(parties["assigner"] and parties["assignee"])
+    budget = _Budget(is_agreed=is_agreed, signed_us=edc.signed(timestamp))
     extra = {name: value for name, value in members.items() if name not in _POLICY_MEMBERS}
     profiles = _list(members.get("profile"))
     return Policy(
         source=policy,
         id=_optional(members, "@id") or _optional(members, "uid"),
-        type=vocabulary.term(_optional(members, "@type")),
-        timestamp=_optional(members, "timestamp"),
+        type=kind,
+        timestamp=timestamp,
         profile=tuple(_name(value, f"$.profile[{place}]") for place, value in enumerate(profiles)),
         unknown=_unknown(extra),
         extra=extra,
@@ -212,13 +215,15 @@ def _atomic(members: dict[str, object], path: str, budget: _Budget) -> Atomic:
     for name in _ATOMIC:
         if name not in members:
             _refuse(f"{path}.{name}", f"A constraint needs {name} (or one of and, andSequence, or, xone).")
-    operand = catenax.operand(_name(members.pop("leftOperand"), f"{path}.leftOperand"))
+    operand = edc.operand(catenax.operand(_name(members.pop("leftOperand"), f"{path}.leftOperand")))
     operator = _name(members.pop("operator"), f"{path}.operator")
     right = _right(members.pop("rightOperand"), f"{path}.rightOperand", budget)
     known = operands.find(operand)
-    if known is not None and known.written:
+    if known is edc.IN_FORCE and not budget.is_agreed:
+        known = edc.NOT_YET
+    if known is not None and known.name in catenax.NAMES:
         right = catenax.right(known, operator, right)
-    read = (known.read(right) if known.read else values.read(right, known.kind)) if known else None
+    read = _values(known, right, budget) if known else None
     test = _test(known, operator) if known else None
     return Atomic(
         path=path,
@@ -231,6 +236,12 @@ def _atomic(members: dict[str, object], path: str, budget: _Budget) -> Atomic:
         test=test,
         extra=members,
     )
+
+
+def _values(known: Operand, right: object, budget: _Budget) -> values.Values | None:
+    if known.name == edc.NAME:
+        return edc.read(right, budget.signed_us)
+    return known.read(right) if known.read else values.read(right, known.kind)
 
 
 def _test(known: Operand, operator: str) -> operators.Test | None:

@@ -1,8 +1,9 @@
 """Inquiries: what the holder of a revision asks its owner, what may follow from that, and how both travel.
 
-A question is answered; a deviation, permission to build otherwise, is granted within limits or refused; a change comes
-with the next revision. Who decides is the owner: what it says stands, whatever was on its way to it. Both notices are
-members of the channel between Comities (`dsp.notice`); when they are sent, and what is kept, is the control plane's.
+A question is answered; a deviation, permission to build otherwise, is granted within limits or refused, and may be
+revoked; a change comes with the next revision. Who decides is the owner: what it says stands, whatever was on its way
+to it, and in whatever order it arrives. Both notices are members of the channel between Comities (`dsp.notice`); when
+they are sent, and what is kept, is the control plane's.
 """
 
 from __future__ import annotations
@@ -25,25 +26,28 @@ QUESTION, DEVIATION, CHANGE = "question", "deviation", "change"
 KINDS: Final = (QUESTION, DEVIATION, CHANGE)
 
 OPEN, ANSWERED, GRANTED, REFUSED = "OPEN", "ANSWERED", "GRANTED", "REFUSED"
-REVISED, WITHDRAWN, UNDELIVERED = "REVISED", "WITHDRAWN", "UNDELIVERED"
-STATES: Final = (OPEN, ANSWERED, GRANTED, REFUSED, REVISED, WITHDRAWN, UNDELIVERED)
+REVISED, REVOKED, WITHDRAWN, UNDELIVERED = "REVISED", "REVOKED", "WITHDRAWN", "UNDELIVERED"
+STATES: Final = (OPEN, ANSWERED, GRANTED, REFUSED, REVISED, REVOKED, WITHDRAWN, UNDELIVERED)
 
-ASK, SAY, ANSWER, GRANT, REFUSE, REVISE, WITHDRAW = (
-    "asked", "said", "answered", "granted", "refused", "revised", "withdrawn",
+ASK, SAY, ANSWER, GRANT, REFUSE, REVISE, REVOKE, WITHDRAW = (
+    "asked", "said", "answered", "granted", "refused", "revised", "revoked", "withdrawn",
 )  # fmt: skip
-EVENTS: Final = (SAY, ANSWER, GRANT, REFUSE, REVISE, WITHDRAW)
+EVENTS: Final = (SAY, ANSWER, GRANT, REFUSE, REVISE, REVOKE, WITHDRAW)
 AFTER: Final = {
     ANSWER: ANSWERED,
     GRANT: GRANTED,
     REFUSE: REFUSED,
     REVISE: REVISED,
+    REVOKE: REVOKED,
     WITHDRAW: WITHDRAWN,
 }
 """Event -> the state that it leads to; what is only said changes nothing."""
-_OF_KINDS: Final = {ANSWER: (QUESTION, CHANGE), GRANT: (DEVIATION, CHANGE)}
-_LATER: Final = {REVISE: (OPEN, ANSWERED, GRANTED)}
+_OF_KINDS: Final = {ANSWER: (QUESTION, CHANGE), GRANT: (DEVIATION, CHANGE), REVOKE: (DEVIATION, CHANGE)}
+_LATER: Final = {REVISE: (OPEN, ANSWERED, GRANTED), REVOKE: (GRANTED, REVISED)}
+_LAST: Final = (REVISED, REVOKED)
+"""States that nothing of before brings back, the last one last."""
 
-MAX_NAME, MAX_TEXT, MAX_FILES, MAX_PEOPLE = 1024, 10_000, 1000, 50
+MAX_NAME, MAX_TEXT, MAX_FILES, MAX_PEOPLE, MAX_MS = 1024, 10_000, 1000, 50, 2**47
 _DAY: Final = 24 * 3600 * 1000
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -109,7 +113,10 @@ class Asked(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
 
 
 class Event(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The notice that something happened to an inquiry; `by` are the people who decided it on the sender's side."""
+    """The notice that something happened to an inquiry; `by` are the people who decided it on the sender's side.
+
+    `at` is when a deviation was revoked, in ms by the owner's clock.
+    """
 
     type: str = field(name="@type", default=EVENT_NOTICE)
     agreement_id: Name
@@ -120,6 +127,7 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
     limits: Limits | None = None
     revision: Annotated[int, Meta(ge=0, le=2**53)] = 0
     manifest_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    at: Annotated[int, Meta(ge=0, le=MAX_MS)] = 0
 
     def document(self) -> Document:
         """Return it as a notice."""
@@ -182,7 +190,7 @@ def check_event(said: Event) -> None:
     """
     if said.text:
         check_text(said.text)
-    elif said.event in {SAY, ANSWER, REFUSE}:
+    elif said.event in {SAY, ANSWER, REFUSE, REVOKE}:
         raise errors.InvalidInputError("it says nothing", path="$.text")
     for at, each in enumerate(said.by):
         _check_printable(each, f"$.by[{at}]")
@@ -192,12 +200,14 @@ def check_event(said: Event) -> None:
         raise errors.InvalidInputError("only what is granted has limits", path="$.limits")
     if said.event == REVISE and not said.manifest_sha256:
         raise errors.InvalidInputError("a revision has the digest of its manifest", path="$.manifestSha256")
+    if said.event == REVOKE and not said.at:
+        raise errors.InvalidInputError("it is not said when it was revoked", path="$.at")
 
 
-def why_not(kind: str, state: str, event: str, *, of_owner: bool) -> str:
+def why_not(kind: str, state: str, event: str, *, of_owner: bool, granted: bool = False) -> str:
     """Return why an event may not happen to an inquiry of a kind in a state, empty if it may.
 
-    `of_owner` says that it is the owner of the revision that does it.
+    `of_owner` says that it is the owner of the revision that does it, `granted` that a deviation was.
     """
     if event == WITHDRAW and of_owner:
         return "only who asked may withdraw it"
@@ -205,6 +215,8 @@ def why_not(kind: str, state: str, event: str, *, of_owner: bool) -> str:
         return "only the owner of the revision may decide it"
     if kind not in _OF_KINDS.get(event, KINDS):
         return f"a {kind} is not {event}: {_INSTEAD[kind]}"
+    if event == REVOKE and not granted:
+        return "no deviation was granted by it"
     if event != SAY and state not in _LATER.get(event, (OPEN,)):
         return f"it is over: it was {state.lower()}"
     return ""
@@ -215,6 +227,27 @@ _INSTEAD: Final = {
     DEVIATION: "it is granted or refused",
     CHANGE: "it is answered, granted or refused, or a revision answers it",
 }
+
+
+def heard(state: str, event: str, *, granted: bool, revised: bool) -> str:
+    """Return as what who asked takes a state when its owner tells of an event: notices may overtake each other.
+
+    An owner who decides had not heard of a withdrawal; what it granted or revised it did before it went on.
+    """
+    if state == WITHDRAWN or (state == REVISED and event == GRANT and not granted):
+        return OPEN
+    return GRANTED if state == REVOKED and event == REVISE and not revised else state
+
+
+def is_early(kind: str, state: str, event: str, *, granted: bool) -> bool:
+    """Return whether an owner revokes what who asked has not heard to be granted: it is to be told again."""
+    return event == REVOKE and kind in _OF_KINDS[REVOKE] and state in {OPEN, REVISED} and not granted
+
+
+def after(state: str, event: str) -> str:
+    """Return the state after an event; one that comes late takes nothing of what followed on it back."""
+    following = AFTER.get(event, state)
+    return state if state in _LAST and following not in _LAST[_LAST.index(state) :] else following
 
 
 def read_limits(said: Document) -> Limits | None:

@@ -27,13 +27,13 @@ async def test_what_is_asked_wrongly_is_refused_with_its_place(api, changes, sta
     assert (answer.status, answer.problem.get("path")) == (status, path)
 
 
-@pytest.mark.parametrize("verb", ["say", "answer", "grant", "refuse", "withdraw"])
+@pytest.mark.parametrize("verb", ["say", "answer", "grant", "refuse", "revoke", "withdraw"])
 async def test_one_that_is_not_there_is_not_found(api, verb):
     assert (await api.get("inquiries/urn:x")).status == 404
     assert (await api.post(f"inquiries/urn:x/{verb}", {"text": "Why?"})).status == 404
 
 
-@pytest.mark.parametrize("verb", ["say", "answer", "refuse"])
+@pytest.mark.parametrize("verb", ["say", "answer", "refuse", "revoke"])
 async def test_what_must_be_said_is_asked_for(api, verb):
     answer = await api.post(f"inquiries/urn:x/{verb}", {})
     assert (answer.status, answer.problem["path"]) == (400, "$.text")

@@ -51,10 +51,10 @@ async def test_what_is_no_file_is_no_asset(api, folder):
 async def test_a_file_is_an_asset_and_is_hashed_again_when_it_is_put(api, site, folder):
     body = {"@id": "a", "dataAddress": {"type": "File", "path": str(folder / "a.txt")}}
     await api.created("assets", body)
-    before = await site.rows("SELECT content_sealed FROM asset")
+    before = await site.rows("SELECT content_id FROM asset")
     (folder / "a.txt").write_bytes(b"another")
     assert (await api.put("assets", body)).status == 204
-    assert await site.rows("SELECT content_sealed FROM asset") != before
+    assert await site.rows("SELECT content_id FROM asset") != before
 
 
 @pytest.mark.parametrize("path", EVIL)
@@ -230,12 +230,12 @@ async def test_how_far_hashing_is_can_be_asked_while_it_goes_on(api, site, folde
 
 async def test_a_package_whose_properties_are_put_keeps_its_files(api, site, folder):
     await api.post("packages", {"folder": str(folder), "assetId": "p"})
-    before = await site.rows("SELECT content_sealed FROM asset")
+    before = await site.rows("SELECT content_id FROM asset")
     asset = (await api.get("assets/p")).json
     asset["properties"]["dct:title"] = "renamed"
     assert (await api.put("assets", asset)).status == 204
     assert (await api.get("assets/p")).json["properties"]["dct:title"] == "renamed"
-    assert await site.rows("SELECT content_sealed FROM asset") == before
+    assert await site.rows("SELECT content_id FROM asset") == before
 
 
 @pytest.mark.parametrize("name", ["comity:manifestSha256", "comity:files", "dcat:byteSize"])

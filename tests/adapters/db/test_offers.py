@@ -62,7 +62,7 @@ ASSET = offers.Asset(
     properties={"dct:title": "T"},
     private_properties={"x": 1},
     data_address_sealed=b"\x00\x01",
-    content_sealed=b"\x02",
+    content_id="02",
     created_at=5,
 )
 
@@ -83,7 +83,7 @@ DEFINITION = offers.ContractDefinition(
 OFFERED = [
     (
         ASSET,
-        {"properties": {}, "private_properties": {}, "data_address_sealed": b"3", "content_sealed": None},
+        {"properties": {}, "private_properties": {}, "data_address_sealed": b"3", "content_id": ""},
     ),
     (POLICY, {"policy": {}, "private_properties": {}}),
     (

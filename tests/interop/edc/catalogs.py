@@ -17,7 +17,7 @@ from interop.edc.world import (
     EDC_SMALL,
     OUR_CLOSED,
     OUR_FILE,
-    OUR_PACKAGE,
+    OURS,
     World,
 )
 
@@ -124,7 +124,7 @@ def _request_ours(world: World, **more: Any) -> Document:
 
 def _read_ours(world: World) -> str:
     found = _request_ours(world)
-    equal(_ids(found), sorted([OUR_FILE, OUR_CLOSED, OUR_PACKAGE]), "the datasets")
+    equal(_ids(found), sorted(OURS), "the datasets")
     party = found.get("participantId") or found.get("dspace:participantId")
     equal(party, COMITY_ID, "participantId")
     return f"{len(_ids(found))} datasets of {party}"
@@ -147,7 +147,7 @@ def _filter_ours(world: World) -> str:
     equal(_ids(by_id), [OUR_FILE], "the datasets with that id")
     by_name = _request_ours(world, querySpec=_query(EDC + "name", f"Pump P-100, {OUR_CLOSED}"))
     equal(_ids(by_name), [OUR_CLOSED], "the datasets with that name")
-    return "by id 1 of 3, by name 1 of 3"
+    return f"by id 1 of {len(OURS)}, by name 1 of {len(OURS)}"
 
 
 def _wrong_filter(world: World) -> str:

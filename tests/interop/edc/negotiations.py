@@ -16,8 +16,10 @@ from interop.edc.world import (
     EDC_SMALL,
     NEGOTIATIONS,
     OUR_CLOSED,
+    OUR_ENDED,
     OUR_FILE,
     OUR_PACKAGE,
+    OUR_TIMED,
     World,
 )
 
@@ -36,7 +38,7 @@ def run(world: World, checks: Checks) -> None:
     """Check negotiations."""
     for asset in (EDC_ASSET, EDC_SMALL, EDC_EXPIRED):
         checks.step(f"Comity as consumer of {asset}, agreements equal", partial(_as_consumer, world, asset))
-    for asset in (OUR_FILE, OUR_PACKAGE):
+    for asset in (OUR_FILE, OUR_PACKAGE, OUR_TIMED, OUR_ENDED):
         checks.step(f"Comity as provider of {asset}, agreements equal", partial(_as_provider, world, asset))
     checks.step("a request that was delivered twice (EDC to Comity)", lambda: _twice_to_us(world))
     checks.step("an agreement that was delivered twice (Comity to EDC)", lambda: _twice_to_edc(world))

@@ -17,8 +17,10 @@ from interop.edc.world import (
     EDC_EXPIRED,
     EDC_ID,
     EDC_SMALL,
+    OUR_ENDED,
     OUR_FILE,
     OUR_PACKAGE,
+    OUR_TIMED,
     TRANSFERS,
     World,
 )
@@ -40,6 +42,8 @@ def run(world: World, checks: Checks) -> None:
     checks.step("EDC terminates: the token is dead", lambda: _terminated_by_edc(world))
     checks.step("Comity to EDC by pull, files of a package", lambda: _pull_package(world))
     checks.step("Comity completes", lambda: _completed_by_us(world))
+    checks.step("Comity to EDC by pull, in force for 30 days", lambda: _pull_timed(world))
+    checks.step("Comity refuses: what it offered is not in force any more", lambda: _refused_by_us(world))
     checks.step("EDC to Comity by push, to an endpoint", lambda: _push_to_endpoint(world))
     checks.step("EDC to Comity by push, received into a folder", lambda: _push_to_folder(world))
     checks.step("EDC to Comity by pull: EDC's start fails", lambda: _pull_of_edc(world))
@@ -54,6 +58,14 @@ def run(world: World, checks: Checks) -> None:
 
 def _start_pull(world: World, asset: str) -> tuple[str, str]:
     """Have EDC ask for data of ours and return both ids, ours first."""
+    theirs = _ask_pull(world, asset)
+    world.edc_reaches(TRANSFERS, theirs, "STARTED")
+    ours = world.ours_of(TRANSFERS, theirs)
+    world.ours_reaches(TRANSFERS, ours, "STARTED")
+    return ours, theirs
+
+
+def _ask_pull(world: World, asset: str) -> str:
     world.endpoint.received.clear()
     events = {
         "@type": "CallbackAddress",
@@ -69,11 +81,7 @@ def _start_pull(world: World, asset: str) -> tuple[str, str]:
         "transferType": PULL,
         "callbackAddresses": [{**events, "transactional": False}],
     }
-    theirs = str(world.edc.request("POST", TRANSFERS, body)["@id"])
-    world.edc_reaches(TRANSFERS, theirs, "STARTED")
-    ours = world.ours_of(TRANSFERS, theirs)
-    world.ours_reaches(TRANSFERS, ours, "STARTED")
-    return ours, theirs
+    return str(world.edc.request("POST", TRANSFERS, body)["@id"])
 
 
 def _edr(world: World, theirs: str) -> tuple[str, str, str]:
@@ -125,11 +133,31 @@ def _fetch(endpoint: str, token: str, path: str = "") -> tuple[int, bytes]:
 def _pull(world: World) -> str:
     ours, theirs = _start_pull(world, OUR_FILE)
     world.known["pull"] = f"{ours} {theirs}"
+    return _whole(world, theirs)
+
+
+def _whole(world: World, theirs: str) -> str:
     endpoint, token, way = _edr(world, theirs)
     status, body = _fetch(endpoint, token)
     equal(status, 200, "the status of the data")
     equal(sha256(body), sha256((world.folder / "pump.bin").read_bytes()), "the SHA-256")
     return f"EDR by {way}; {len(body):,} bytes, sha-256 {sha256(body)[:16]}... equal"
+
+
+def _pull_timed(world: World) -> str:
+    ours, theirs = _start_pull(world, OUR_TIMED)
+    seen = _whole(world, theirs)
+    world.us.api.move(TRANSFERS, ours, "complete")
+    return seen
+
+
+def _refused_by_us(world: World) -> str:
+    theirs = _ask_pull(world, OUR_ENDED)
+    _ended(world, theirs, "TERMINATED")
+    mine = world.ours_reaches(TRANSFERS, world.ours_of(TRANSFERS, theirs), "TERMINATED")
+    if "inForceDate lteq 2020-01-01T00:00:00Z" not in mine["errorDetail"]:
+        raise CheckError(f"our errorDetail is {mine['errorDetail']!r}")
+    return f"TERMINATED on both sides; Comity shows {mine['errorDetail']!r}"
 
 
 def _suspended_by_us(world: World) -> str:
@@ -254,7 +282,9 @@ def _push_to_folder(world: World) -> str:
     files = [each for each in folder.rglob("*") if each.is_file() and not each.name.startswith(".")]
     equal(len(files), 1, "the number of files")
     equal(sha256(files[0].read_bytes()), sha256(world.endpoint.served["/pump"]), "the SHA-256")
-    return f"{files[0].relative_to(folder)}, {files[0].stat().st_size:,} bytes, sha-256 equal; {ended}"
+    _opened(world, ours)
+    seen = f"{files[0].relative_to(folder)}, {files[0].stat().st_size:,} bytes, sha-256 equal"
+    return f"{seen}, opened under its terms; {ended}"
 
 
 def _pull_of_edc(world: World) -> str:
@@ -283,7 +313,7 @@ def _get(world: World) -> str:
 
 
 def _get_into_store(world: World) -> str:
-    """As `_get`; what came by push lies encrypted in the store, and a term that is not known keeps it locked."""
+    """As `_get`; what came by push lies encrypted in the store, and is opened while EDC's term lets it."""
     done = world.us.run("get", "EDC", EDC_SMALL, timeout_s=120)
     told = " ".join((done.stdout + done.stderr).split())
     if PULL in world.formats:
@@ -292,13 +322,14 @@ def _get_into_store(world: World) -> str:
     (held,) = [each for each in world.us.api.request("GET", "received") if each["destination"] == "store:"]
     (file,) = world.us.api.request("GET", f"received/{quote(held['@id'], safe='')}/files")
     equal(file["sha256"], sha256(world.endpoint.served["/manual"]), "the SHA-256")
-    opened = world.us.run("received", "open", held["@id"], file["path"])
-    equal(opened.returncode, 4, f"the exit status of open ({opened.stderr})")
-    if "inForceDate lteq contractAgreement+30d: unknown operand" not in opened.stderr:
-        raise CheckError(opened.stderr)
-    return (
-        f"exit 0 by {PUSH}, sha-256 equal; not opened, for its terms have EDC's inForceDate: unknown operand"
-    )
+    equal(_opened(world, held["@id"], file["path"]), world.endpoint.served["/manual"].decode(), "the text")
+    return f"exit 0 by {PUSH}, sha-256 equal, opened under its terms"
+
+
+def _opened(world: World, *named: str) -> str:
+    done = world.us.run("received", "open", *named)
+    equal(done.returncode, 0, f"the exit status of open ({done.stderr})")
+    return done.stdout
 
 
 def _no_pull(told: str) -> str:

@@ -21,9 +21,13 @@ Document = dict[str, Any]
 COMITY_ID, EDC_ID = "urn:connector:comity", "urn:connector:edc"
 EDC_ASSET, EDC_EXPIRED, EDC_SMALL = "edc-pump", "edc-expired", "edc-manual"
 OUR_FILE, OUR_PACKAGE, OUR_CLOSED = "comity-pump", "comity-package", "comity-closed"
+OUR_TIMED, OUR_ENDED = "comity-timed", "comity-ended"
+OURS = (OUR_FILE, OUR_PACKAGE, OUR_CLOSED, OUR_TIMED, OUR_ENDED)
 UNTIL = "2035-12-31"
 BYTES = 3_000_017
 IN_FORCE = EDC + "inForceDate"
+THIRTY_DAYS = {"leftOperand": IN_FORCE, "operator": "lteq", "rightOperand": "contractAgreement+30d"}
+LONG_AGO = {"leftOperand": IN_FORCE, "operator": "lteq", "rightOperand": "2020-01-01T00:00:00Z"}
 
 
 @dataclass
@@ -72,9 +76,7 @@ class World:
 
     def _offer_at_edc(self) -> None:
         self.endpoint.served = {"/pump": os.urandom(BYTES), "/manual": b"Read this first.\n"}
-        thirty_days = {"leftOperand": IN_FORCE, "operator": "lteq", "rightOperand": "contractAgreement+30d"}
-        long_ago = {"leftOperand": IN_FORCE, "operator": "lteq", "rightOperand": "2020-01-01T00:00:00Z"}
-        for name, constraint in (("thirty-days", thirty_days), ("long-ago", long_ago)):
+        for name, constraint in (("thirty-days", THIRTY_DAYS), ("long-ago", LONG_AGO)):
             rule = {"action": "use", "constraint": [constraint]}
             policy = {"@context": "http://www.w3.org/ns/odrl.jsonld", "@type": "Set", "permission": [rule]}
             self.edc.request("POST", "policydefinitions", {"@id": name, "policy": policy})
@@ -111,11 +113,18 @@ class World:
             ("use", {"action": "use"}),
             ("edc", {"action": "use", "constraint": [_is("recipient", EDC_ID)]}),
             ("other", {"action": "use", "constraint": [_is("recipient", "urn:connector:other")]}),
+            ("thirty-days", {"action": "use", "constraint": [THIRTY_DAYS]}),
+            ("long-ago", {"action": "use", "constraint": [LONG_AGO]}),
         ):
             policy = {"@type": "Set", "permission": [permission]}
             self.us.api.request("POST", "policydefinitions", {"@id": name, "policy": policy})
         address = {"type": "File", "path": str(self.folder / "pump.bin")}
-        for asset, policy_id in ((OUR_FILE, "edc"), (OUR_CLOSED, "other")):
+        for asset, policy_id in (
+            (OUR_FILE, "edc"),
+            (OUR_CLOSED, "other"),
+            (OUR_TIMED, "thirty-days"),
+            (OUR_ENDED, "long-ago"),
+        ):
             said = {"name": f"Pump P-100, {asset}", "dataAddress": address}
             body = {"@id": asset, "properties": {"name": said["name"]}, "dataAddress": address}
             self.us.api.request("POST", "assets", body)

@@ -110,10 +110,20 @@ def test_a_list_has_who_decides_and_the_deadline(comity, api, alpha):
     assert first[-1] == "2027-03-31"
     assert "Alpha Works  housing  OVERDUE  " in shown
     assert api.bodies("POST", "inquiries/request")[0]["filterExpression"] == [
-        {"operandLeft": "state", "operator": "in", "operandRight": ["OPEN", "UNDELIVERED"]}
+        {"operandLeft": "state", "operator": "in", "operandRight": ["OPEN", "UNDELIVERED", "REVOKED"]}
     ]
     comity("inquiries", "list", "--all")
     assert api.bodies("POST", "inquiries/request")[1]["filterExpression"] == []
+
+
+def test_that_a_deviation_was_revoked_is_listed_while_the_other_side_has_not_taken_it(comity, api, alpha):
+    revoked = {**INQUIRY, "state": "REVOKED"}
+    api.says("POST", "inquiries/request", [revoked, {**revoked, "error": "the event is unknown"}])
+    assert [line.split()[4:6] for line in comity("inquiries", "list").out.splitlines()[1:]] == [
+        ["NOT", "TAKEN"]
+    ]
+    shown = comity("inquiries", "list", "--all").out
+    assert (shown.count("REVOKED"), shown.count("NOT TAKEN")) == (1, 1)
 
 
 def test_where_there_is_none_it_is_said(comity, api):
@@ -126,12 +136,13 @@ def test_where_there_is_none_it_is_said(comity, api):
 def test_one_shows_the_limits_and_the_thread(comity, api, alpha):
     api.says("POST", "inquiries/request", [INQUIRY])
     waits = {"waitsFor": "granted by anna; waits for 1 more of boris"}
-    api.says("GET", PATH, {**INQUIRY, **waits, "thread": THREAD})
+    api.says("GET", PATH, {**INQUIRY, **waits, "revokedAt": 60_000, "thread": THREAD})
     shown = comity("inquiries", "show", "abcd").out
     for line in (
         "asked for    lots L-1 to L-2, until 2027-06-30",
         "waits        granted by anna; waits for 1 more of boris",
         "file         drawings/a.pdf",
+        "revoked      1970-01-01 00:01",
         "1970-01-01 00:00  asked by Alpha Works (carla)",
         "  M5 cannot be had.",
         "1970-01-01 00:00  said by us (anna)",
@@ -153,6 +164,7 @@ def test_one_shows_the_limits_and_the_thread(comity, api, alpha):
             {"limits": {"lotFrom": "1", "lotTo": "2"}, "text": "Mark."},
         ),
         ("refuse", ["--reason", "No."], {"text": "No."}),
+        ("revoke", ["--reason", "M6 breaks."], {"text": "M6 breaks."}),
         ("withdraw", [], {}),
         ("withdraw", ["--reason", "Found."], {"text": "Found."}),
     ],
@@ -173,6 +185,6 @@ def test_a_deviation_that_waits_for_others_says_for_whom(comity, api):
     )
 
 
-@pytest.mark.parametrize("verb", ["say", "answer", "refuse"])
+@pytest.mark.parametrize("verb", ["say", "answer", "refuse", "revoke"])
 def test_what_must_be_said_is_asked_for(comity, verb):
     assert comity("inquiries", verb, "abcd").code == 2

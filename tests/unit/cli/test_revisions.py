@@ -48,6 +48,23 @@ def test_revisions_are_a_table(comity, known, alpha):
     assert len(json.loads(comity("revisions", "list", "--json").out)) == 1
 
 
+def test_of_each_holder_is_shown_whether_it_was_told(comity, api, alpha):
+    notices = [
+        {"counterPartyId": who, "event": "recalled", "delivery": delivery, "at": 1_767_225_600_000, **more}
+        for who, delivery, more in (
+            ("did:web:alpha.example", "taken", {}),
+            ("did:web:gamma.example", "sent", {"error": "connection\nrefused"}),
+            ("did:web:delta.example", "refused", {"error": "we take none"}),
+        )
+    ]
+    api.says("GET", "revisions", [TWO])
+    api.says("GET", "revisions/bracket-17", [TWO | {"notices": notices}])
+    shown = comity("revisions", "show", "bracket-17").out.splitlines()
+    assert "told        Alpha Works, recalled, 2026-01-01 00:00" in shown
+    assert "to be told  did:web:gamma.example, recalled, 2026-01-01 00:00: connection refused" in shown
+    assert "not told    did:web:delta.example, recalled, 2026-01-01 00:00: we take none" in shown
+
+
 def test_without_revisions_it_says_what_to_do(comity, api):
     api.says("GET", "revisions", [])
     assert "comity publish" in comity("revisions", "list").out

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.odrl import catenax, duties, enforcement, model, operands, vocabulary
+from comity.odrl import catenax, duties, edc, enforcement, model, operands, vocabulary
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "policy-terms.md"
 
@@ -135,6 +135,7 @@ def test_the_page_says_what_each_class_means():
     [
         ("Left operands", [each for each in operands.every() if not each.written and ":" not in each.name]),
         ("Comity's own", [each for each in operands.every() if each.name.startswith("comity:")]),
+        ("Eclipse EDC", [edc.IN_FORCE]),
         ("Catena-X", catenax.OPERANDS),
     ],
 )

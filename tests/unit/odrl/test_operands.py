@@ -69,6 +69,12 @@ def test_an_operand_that_says_wrongly_what_it_is_is_refused(new, said):
     assert operands.find(new.name) is None
 
 
+@pytest.mark.parametrize("name", ["edc:inForceDate", "cx-policy:membership"])
+def test_a_name_that_is_another_spelling_of_a_known_one_is_refused(name):
+    with pytest.raises(errors.InvalidInputError, match="known already"):
+        operands.register(operand(name=name))
+
+
 def test_a_name_that_is_taken_is_refused(register):
     register(operand())
     with pytest.raises(errors.InvalidInputError, match="known already"):

@@ -1,5 +1,7 @@
 """Inquiries: what may follow on what, by whom; to what a deviation is limited, and for which units it holds."""
 
+import itertools
+
 import pytest
 
 from comity import errors
@@ -11,7 +13,8 @@ LOTS = Limits(lot_from="L-9", lot_to="L-12")
 
 
 def why_not(kind, state, event, *, of_owner):
-    return inquiry.why_not(kind, state, event, of_owner=of_owner)
+    granted = state in {inquiry.GRANTED, inquiry.REVISED, inquiry.REVOKED}
+    return inquiry.why_not(kind, state, event, of_owner=of_owner, granted=granted)
 
 
 @pytest.mark.parametrize("kind", inquiry.KINDS)
@@ -27,14 +30,55 @@ def test_each_side_does_what_is_its_own_and_only_while_it_is_open(kind, event):
         fits = kind in {
             inquiry.ANSWER: {inquiry.QUESTION, inquiry.CHANGE},
             inquiry.GRANT: {inquiry.DEVIATION, inquiry.CHANGE},
+            inquiry.REVOKE: set(),  # nothing was granted yet
         }.get(event, inquiry.KINDS)
         assert (owner == "") == fits
     for state in set(inquiry.STATES) - {inquiry.OPEN}:
         for of_owner in (True, False):
             later = event == inquiry.SAY or (
-                event == inquiry.REVISE and of_owner and state in {inquiry.ANSWERED, inquiry.GRANTED}
+                of_owner
+                and (event, state)
+                in {
+                    (inquiry.REVISE, inquiry.ANSWERED),
+                    (inquiry.REVISE, inquiry.GRANTED),
+                    *(
+                        (inquiry.REVOKE, each)
+                        for each in (inquiry.GRANTED, inquiry.REVISED)
+                        if kind != "question"
+                    ),
+                }
             )
             assert (why_not(kind, state, event, of_owner=of_owner) == "") == later
+
+
+def test_only_what_was_granted_is_revoked_and_once():
+    for state in (inquiry.OPEN, inquiry.REVISED):
+        assert "no deviation was granted" in inquiry.why_not("change", state, inquiry.REVOKE, of_owner=True)
+    assert (
+        why_not("deviation", inquiry.REVOKED, inquiry.REVOKE, of_owner=True) == "it is over: it was revoked"
+    )
+    assert why_not("question", inquiry.ANSWERED, inquiry.REVOKE, of_owner=True).startswith(
+        "a question is not revoked"
+    )
+
+
+@pytest.mark.parametrize("began", [inquiry.OPEN, inquiry.WITHDRAWN])
+@pytest.mark.parametrize("order", [*itertools.permutations((inquiry.GRANT, inquiry.REVISE, inquiry.REVOKE))])
+def test_in_whatever_order_the_owners_word_arrives_who_asked_ends_where_the_owner_is(began, order):
+    state, done, coming = began, set(), list(order)
+    while coming:
+        event, granted = coming.pop(0), inquiry.GRANT in done
+        as_heard = inquiry.heard(state, event, granted=granted, revised=inquiry.REVISE in done)
+        if inquiry.is_early("change", as_heard, event, granted=granted):
+            coming.append(event)  # it is told again
+            continue
+        assert inquiry.why_not("change", as_heard, event, of_owner=True, granted=granted) == ""
+        state = inquiry.after(state, event)
+        done.add(event)
+    assert state == inquiry.REVOKED
+    for event in order:  # none of them a second time
+        as_heard = inquiry.heard(state, event, granted=True, revised=True)
+        assert "over" in inquiry.why_not("change", as_heard, event, of_owner=True, granted=True)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +151,7 @@ def test_what_is_sent_is_what_is_read():
         agreement_id="urn:a", inquiry_id="urn:i", event=inquiry.GRANT, by=["anna"], limits=LOTS
     )
     assert inquiry.read_event(event.document()) == event
+    revoked = {"agreementId": "urn:a", "inquiryId": "urn:i", "event": inquiry.REVOKE, "text": "M6 breaks."}
+    with pytest.raises(errors.InvalidInputError, match="not said when"):
+        inquiry.read_event({"@type": inquiry.EVENT_NOTICE, **revoked})
+    assert inquiry.read_event({"@type": inquiry.EVENT_NOTICE, **revoked, "at": 7}).at == 7

@@ -319,6 +319,9 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "inquiries", "{id}/refuse"): Row(
         inquiries.refuse, APPROVER, "InquiryText", "Inquiry", "400 403 404 409"
     ),
+    ("POST", "inquiries", "{id}/revoke"): Row(
+        inquiries.revoke, APPROVER, "InquiryText", "Inquiry", "400 403 404 409"
+    ),
     ("POST", "inquiries", "{id}/withdraw"): Row(
         inquiries.withdraw, OPERATOR, "InquiryWithdrawal", "Inquiry", "400 404 409"
     ),
@@ -342,6 +345,7 @@ ENDPOINTS: dict[Key, Row] = {
     ("POST", "readings", ""): Row(
         readings.start, OPERATOR, "NewReading", "Reading", "400 403 404 409 422 502"
     ),
+    ("POST", "readings", "request"): Row(readings.find, VIEWER, "QuerySpec", "[Reading]", "400"),
     ("GET", "readings", "{id}"): Row(readings.load, VIEWER, "", "Reading", "404"),
     ("DELETE", "readings", "{id}"): Row(readings.end, OPERATOR, "", "", "404 409"),
     ("GET", "readings", "{id}/manifest"): Row(

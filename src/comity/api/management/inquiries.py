@@ -53,6 +53,12 @@ async def refuse(connector: Connector, call: Call) -> Document:
     return await inquiry_decisions.refuse(connector, call.id, reason, by=call.caller)
 
 
+async def revoke(connector: Connector, call: Call) -> Document:
+    """POST inquiries/{id}/revoke."""
+    reason = wire.text(call.body, "text", required=True)
+    return await inquiry_decisions.revoke(connector, call.id, reason, by=call.caller)
+
+
 async def withdraw(connector: Connector, call: Call) -> Document:
     """POST inquiries/{id}/withdraw."""
     return await inquiry_decisions.withdraw(connector, call.id, wire.text(call.body, "text"), by=call.caller)

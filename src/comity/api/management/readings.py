@@ -13,8 +13,8 @@ from comity.controlplane import reading_files, readings
 from comity.controlplane.connector import Connector
 from comity.controlplane.received import Access
 from comity.dataplane import serve
+from comity.management import query, wire
 from comity.management import readings as forms
-from comity.management import wire
 from comity.storage.source import Source
 from comity.techdata import manifest
 
@@ -41,6 +41,11 @@ async def start(connector: Connector, call: Call) -> Document:
 async def load(connector: Connector, call: Call) -> Document:
     """GET readings/{id}."""
     return _document(await readings.status(connector, call.id))
+
+
+async def find(connector: Connector, call: Call) -> list[Document]:
+    """POST readings/request."""
+    return [_document(each) for each in await readings.find(connector, query.parse(call.body))]
 
 
 async def end(connector: Connector, call: Call) -> None:

@@ -61,6 +61,7 @@ WORDS: Final[dict[Key, str]] = {
         "readings",
         "",
     ): "read an asset at its partner: an agreement and a started transfer, nothing fetched",
+    ("POST", "readings", "request"): "find those that nobody has ended",
     ("DELETE", "readings", "{id}"): "end one; the partner is told",
     ("GET", "readings", "{id}/files"): "list the files",
     ("GET", "readings", "{id}/files/{path}"): "read a file or a range of it, from the partner",

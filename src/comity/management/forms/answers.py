@@ -154,7 +154,9 @@ ANSWERS: dict[str, Form] = {
         members={
             "type": must("text", "CONSUMER: we asked, or PROVIDER: it is ours to decide"),
             "kind": must("text", "question, deviation or change"),
-            "state": must("text", "OPEN, ANSWERED, GRANTED, REFUSED, REVISED, WITHDRAWN or UNDELIVERED"),
+            "state": must(
+                "text", "OPEN, ANSWERED, GRANTED, REFUSED, REVISED, REVOKED, WITHDRAWN or UNDELIVERED"
+            ),
             "counterPartyId": must("text"),
             "agreementId": must("text"),
             "assetId": must("text"),
@@ -170,11 +172,12 @@ ANSWERS: dict[str, Form] = {
             "decidedBy": must("texts", "whose API keys"),
             "revision": may("number", "the revision that was published because of it"),
             "revisionSha256": may("text", "the digest of that revision's manifest"),
+            "revokedAt": may("number", "when the deviation was taken back, in milliseconds since 1970"),
             "proposed": may(
                 "object", "limits within which somebody granted it, while others have to as well"
             ),
             "waitsFor": may("text", "the same in a sentence"),
-            "error": may("text", "why it was not delivered"),
+            "error": may("text", "why it, or that it was revoked, was not delivered"),
             "createdAt": CREATED,
             "updatedAt": must("number", "in milliseconds since 1970"),
             "ofRevision": may(

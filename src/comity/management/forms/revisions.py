@@ -53,6 +53,11 @@ ANSWERS: dict[str, Form] = {
             "heldBy": may(
                 "texts", "of ours: the partners that said they received it, and not that it is deleted"
             ),
+            "notices": may(
+                "objects",
+                "of each one of ours: what every holder of an agreement was told of it last, as counterPartyId, event,"
+                " delivery (sent, taken, refused), at, error",
+            ),
             "receivedIn": may("text", "of a partner's: the last transfer that brought it, if it is here"),
         },
     ),
