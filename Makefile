@@ -8,7 +8,7 @@ CODE := $(wildcard src tests tools demo bench)
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP MYPYPATH PYTEST_ADDOPTS PYTEST_PLUGINS VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo fmt lint test check bench crash cuts longline replicas double hostile power chaos fuzz tck interop clients features lock changelog clean
+.PHONY: help setup runtime demo fmt lint test check bench crash cuts longline replicas double hostile power chaos fuzz tck interop clients azurite features lock changelog clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ features: setup ## Write docs/reference/features.md anew from a run of the tests
 clients: setup ## Let two clients of others drive whole exchanges between two connectors (ARGS="--only WORD" chooses)
 	@$(BIN)/python tests/clients/run.py $(ARGS)
 
+azurite: setup ## Install the Azure Blob server that some tests start, and are skipped without (needs Node with npm)
+	@PYTHONPATH=tests $(BIN)/python -m support.azurite
+
 lock: ## Write requirements/*.txt anew (ARGS=--upgrade takes newer versions); needs Python 3.11
 	@PYTHON='$(PYTHON)' tools/lock.sh $(ARGS)
 
@@ -86,5 +89,5 @@ changelog: setup ## Show what the fragments in changelog.d will add to CHANGELOG
 	@$(BIN)/towncrier build --draft --version next
 
 clean: ## Remove environments, caches and build results
-	rm -rf .venv .venv-lock .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build tests/clients/.build
+	rm -rf .venv .venv-lock .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build tests/clients/.build tests/support/azure/.build
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

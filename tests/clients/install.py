@@ -1,31 +1,21 @@
-"""Brings the two clients into `.build`, exactly as their locks say; what is there already stays.
-
-Nothing here reaches into the project's own environment. npm runs no scripts of packages.
-"""
+"""Brings the two clients into `.build`, exactly as their locks say; see `support.fetched`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from support import fetched
+from support.fetched import MissingError
+
 HERE = Path(__file__).parent
 BUILD = HERE / ".build"
 NODE = 24
 """The oldest Node that the TypeScript client takes."""
-
-
-class MissingError(Exception):
-    """The machine lacks what a client needs."""
-
-
-class InstallError(Exception):
-    """A client could not be installed."""
 
 
 def node() -> tuple[Path, Path]:
@@ -35,18 +25,14 @@ def node() -> tuple[Path, Path]:
         MissingError: there is no Node or no npm.
         InstallError: npm failed.
     """
-    npm, found = shutil.which("npm"), shutil.which("node")
-    if npm is None or found is None:
-        raise MissingError("there is no Node with npm on this machine")
+    found = fetched.npm()[1]
     folder = BUILD / "node"
     locked = HERE / "node" / "package-lock.json"
     own = _version(found) >= NODE
-    if _is_new(folder, locked, str(own)):
-        shutil.copy(HERE / "node" / "package.json", folder)
-        shutil.copy(locked, folder)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        _run([npm, "ci", *options, *(["--omit=optional"] if own else [])], folder)
-        _made(folder, locked, str(own))
+    if not fetched.is_made(folder, locked, str(own)):
+        fetched.empty(folder)
+        fetched.npm_ci(locked, folder, *(["--omit=optional"] if own else []))
+        fetched.made(folder, locked, str(own))
     for script in (HERE / "node").glob("*.mjs"):
         shutil.copy(script, folder)
     brought = sorted(folder.glob("node_modules/node-*/bin/node"))
@@ -70,11 +56,12 @@ def sdk() -> Path:
     folder = BUILD / "tractusx"
     locked = HERE / "tractusx" / "requirements.txt"
     python = folder / "bin" / "python"
-    if _is_new(folder, locked, sys.version):
-        _run([sys.executable, "-I", "-m", "venv", "--clear", str(folder)], BUILD)
+    if not fetched.is_made(folder, locked, sys.version):
+        fetched.empty(folder)
+        fetched.run([sys.executable, "-I", "-m", "venv", "--clear", str(folder)], BUILD)
         options = ["--quiet", "--require-hashes", "--only-binary", ":all:", "--ignore-requires-python"]
-        _run([str(python), "-I", "-m", "pip", "install", *options, "-r", str(locked)], BUILD)
-        _made(folder, locked, sys.version)
+        fetched.run([str(python), "-I", "-m", "pip", "install", *options, "-r", str(locked)], BUILD)
+        fetched.made(folder, locked, sys.version)
     return python
 
 
@@ -88,29 +75,3 @@ def node_version() -> str:
     """Return the version of the TypeScript client that is locked."""
     package = json.loads((HERE / "node" / "package.json").read_text())
     return package["dependencies"]["@think-it-labs/edc-connector-client"]
-
-
-def _mark(locked: Path, more: str) -> str:
-    return f"{BUILD} {more} {hashlib.sha256(locked.read_bytes()).hexdigest()}"
-
-
-def _is_new(folder: Path, locked: Path, more: str) -> bool:
-    """Return whether a folder is to be filled; it is empty then."""
-    made = folder / ".made"
-    if made.exists() and made.read_text() == _mark(locked, more):
-        return False
-    print(f"clients: installing into {folder.relative_to(HERE.parent.parent)} ...", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return True
-
-
-def _made(folder: Path, locked: Path, more: str) -> None:
-    (folder / ".made").write_text(_mark(locked, more))
-
-
-def _run(command: list[str], folder: Path) -> None:
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InstallError(f"{Path(command[0]).name} failed:\n{(done.stderr or done.stdout)[-2000:]}")

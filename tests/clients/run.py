@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from clients import install  # noqa: E402
 from clients.world import world  # noqa: E402
+from support import fetched  # noqa: E402
 
 LINE = re.compile(r"(ok  |FAIL)  ([^:]+): ")
 LIMIT_S = 300
@@ -67,7 +68,7 @@ def main() -> int:
     try:
         for run in [each for each in find_runs(missing) if only in each.label]:
             results[run.label] = perform(run)
-    except install.InstallError as error:
+    except fetched.InstallError as error:
         print(f"clients: {error}", file=sys.stderr)
         return 1
     return report(results, missing)
@@ -78,7 +79,7 @@ def find_runs(missing: list[str]) -> Iterator[Run]:
     name = f"edc-connector-client {install.node_version()}"
     try:
         node, folder = install.node()
-    except install.MissingError as error:
+    except fetched.MissingError as error:
         missing.append(f"{name} is left out: {error}")
     else:
         for version in ("v3", "v4"):

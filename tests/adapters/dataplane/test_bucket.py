@@ -9,7 +9,7 @@ import pytest
 from comity.dataplane import bucket, places
 from comity.errors import ConflictError, StorageError
 from comity.storage import buckets, objects, opening
-from support import seaweed
+from support import azurite, seaweed
 
 FILES = {"a": b"hello", "b/c": bytes(range(256)) * 300}
 WANTED = [places.Wanted(path, len(data), hashlib.sha256(data).hexdigest()) for path, data in FILES.items()]
@@ -18,20 +18,15 @@ WANTED = [places.Wanted(path, len(data), hashlib.sha256(data).hexdigest()) for p
 class Place:
     """A fresh bucket, opened again and again as after a crash."""
 
-    def __init__(self, staging):
-        server = seaweed.server()
-        values = {
-            "url": f"s3://{server.bucket(server.beta)}",
-            "endpoint": server.endpoint,
-            "credentials_file": "x",
-        }
-        self.own = buckets.read("own", values, insecure=True)
+    def __init__(self, server, staging):
+        values = server.section(server.beta, server.bucket(server.beta), "")
+        self.own = buckets.read("own", {**values, "credentials_file": "x"}, insecure=True)
         self.store = opening.store(self.own, server.beta.credentials, insecure=True)
         self.staging = str(staging)
 
     def open(self):
         return bucket.Bucket(
-            buckets.find([self.own], "s3://own/in"), objects.Opened(self.store), self.staging
+            buckets.find([self.own], f"{self.own.kind}://own/in"), objects.Opened(self.store), self.staging
         )
 
     def get(self, path):
@@ -41,9 +36,9 @@ class Place:
         obstore.put(self.store, f"in/{path}", data)
 
 
-@pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path / "staging")
+@pytest.fixture(params=[seaweed, azurite], ids=["s3", "azure"])
+def place(request, tmp_path):
+    return Place(request.param.server(), tmp_path / "staging")
 
 
 def staged(where, wanted=WANTED):
