@@ -322,7 +322,7 @@ def check_revision(alpha: Side, beta: Side, source: Path, received: Path) -> Non
     """Publish the folder again with one file changed, and get it again under the agreement that is there."""
     changed = package.revise(source).relative_to(source)
     before = stamps(received)
-    alpha.comity("publish", str(source), "--serials", "P100-030000-P100-059999")
+    alpha.comity("publish", str(source), "--serials", "P100-030000..P100-059999")
     wait_for(
         lambda: bool(json.loads(beta.comity("revisions", "list", "--json", show=False))),
         CUT_S,

@@ -27,6 +27,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def install(extra: str) -> str:
+    """Return how an extra of Comity is installed: no index has the package, and one of its name would be another's."""
+    return f"pip install '.[{extra}]' in a clone of Comity"
+
+
 class ComityError(Exception):
     """Root of all: a sentence for people, a stable code for programs and a hint that says what to do."""
 

@@ -38,9 +38,11 @@ from comity.controlplane import (
     bucket_keys,
     deletions,
     events,
+    incomplete,
     kept,
     keyring,
     operands,
+    readings,
     repeats,
     republishing,
     shredding,
@@ -158,15 +160,15 @@ async def _running(
     worker = Worker(Outcomes(made), post, now_ms=now_ms, chance=random.random, kept=made.held.keeps)
     pulling = Pulling(made, Pull(functools.partial(client.stream, "GET")), chance=random.random)
     pace = made.speeds.outgoing
-    contents, open_flows = Contents(made), flows.Flows(pace=pace)
+    contents, open_flows = Contents(made, note_lost=incomplete.note_asked), flows.Flows(pace=pace)
     pushes = flows.Flows(stall_s=push.ANSWER_S, pace=pace)
-    sender = push.Push(client.stream, _storages(made), pushes)
+    sender = push.Push(client.stream, _storages(made), pushes, speeds=made.speeds)
     pushing = Pushing(made, contents, sender, chance=random.random)
     cuts = (functools.partial(_cut, open_flows), functools.partial(_cut, pushes))
     telling = Webhooks(
         webhooks.Queue(made), _leased(store, Receivers(client).post), now_ms=now_ms, chance=random.random
     )
-    deadlines = Deadlines(made)
+    deadlines, receiving = Deadlines(made), Receiving(made)
     told = (deadlines.notice, worker.notice, pulling.notice, pushing.notice, made.news.notice, telling.notice)
     for listener in (*told, *cuts):
         store.subscribe(listener)
@@ -180,7 +182,7 @@ async def _running(
         await keyring.keep(made)
         for each in (pulling, pushing, telling):
             await each.resume()
-        yield Parts(made, *_applications(settings, made, contents, open_flows), worker, open_flows)
+        yield Parts(made, *_applications(settings, made, contents, receiving, open_flows), worker, open_flows)
     finally:
         open_flows.cut_all()
         made.readers.cut_all()
@@ -190,6 +192,7 @@ async def _running(
         await asyncio.gather(*tasks, return_exceptions=True)
         for part in (worker, pulling, pushing, telling):
             await part.close()
+        receiving.close()
         made.objects.close()
 
 
@@ -316,10 +319,14 @@ def _storages(made: Connector) -> dict[str, Storage]:
 
 
 def _applications(
-    settings: Settings, made: Connector, contents: Contents, open_flows: flows.Flows
+    settings: Settings,
+    made: Connector,
+    contents: Contents,
+    receiving: Receiving,
+    open_flows: flows.Flows,
 ) -> tuple[ASGIApp, ASGIApp]:
     data = data_api.application(contents.lookup, storages=_storages(made), open_flows=open_flows)
-    inbox = inbox_api.application(Receiving(made), open_flows=open_flows)
+    inbox = inbox_api.application(receiving, open_flows=open_flows)
     document = None
     if settings.participant_id.startswith("did:web:"):
         document = functools.partial(_did_document, settings, made.signing_keys)
@@ -365,6 +372,7 @@ async def _purge(made: Connector, settings: Settings) -> None:
             await deletions.run_due(made)
             if minute % 60 == 0:
                 await shredding.run(made)
+                await readings.end_idle(made)
         with contextlib.suppress(errors.DatabaseError):
             await store.write(lambda tx: token_uses.purge(tx, before_s=int(time.time()) - TOKEN_KEPT_S))
             await store.write(lambda tx: repeatable.purge(tx, before_ms=now_ms() - repeats.KEPT_MS))

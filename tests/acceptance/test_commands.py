@@ -213,9 +213,9 @@ def test_policy_that_says_no_names_the_term(known, folder, tmp_path):
     alpha.api.publish(
         str(folder),
         timeout_s=20,
-        assetId="open",
+        asset_id="open",
         policy=policy,
-        accessPolicy={"permission": [{"action": "use"}]},
+        access_policy={"permission": [{"action": "use"}]},
     )
     said = told(beta.run("get", "alpha", "open", "-o", str(tmp_path / "got")), REFUSED)
     assert "dateTime lteq 2001-02-03" in said

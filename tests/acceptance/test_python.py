@@ -172,7 +172,7 @@ def test_terms_that_are_accepted_are_agreed(sides, tmp_path):
 
 def test_a_refusal_has_the_partners_words_what_was_asked_and_the_ids(sides, tmp_path):
     with seen(sides, "secret"):
-        failed = failure(lambda: sides.alpha.get("secret", to=tmp_path))
+        failed = failure(lambda: sides.alpha.get("secret", to=tmp_path, purpose="repair"))
     assert failed.stage == "negotiating"
     assert "purpose eq repair" in failed.reason
     assert failed.accepted["permission"][0]["constraint"][0]["rightOperand"] == "repair"
@@ -199,7 +199,9 @@ def test_what_leaves_the_store_is_in_the_evidence_and_what_is_wrong_in_the_folde
 ):
     got = sides.alpha.get("pump", to=tmp_path)
     (tmp_path / "parts.csv").write_text("part,quantity\nbody,1\nshaft,2\n")
-    sides.alpha.get("pump", to=tmp_path)
+    failed = failure(lambda: sides.alpha.get("pump", to=tmp_path))
+    assert (failed.stage, failed.code) == ("receiving", "storage")
+    sides.alpha.get("pump", to=tmp_path, overwrite=True)
     assert (tmp_path / "parts.csv").read_text() == "part,quantity\nbody,1\nshaft,1\n"
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         ".comity-manifest.json",

@@ -41,7 +41,7 @@ def test_existing_database_is_served_within_a_second(serving, record_property):
 
 
 def test_idle_connector_is_small(pair, folder, record_property):
-    pair.provider.api.publish(str(folder), timeout_s=20, assetId="package")
+    pair.provider.api.publish(str(folder), timeout_s=20, asset_id="package")
     for side in pair:  # with an existing database, as after any restart
         side.stop()
         side.start()
@@ -64,7 +64,7 @@ def test_sigterm_ends_it_though_a_stream_is_open(pair, tmp_path):
     (tmp_path / "big").mkdir()
     with (tmp_path / "big" / "a.bin").open("wb") as file:
         file.truncate(1 << 30)
-    pair.provider.api.publish(str(tmp_path / "big"), timeout_s=60, assetId="big")
+    pair.provider.api.publish(str(tmp_path / "big"), timeout_s=60, asset_id="big")
     access = start_transfer(pair, "big")
     host, port = access["endpoint"].split("/")[2].split(":")
     with socket.create_connection((host, int(port)), timeout=10) as stream:

@@ -172,7 +172,7 @@ class Sides:
         source = self.provider.conf.folder.parent / ASSET
         source.mkdir(exist_ok=True)
         (source / "a.txt").write_text("a drawing")
-        self.provider.api.publish(str(source), timeout_s=20, assetId=ASSET)
+        self.provider.api.publish(str(source), timeout_s=20, asset_id=ASSET)
         body = processes.contract_request(self.provider, self.consumer, ASSET)
         self.offer = body["policy"]
         first = self.run(AGREED, [])[0]

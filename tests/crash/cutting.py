@@ -1,12 +1,14 @@
 """A wire between two connectors that counts what the provider sends, and is cut; and what of it lies on the disk.
 
-`Wire` forwards connections to the provider. When it has passed on as many bytes as it is told it says so at once, and
-the bytes go on meanwhile: a cut comes at no special moment. While it is `closed`, new connections are reset.
+`Wire` forwards connections to the provider, or (`asked`) its connections to the consumer. When it has passed on as many
+bytes as it is told it says so at once, and the bytes go on meanwhile: a cut comes at no special moment. While it is
+`closed`, new connections are reset.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import struct
 import threading
@@ -18,10 +20,14 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Wire:
-    """Forwards connections to a port and counts the bytes of all answers, over all lives of the provider."""
+    """Forwards connections to a port and counts the bytes of all answers, over all lives of both sides.
 
-    def __init__(self, to_port: int) -> None:
+    `asked`: the bytes of all requests in their place.
+    """
+
+    def __init__(self, to_port: int, *, asked: bool = False) -> None:
         self._to_port = to_port
+        self._asked = asked
         self._server = socket.create_server(("127.0.0.1", 0))
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
@@ -82,8 +88,9 @@ class Wire:
                 pair = (client, provider)
                 with self._lock:
                     self._pairs.add(pair)
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
-                self._pump(provider, client, counts=True)
+                there = functools.partial(self._pump, *pair, counts=self._asked)
+                threading.Thread(target=there, daemon=True).start()
+                self._pump(provider, client, counts=not self._asked)
                 with self._lock:
                     self._pairs.discard(pair)
 

@@ -137,7 +137,7 @@ class People:
         for name in ("a.txt", "b/c.txt"):
             (source / name).parent.mkdir(exist_ok=True)
             (source / name).write_text(name * 20_000)
-        self.provider.api.publish(str(source), timeout_s=20, assetId=DRAWINGS)
+        self.provider.api.publish(str(source), timeout_s=20, asset_id=DRAWINGS)
         address = {"type": "HttpData", "baseUrl": f"http://127.0.0.1:{slow.port}/stream"}
         self.provider.api.request("POST", "assets", {"@id": STREAM, "properties": {}, "dataAddress": address})
         policy = {"@id": "any", "policy": {"@type": "Set", "permission": [{"action": "use"}]}}

@@ -1,7 +1,7 @@
 """Transfers of packages that are cut again and again, at any byte: exact, and at most 1 MiB is sent again for each cut.
 
-What cuts: the connections are reset, the consumer or the provider is killed with -9, the provider is restarted.
-Counted is every byte that the provider puts on the wire, heads and manifests too, over all its lives.
+Pulls and pushes. What cuts: the connections are reset, the consumer or the provider is killed with -9, the provider is
+restarted. Counted is every byte that the provider puts on the wire, heads and manifests too, over all its lives.
 `COMITY_LINE_CUTS` says how many cuts (8), `COMITY_SEED` repeats what was drawn; `make cuts N=1000`.
 """
 
@@ -25,15 +25,20 @@ KINDS = ("reset",) * 5 + ("consumer", "provider", "restart")
 BIG_MIB, SMALL, SMALL_BYTES = (96, 60, 300_000) if CUTS > 50 else (24, 40, 100_000)
 MOST_BETWEEN = 3 * MIB if CUTS > 50 else 4 * MIB
 HEADS = 64 * 1024
-"""What the heads of answers, the manifest and messages of the protocol take between two cuts, at most."""
+"""What the heads of answers or requests, the manifest and messages of the protocol take between two cuts, at most."""
+
+
+PULL, PUSH = "pull", "push"
 
 
 @pytest.fixture
-def sides(serving):
+def sides(serving, way):
+    """The provider behind a wire where the consumer pulls, the consumer behind it where the provider pushes."""
     port = pair.free_port()
-    wire = cutting.Wire(port)
-    provider = serving("provider", port=port, address=f"http://127.0.0.1:{wire.port}")
-    consumer = serving("consumer")
+    wire = cutting.Wire(port, asked=way == PUSH)
+    behind = {"port": port, "address": f"http://127.0.0.1:{wire.port}"}
+    provider = serving("provider", **(behind if way == PULL else {}))
+    consumer = serving("consumer", **(behind if way == PUSH else {}))
     processes.introduce(provider, consumer)
     yield provider, consumer, wire
     wire.end()
@@ -58,6 +63,9 @@ def digests(folder: Path) -> dict[str, str]:
     return found
 
 
+ENDS = {"COMPLETED", "FAILED", "TERMINATED"}
+
+
 class Course:
     """One transfer under cuts; `lost` is what each of its cuts cost, in bytes."""
 
@@ -67,12 +75,18 @@ class Course:
         self.chance = chance
         self.lost: list[tuple[str, int]] = []
 
-    def state(self, exchange: str) -> dict:
-        return self.consumer.api.exchange(exchange)
+    def begin(self, asset: str) -> str:
+        """Begin to get a package."""
+        return self.consumer.api.start_exchange(self.provider.did, asset, str(self.into))["@id"]
+
+    def state(self, exchange: str) -> tuple[str, str]:
+        """Where it is now, and what went wrong."""
+        found = self.consumer.api.exchange(exchange)
+        return found["stage"], found["error"]
 
     def run(self, asset: str, most: int) -> None:
         """Get a package and cut at most so often."""
-        exchange = self.consumer.api.start_exchange(self.provider.did, asset, str(self.into))["@id"]
+        exchange = self.begin(asset)
         wasted = None
         while len(self.lost) < most:
             self.wire.tell_after(self.chance.randrange(1, MOST_BETWEEN))
@@ -89,7 +103,7 @@ class Course:
         """Wait for the moment of the next cut; False if the transfer ended before."""
         deadline = time.monotonic() + 120
         while not self.wire.reached.wait(0.1):
-            if self.state(exchange)["stage"] in {"COMPLETED", "FAILED"}:
+            if self.state(exchange)[0] in ENDS:
                 return False
             assert time.monotonic() < deadline, self.consumer.tail()
         return True
@@ -124,25 +138,46 @@ class Course:
 
     def _finish(self, exchange: str) -> None:
         ended = processes.wait_until(
-            lambda: (found := self.state(exchange))["stage"] in {"COMPLETED", "FAILED"} and found,
+            lambda: (found := self.state(exchange))[0] in ENDS and found,
             "the transfer to end", 120, self.provider, self.consumer,
         )  # fmt: skip
-        assert ended["stage"] == "COMPLETED", ended["error"]  # our last message may have met a cut, too
+        assert ended[0] == "COMPLETED", ended[1]  # our last message may have met a cut, too
+
+
+class Pushed(Course):
+    """The same, of a transfer that the provider pushes."""
+
+    def begin(self, asset: str) -> str:
+        body = {
+            "contractId": processes.agreement(self.provider, self.consumer, asset),
+            "transferType": "HttpData-PUSH",
+            "dataDestination": {"type": "File", "path": str(self.into)},
+        }
+        return self.consumer.api.request("POST", "transferprocesses", body)["@id"]
+
+    def state(self, exchange: str) -> tuple[str, str]:
+        found = self.consumer.api.request("GET", f"transferprocesses/{exchange}")
+        return found["state"], found.get("errorDetail") or ""
 
 
 @pytest.mark.timeout(60 + 6 * CUTS)
-def test_every_cut_costs_at_most_one_mib_and_everything_arrives_exact(sides, tmp_path, record_property):
+@pytest.mark.parametrize(
+    ("way", "made", "cuts"), [(PULL, Course, CUTS), (PUSH, Pushed, -(-CUTS // 3))], ids=[PULL, PUSH]
+)
+def test_every_cut_costs_at_most_one_mib_and_everything_arrives_exact(
+    sides, way, made, cuts, tmp_path, record_property
+):
     provider = sides[0]
     chance = random.Random(SEED)
     lost: list[tuple[str, int]] = []
     transfers, began = 0, time.monotonic()
-    while len(lost) < CUTS:
+    while len(lost) < cuts:
         transfers += 1
         name = f"package-{transfers}"
         expected = make_package(tmp_path / name, chance)
-        provider.api.publish(str(tmp_path / name), timeout_s=120, assetId=name)
-        course = Course(sides, tmp_path / f"got-{transfers}", chance)
-        course.run(name, CUTS - len(lost))
+        provider.api.publish(str(tmp_path / name), timeout_s=120, asset_id=name)
+        course = made(sides, tmp_path / f"got-{transfers}", chance)
+        course.run(name, cuts - len(lost))
         lost += course.lost
         assert digests(tmp_path / f"got-{transfers}") == expected, f"seed {SEED}"
         assert not list((tmp_path / f"got-{transfers}").glob(".*.part"))
@@ -151,6 +186,7 @@ def test_every_cut_costs_at_most_one_mib_and_everything_arrives_exact(sides, tmp
                 path.unlink()
     costs = [cost for _, cost in lost]
     figures = {
+        "way": way,
         "seed": SEED,
         "cuts": len(lost),
         "transfers": transfers,

@@ -24,7 +24,7 @@ def test_a_kill_in_the_middle_of_receiving_into_the_store_loses_nothing(sides, t
     source.mkdir()
     big.write(source / "model.step", SIZE)
     (source / "note.txt").write_text("small")
-    provider.api.publish(str(source), timeout_s=60, assetId="model")
+    provider.api.publish(str(source), timeout_s=60, asset_id="model")
     exchange = consumer.api.start_exchange(provider.did, "model", "store:")["@id"]
     kept = consumer.conf.kept
 

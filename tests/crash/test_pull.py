@@ -75,7 +75,7 @@ def test_one_gib_survives_two_kills_of_either_side(sides, tmp_path, record_prope
     source, into = tmp_path / "model", tmp_path / "received"
     source.mkdir()
     big.write(source / "model.step", GIB)
-    provider.api.publish(str(source), timeout_s=60, assetId="model")
+    provider.api.publish(str(source), timeout_s=60, asset_id="model")
     part, whole = into / ".model.step.part", into / "model.step"
     by_name = {"provider": provider, "consumer": consumer}
     idle_kib = {name: each.memory_kib() for name, each in by_name.items()}

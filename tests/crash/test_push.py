@@ -18,31 +18,14 @@ def sides(serving):
     return provider, consumer
 
 
-def agreement_with(provider, consumer):
-    name = consumer.api.request(
-        "POST", "contractnegotiations", processes.contract_request(provider, consumer, "model")
-    )["@id"]
-    found = processes.wait_until(
-        lambda: (
-            (one := consumer.api.request("GET", f"contractnegotiations/{name}"))["state"] == "FINALIZED"
-            and one
-        ),
-        "the agreement",
-        20,
-        provider,
-        consumer,
-    )
-    return found["contractAgreementId"]
-
-
 def test_a_push_survives_two_kills_of_either_side(sides, tmp_path, record_property):
     provider, consumer = sides
     source, into = tmp_path / "model", tmp_path / "received"
     source.mkdir()
     big.write(source / "big.bin", SIZE)
-    provider.api.publish(str(source), timeout_s=60, assetId="model")
+    provider.api.publish(str(source), timeout_s=60, asset_id="model")
     body = {
-        "contractId": agreement_with(provider, consumer),
+        "contractId": processes.agreement(provider, consumer, "model"),
         "transferType": "HttpData-PUSH",
         "dataDestination": {"type": "File", "path": str(into)},
     }

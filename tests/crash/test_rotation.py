@@ -24,7 +24,7 @@ def test_a_kill_during_a_rotation_loses_neither_a_key_nor_a_negotiation(serving,
     processes.introduce(provider, consumer)
     (tmp_path / "drawings").mkdir()
     (tmp_path / "drawings" / "a.txt").write_text("a drawing")
-    provider.api.publish(str(tmp_path / "drawings"), timeout_s=20, assetId="drawings")
+    provider.api.publish(str(tmp_path / "drawings"), timeout_s=20, asset_id="drawings")
     body = processes.contract_request(provider, consumer, "drawings")
     begun = [consumer.api.request("POST", "contractnegotiations", body)["@id"] for _ in range(20)]
     rotating = provider.begin("identity", "rotate")

@@ -46,7 +46,8 @@ def test_page_has_a_section_for_each_command_and_no_other(sections):
 def test_section_lists_every_option_of_its_command_and_no_other(name, sections):
     rows = re.findall(r"^\| (`-[^|]*)\|", sections[name], re.MULTILINE)
     named = {option for row in rows for option in OPTION.findall(row)}
-    options = {word for each in COMMANDS[name] for word in each.opts if word.startswith("-")}
+    words = [word for each in COMMANDS[name] for word in (*each.opts, *each.secondary_opts)]
+    options = {word for word in words if word.startswith("-")}
     assert named == options
 
 

@@ -28,6 +28,7 @@ SAME_ON_EACH_STORE = {
     "test_inquiry_attacks",
     "test_push",
     "test_push_blocks",
+    "test_retirements",
     "test_versions",
 }
 """What is decided before a store is asked, or asks it as other modules do; all others run on both."""

@@ -58,7 +58,7 @@ async def test_one_person_twice_at_once_counts_once_and_yes_and_no_at_once_is_on
     end = "FINALIZED" if "APPROVED" in said else "TERMINATED"
     await pair.consumer.reaches(ours, end)
     if end == "TERMINATED":
-        assert (await pair.consumer.negotiation(ours)).error == "people here refused it: not yet"
+        assert (await pair.consumer.negotiation(ours)).error == "people at the provider refused it: not yet"
 
 
 async def test_the_name_of_another_offer_is_no_way_round_the_people(pair):

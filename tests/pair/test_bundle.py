@@ -66,6 +66,11 @@ async def negotiated(pair):
     await pair.consumer.reaches(record.id, terms.FINALIZED)
     record = await pair.consumer.negotiation(record.id)
     await pair.provider.reaches(record.counterparty_pid, terms.FINALIZED)
+
+    async def told():  # of the revisions there are: that is in the evidence too
+        return not await pair.provider.outbox()
+
+    await wait_for(told)
     return record.agreement_id
 
 

@@ -26,7 +26,7 @@ from comity.evidence import proving
 from comity.identity import jose
 from comity.storage import medium
 from comity.storage.source import CHUNK_BYTES
-from support import stores
+from support import stores, wire
 from support.pair import offer_of
 
 ON_EACH_STORE = pytest.mark.parametrize("store_kind", stores.KINDS, indirect=True)
@@ -51,6 +51,17 @@ async def agreed(pair, asset="asset", **more):
         (await pair.consumer.negotiation(record.id)).counterparty_pid, terms.FINALIZED
     )
     return (await pair.consumer.agreement(record.id)).id
+
+
+async def test_what_asks_for_a_purpose_is_taken_into_the_store_alone(pair, stick, tmp_path):
+    await pair.provider.befriend(pair.consumer, purpose=["repair"])
+    await agreed(pair, policy=wire.constrained("purpose", "eq", "repair"))
+    done = await written(pair, stick, purpose="repair")
+    [refused] = await taken(pair, stick, done, tmp_path / "in")
+    assert (refused.state, "ask for a purpose" in refused.why) == ("refused", True)
+    assert not list((tmp_path / "in").glob("*"))
+    [found] = await taken(pair, stick, done)
+    assert (found.state, found.why) == ("taken", "")
 
 
 async def written(pair, stick, asset="asset", **more):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from comity import errors
-from comity.controlplane import content, get, processes, received, shredding
+from comity.controlplane import content, get, processes, pulling, received, shredding
 from comity.controlplane.received import Access
 from comity.dataplane import tokens
 from comity.dataplane.kept import STORE
@@ -56,12 +56,21 @@ async def test_what_is_offered_for_a_day_from_the_agreement_opens_and_is_locked_
     assert await shredding.run(consumer) == 1
 
 
-async def test_what_had_ended_before_it_is_agreed_to_and_then_not_handed_out(pair):
+async def test_what_had_ended_before_is_not_agreed_to_by_get(pair):
     await pair.provider.publish(policy=LONG_AGO)
-    status = await got(pair, "asset")
-    assert status["stage"] == get.FAILED
-    assert status["agreementId"]
-    assert "inForceDate lteq 2020-01-01T00:00:00Z" in status["error"]
+    with pytest.raises(errors.PolicyError, match="has ended: inForceDate lteq 2020-01-01T00:00:00Z"):
+        await got(pair, "asset")
+    assert await pair.consumer.rows("SELECT id FROM negotiation") == []
+
+
+async def test_what_had_ended_before_can_be_agreed_to_and_is_not_handed_out(site, peer):
+    await site.publish(policy=LONG_AGO)
+    _, agreement_id = await finalized(peer, site)
+    late = transfer(peer, site)
+    await late.request_data(agreement_id)
+    await site.reaches(late.theirs, "TERMINATED")
+    (told,) = peer.of(f"/{late.pid}/termination")
+    assert "inForceDate lteq 2020-01-01T00:00:00Z" in told.document["reason"][0]
 
 
 async def test_a_provider_hands_out_under_it_until_it_ends_and_ends_what_runs(site, peer):
@@ -81,3 +90,26 @@ async def test_a_provider_hands_out_under_it_until_it_ends_and_ends_what_runs(si
     await site.reaches(late.theirs, "TERMINATED")
     (told,) = peer.of(f"/{late.pid}/termination")
     assert "inForceDate lteq contractAgreement+1d" in told.document["reason"][0]
+
+
+async def test_a_transfer_in_whose_middle_the_time_ends_says_so_on_both_sides(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(pulling, "ACCESS_ATTEMPTS", 0)
+    await pair.provider.publish(policy=ONE_DAY, files={"big.bin": bytes(32_000_000)})
+    consumer, into = pair.consumer.connector, tmp_path / "got"
+    begun = await get.start(consumer, pair.provider.did, "asset", str(into), bytes_per_s=6_000_000)
+    await wait_for((into / ".big.bin.part").exists)
+    for each in (pair.provider, pair.consumer):
+        days_later(each, 2)
+
+    async def ended():
+        found = await get.status(consumer, begun.id)
+        return found if found["stage"] == get.FAILED else None
+
+    failed = await wait_for(ended)
+    why = "the time of the agreement is over: inForceDate lteq contractAgreement+1d ("
+    assert f"status 403: {why}" in failed["error"]
+    ((theirs,),) = await pair.provider.rows("SELECT id FROM transfer")
+    await pair.provider.reaches(theirs, "TERMINATED")
+    for site, name in ((pair.consumer, failed["transferId"]), (pair.provider, theirs)):
+        shown = await processes.load_transfer(site.connector, name)
+        assert shown["errorDetail"].startswith(f"the data were refused: {why}")

@@ -22,7 +22,7 @@ async def test_a_package_is_pushed_into_the_consumers_folder_and_both_sides_comp
     await pair.consumer.reaches(transfer_id, "COMPLETED", 20)
     assert listing(tmp_path / "got") == FILES
     hidden = {path.name for path in (tmp_path / "got").iterdir() if path.name.startswith(".")}
-    assert hidden == {".comity-manifest.json", ".comity-seal.jws"}
+    assert hidden == {".comity-before.json", ".comity-manifest.json", ".comity-seal.jws"}
     size = sum(map(len, FILES.values()))
     assert await pull_row(pair.consumer, transfer_id) == ("DONE", 4, 4, size, size, "")
     assert await pair.consumer.rows("SELECT 1 FROM received_file") == []
@@ -173,7 +173,7 @@ async def test_a_package_other_than_the_catalogs_ends_the_transfer(pair, tmp_pat
     hold = pair.provider.hold("/transfers/request")
     begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", str(tmp_path / "got"))
     await hold.arrived.wait()
-    await pair.provider.hand_out(_other_title)
+    await pair.provider.hand_out(_other_title, shown=False)
     pair.provider.release(hold)
 
     async def failed():

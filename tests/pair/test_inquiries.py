@@ -11,11 +11,13 @@ from comity.controlplane import (
     apikeys,
     catalog,
     export,
+    get,
     inquiries,
     inquiry_decisions,
     retirements,
     revisions_asked,
 )
+from comity.dataplane.kept import STORE
 from comity.evidence import bundle
 from comity.management import inquiries as wire
 from comity.management import query
@@ -91,7 +93,7 @@ async def told(*sites):
 
 async def test_a_question_is_answered_by_a_person_and_both_sides_see_who_said_what(pair):
     agreement_id, sha256 = await agreed(pair)
-    name = await ask(pair, agreement_id, sha256, files=["drawings/a.pdf"], answer_by="2027-03-31")
+    name = await ask(pair, agreement_id, sha256, files=["drawings/a.pdf"], answer_by="2999-03-31")
     await inquiry_decisions.say(pair.provider.connector, name, "We look at it.", by="boris")
     with pytest.raises(errors.PolicyError, match="no person's"):
         await inquiry_decisions.answer(pair.provider.connector, name, "Yes.", by="")
@@ -150,12 +152,15 @@ async def test_a_deviation_that_two_have_to_grant_holds_on_both_sides_for_its_lo
     await pair.provider.befriend(pair.consumer, approval=Rule(PEOPLE, four_eyes=True))
     name = await ask(pair, agreement_id, sha256, "deviation", limits={"quantity": 5})
     connector = pair.provider.connector
-    found = await inquiry_decisions.grant(connector, name, LOTS, "Mark them.", by="anna")
+    with pytest.raises(errors.InvalidInputError, match="2020-01-01 is over"):
+        await inquiry_decisions.grant(connector, name, {"until": "2020-01-01"}, "", by="anna")
+    found = await inquiry_decisions.grant(connector, name, {**LOTS, "quantity": 6}, "Mark them.", by="anna")
+    assert found["note"] == "beyond what was asked: 6 pieces, asked for: 5"
     assert (found["state"], found["waitsFor"]) == ("OPEN", "granted by anna; waits for 1 more of boris")
     with pytest.raises(errors.ConflictError, match="anna has approved it already"):
         await inquiry_decisions.grant(connector, name, {}, "", by="anna")
-    with pytest.raises(errors.ConflictError, match="within other limits: lots L-9 to L-12, until 2999"):
-        await inquiry_decisions.grant(connector, name, {"quantity": 6}, "", by="boris")
+    with pytest.raises(errors.ConflictError, match="within other limits: lots L-9 to L-12, 6 pieces, until"):
+        await inquiry_decisions.grant(connector, name, {"quantity": 7}, "", by="boris")
     with pytest.raises(errors.PolicyError, match="carla is not one of those who may"):
         await inquiry_decisions.refuse(connector, name, "No.", by="carla")
     assert await connector.database.read(lambda tx: inquiries.granted(tx, "asset")) == []
@@ -166,7 +171,7 @@ async def test_a_deviation_that_two_have_to_grant_holds_on_both_sides_for_its_lo
             functools.partial(inquiries.granted, asset_id="asset", owner_id=owner)
         )
         assert (held.limits.lot_from, held.decided_by) == ("L-9", ["anna", "boris"])
-    assert (await load(pair.consumer, name))["granted"] == LOTS
+    assert (await load(pair.consumer, name))["granted"] == {**LOTS, "quantity": 6}
     await told(*pair)
     for site, owner in ((pair.provider, ""), (pair.consumer, pair.provider.did)):
         for lot, number in (("L-10", 1), ("L-13", 0)):
@@ -276,11 +281,34 @@ async def test_what_the_owner_does_not_take_is_shown_to_who_asked(pair):
         await inquiries.ask(pair.provider.connector, form(agreement_id, sha256))
     with pytest.raises(errors.ConflictError, match="nothing was received"):
         await inquiries.ask(pair.consumer.connector, form(agreement_id, ""))
-    for limits, said in (({}, "a deviation is limited"), ({"lotFrom": "1" * 101}, "length <= 100")):
+    with pytest.raises(errors.InvalidInputError, match="2020-01-01 is over"):
+        await inquiries.ask(pair.consumer.connector, form(agreement_id, sha256, answer_by="2020-01-01"))
+    for limits, said in (
+        ({}, "a deviation is limited"),
+        ({"lotFrom": "1" * 101}, "length <= 100"),
+        ({"until": "2020-01-01"}, "2020-01-01 is over"),
+    ):
         with pytest.raises(errors.InvalidInputError, match=said):
             await inquiries.ask(
                 pair.consumer.connector, form(agreement_id, sha256, "deviation", limits=limits)
             )
+
+
+@pytest.mark.parametrize("into", ["store:", "folder"])
+async def test_a_file_that_is_not_in_what_we_hold_is_refused_at_once(pair, tmp_path, into):
+    await pair.provider.publish(files=FILES)
+    place = into if into == STORE else str(tmp_path / "got")
+    begun = await get.start(pair.consumer.connector, pair.provider.did, "asset", place)
+
+    async def done():
+        found = await get.status(pair.consumer.connector, begun.id)
+        return found if found["stage"] == get.COMPLETED else None
+
+    agreement_id = (await wait_for(done))["agreementId"]
+    with pytest.raises(errors.InvalidInputError, match=r"has no file nothere\.pdf"):
+        await inquiries.ask(pair.consumer.connector, form(agreement_id, "", files=["b.txt", "nothere.pdf"]))
+    assert await pair.consumer.rows("SELECT * FROM inquiry") == []
+    await ask(pair, agreement_id, "", files=["b.txt"])
 
 
 async def test_a_change_with_a_package_of_ones_own_is_answered_by_the_next_revision(pair, tmp_path):

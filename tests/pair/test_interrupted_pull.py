@@ -1,12 +1,13 @@
 """What interrupts the fetching of data and may change is waited for, shown, and gone on from; the rest ends it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from comity import errors
 from comity.controlplane import get, pulling, transfer_moves
-from comity.dataplane import disk, target
+from comity.dataplane import disk, serve, target
 from comity.db import pulls
 from support import pair as pairs
 
@@ -119,6 +120,24 @@ async def test_start_that_comes_while_a_pull_ends_is_not_lost(pair, tmp_path, mo
     monkeypatch.setattr(pulling.Pulling, "_load", load)
     exchange = await begin(pair, tmp_path / "in")
     await completed(pair.consumer, exchange, tmp_path / "in")
+
+
+async def test_a_file_that_contradicts_its_manifest_ends_the_transfer_after_two_tries(
+    pair, tmp_path, monkeypatch
+):
+    asked, real = [], serve.resource
+
+    async def other(source, *more):
+        asked.append(source.name)
+        return await real(replace(source, sha256="ab" * 32), *more)
+
+    monkeypatch.setattr(serve, "resource", other)
+    monkeypatch.setattr(pulling.Tries, "pause_s", lambda _tries, _chance: 0)
+    exchange = await begin(pair, tmp_path / "in")
+    seen = await told(pair.consumer, exchange, "'a.bin' is not what its manifest says: it has the entity tag")
+    await pair.consumer.reaches(seen["transferId"], "TERMINATED")
+    seen = await status(pair.consumer, exchange.id)
+    assert (seen["stage"], seen["errorType"], asked) == (get.FAILED, "bad-content", ["a.bin"] * 2)
 
 
 @pytest.mark.parametrize("outages", [0, 20])

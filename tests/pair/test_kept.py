@@ -252,6 +252,53 @@ async def test_an_export_is_a_copy_of_the_same_bytes_and_is_deleted_with_it_or_k
     assert not out.exists()
 
 
+async def test_copies_in_folders_wait_for_a_person_when_the_node_deletes_by_itself(pair, tmp_path):
+    record = await got(pair, policy={**USE, "obligation": [DELETE_IN_30_DAYS]})
+    consumer, client, out = pair.consumer.connector, api(pair.consumer), tmp_path / "out"
+    await opening.export(consumer, record.id, str(out), ANYBODY)
+    at_ms = consumer.now_ms() + 31 * DAY_MS
+    object.__setattr__(consumer, "now_ms", lambda: at_ms)
+    assert [await deletions.run_due(consumer) for _ in range(2)] == [1, 0]
+    assert objects(pair.consumer) == {}
+    assert {name: (out / name).read_bytes() for name in FILES} == FILES
+    (told,) = await deletions.find(consumer, query.parse({}))
+    assert told["state"] == "OVERDUE"
+    assert [each["kind"] for each in await deletions.find_receipts(consumer, query.parse({}))] == ["delivery"]
+    (shown,) = [each for each in (await client.request("GET", "received")).json if each["@id"] == record.id]
+    assert shown["copiesWait"] is True
+    event = await pair.consumer.rows(
+        "SELECT type, data FROM event WHERE subject = ?1 ORDER BY seq DESC", record.id
+    )
+    assert event[0][0] == "deletion.waiting"
+    assert msgspec.json.decode(event[0][1])["copies"] == [str(out)]
+    (told,) = await deletions.delete(consumer, record.id, by="Jo Doe")
+    assert (told["state"], told["deletedBy"], out.exists()) == ("DELETED", "Jo Doe", False)
+
+
+async def test_an_export_that_is_refused_counts_as_no_copy_and_writes_nothing(pair, tmp_path):
+    record = await got(pair)
+    consumer, out = pair.consumer.connector, tmp_path / "out"
+    out.mkdir()
+    (out / "empty.txt").write_bytes(b"mine")
+    with pytest.raises(errors.StorageError, match="was not received here"):
+        await opening.export(consumer, record.id, str(out), ANYBODY)
+    assert [each.name for each in out.iterdir()] == ["empty.txt"]
+    assert await pair.consumer.rows("SELECT * FROM kept_export") == []
+    (told,) = await deletions.delete(consumer, record.id, by="Jo Doe")
+    assert told["state"] == "DELETED"
+
+
+async def test_deleting_a_copy_leaves_what_lay_in_its_folder_before(pair, tmp_path):
+    record = await got(pair)
+    consumer, out = pair.consumer.connector, tmp_path / "out"
+    (out / "sub").mkdir(parents=True)
+    (out / "a.txt").write_bytes(FILES["a.txt"])
+    for _ in range(2):
+        await opening.export(consumer, record.id, str(out), ANYBODY)
+    await deletions.delete(consumer, record.id, by="Jo Doe")
+    assert sorted(each.name for each in out.rglob("*")) == ["a.txt", "sub"]
+
+
 async def test_what_goes_into_a_folder_is_recorded_as_an_export(pair, tmp_path):
     record = await got(pair, destination=tmp_path / "got")
     assert await said(pair.consumer, record.id, "comity:Export") == [("exported", "")]
@@ -297,7 +344,8 @@ async def test_what_rots_is_missing_or_lies_elsewhere_is_said_and_got_again(pair
             await read(pair.consumer, first.id, name)
     with pytest.raises(errors.StorageError, match=r"damaged|missing"):
         await opening.export(consumer, first.id, str(tmp_path / "out"), ANYBODY)
-    assert not (tmp_path / "out" / "sub/b.bin").exists()
+    assert not (tmp_path / "out").exists()
+    assert await pair.consumer.rows("SELECT * FROM kept_export") == []  # nothing of it came there
     second = await fetched(pair)
     assert {name: await read(pair.consumer, second.id, name) for name in FILES} == FILES
     mine, other = consumer.kept, Folder(str(tmp_path / "other-replica"))

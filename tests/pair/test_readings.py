@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 
 import msgspec
 import pytest
@@ -105,6 +106,73 @@ async def test_whoever_asks_again_reads_on_and_an_end_is_told_to_the_partner(pai
     assert (await begun(pair))["@id"] != reading["@id"]
 
 
+@ON_EACH_STORE
+async def test_whoever_reads_another_revision_between_goes_on_with_the_same_reading(pair):
+    await pair.provider.publish()
+    newest, first = await begun(pair), await begun(pair, revision=1)
+    german, other = ({"person": "Jo", "nationality": [each]} for each in ("DE", "FR"))
+    ours, theirs = await begun(pair, **german), await begun(pair, **other)
+    assert (await begun(pair))["@id"] == newest["@id"]
+    assert (await begun(pair, revision=1))["@id"] == first["@id"]
+    assert (await begun(pair, **german))["@id"] == ours["@id"] != theirs["@id"]
+
+
+@ON_EACH_STORE
+async def test_what_nobody_reads_for_a_day_ends_at_both_sides(pair):
+    await pair.provider.publish()
+    idle, read = await begun(pair), await begun(pair, person="Jo Doe")
+    connector = pair.consumer.connector
+    now_ms = connector.now_ms
+    object.__setattr__(connector, "now_ms", lambda: now_ms() + readings.IDLE_MS + 1000)
+    try:
+        client, path = api(pair.consumer), f"readings/{read['@id']}/files/a.txt"
+        assert (await client.request("GET", path)).status == 200
+        await readings.end_idle(connector)
+        await pair.consumer.reaches(idle["transferId"], terms.COMPLETED)
+        assert (await client.request("GET", path)).status == 200
+        listed = (await client.request("POST", "readings/request", {})).json
+        assert [each["person"] for each in listed] == ["Jo Doe"]
+    finally:
+        object.__setattr__(connector, "now_ms", now_ms)
+
+
+async def test_a_reading_is_given_up_where_the_partner_takes_its_token_no_more_but_not_in_its_beginning(pair):
+    await pair.provider.publish()
+    reading = await begun(pair)
+    await pair.provider.connector.database.write(
+        lambda tx: tx.run("UPDATE transfer SET token_sha256 = ?1", b"other")
+    )
+    client, at = api(pair.consumer), f"readings/{reading['@id']}"
+    for _ in range(2):
+        refused = (await client.request("GET", f"{at}/files")).problem
+        assert refused["message"] == "the partner does not let it be read"
+    assert (await begun(pair))["@id"] == reading["@id"]
+    older = "UPDATE exchange SET created_at = created_at - ?1"
+    await pair.consumer.connector.database.write(lambda tx: tx.run(older, reading_files.BEGINNING_MS))
+    refused = (await client.request("GET", f"{at}/files")).problem
+    assert (refused["message"], refused["hint"]) == (
+        "the partner does not let it be read any more",
+        "begin to read it again",
+    )
+    ended = (await client.request("GET", at)).json
+    assert ended["stage"] == "ENDED"
+    assert ended["error"] == "the partner takes its token no more: status 401"
+    theirs = (await pair.provider.rows("SELECT id FROM transfer"))[0][0]
+    await pair.provider.reaches(theirs, terms.TERMINATED)
+    assert (await begun(pair))["@id"] != reading["@id"]
+
+
+async def test_what_is_read_comes_no_faster_than_all_transfers_may(pair):
+    await pair.provider.publish(files={"a.bin": CONTENT})
+    reading = await begun(pair)
+    pair.consumer.connector.speeds.incoming.bytes_per_s = 4 * len(CONTENT)
+    client, path = api(pair.consumer), f"readings/{reading['@id']}/files/a.bin"
+    since_s = time.monotonic()
+    both = await asyncio.gather(*(client.request("GET", path) for _ in range(2)))
+    assert [each.body for each in both] == [CONTENT] * 2
+    assert time.monotonic() - since_s > 0.25  # the last 512 KiB, and a tenth of a second, are not waited for
+
+
 async def test_who_asks_at_the_same_time_reads_the_same(pair):
     await pair.provider.publish()
     body = {"counterPartyId": pair.provider.did, "assetId": "asset"}
@@ -146,7 +214,8 @@ async def test_under_a_count_each_reading_is_a_use_and_the_last_one_may_go_on(pa
     assert first["@id"] != second["@id"]
     assert first["locked"] == second["locked"] == []
     third = await asked(pair)
-    assert (third["stage"], third["error"]) == ("FAILED", "the policy does not allow it: count lteq 2")
+    why = "the policy does not allow it: count lteq 2: 2 used already"
+    assert (third["stage"], third["error"]) == ("FAILED", why)
     reply, _ = await reading_files.answer(pair.consumer.connector, second["@id"], "a.txt", "HEAD", {})
     assert reply.status == 200
 
@@ -177,6 +246,23 @@ async def test_another_content_at_the_partner_is_refused_and_then_read_anew(pair
     refused = await client.request("GET", path)
     assert (refused.status, refused.problem["message"]) == (409, "the partner has another 'a.bin' now")
     assert (await client.request("GET", path)).body == CONTENT[::-1]
+    await pair.provider.publish(files={"a.bin": CONTENT, "b.bin": b"new"})
+    client, at = api(pair.consumer), f"readings/{reading['@id']}/files"
+    assert [each["path"] for each in (await client.request("GET", at)).json] == ["a.bin", "b.bin"]
+    assert (await client.request("GET", path)).body == CONTENT
+    await pair.provider.publish(files={"a.bin": CONTENT, "c.bin": b"newer"})
+    assert (await client.request("GET", f"{at}/c.bin")).body == b"newer"
+    await pair.provider.publish(files={"a.bin": CONTENT[1:]})
+    assert (await client.request("HEAD", path)).headers["content-length"] == str(len(CONTENT) - 1)
+
+
+async def test_a_file_that_is_not_what_was_published_is_named(pair):
+    await pair.provider.publish()
+    reading = await begun(pair)
+    (pair.provider.folder.parent / "published" / "asset" / "a.txt").write_text("other")
+    refused = await api(pair.consumer).request("GET", f"readings/{reading['@id']}/files/a.txt")
+    assert (refused.status, refused.problem["type"]) == (409, "conflict")
+    assert "'a.txt' is not what was published" in refused.problem["message"]
 
 
 async def test_what_the_store_holds_is_read_from_there_while_it_is_what_the_partner_has(pair):

@@ -3,14 +3,16 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from comity import errors
 from comity.controlplane import content as contents
-from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked
+from comity.controlplane import explaining, get, notify, received, revisions, revisions_asked, whole
 from comity.controlplane import partners as partner_list
 from comity.controlplane import publish as publishing
 from comity.controlplane.received import Access
+from comity.dataplane.kept import STORE
 from comity.dataplane.places import MANIFEST_NAME
 from comity.db import offers, partners, published
 from comity.db import revisions as rows
@@ -119,7 +121,7 @@ async def test_the_next_revision_is_told_by_file_and_only_what_is_not_there_is_f
     evidence = [each["message"] for each in await pair.provider.entries("asset")]
     assert evidence == ["comity:Published", "comity:Published"]
     notices = [each for each in await pair.consumer.entries() if each["message"] == "comity:RevisionNotice"]
-    assert len(notices) == 1
+    assert len(notices) == 2  # what there was when the two agreed, and the next revision
 
 
 async def listed(site, partner):
@@ -171,20 +173,56 @@ async def test_a_recalled_revision_ends_its_transfers_and_is_not_opened_where_it
         return None
 
     refused = await wait_for(locked)
-    assert "comity:revisionStatus eq released" in str(refused.reasons)
+    why = f"revision 1 was recalled by {pair.provider.did}: sheet 4 is wrong"
+    assert refused.reasons == (f"{why} (comity:revisionStatus eq released)",)
+    assert refused.hint.startswith("get another revision: comity get ")
     [row] = await listed(pair.consumer, pair.provider)
     assert (row["state"], row["reason"]) == ("recalled", "sheet 4 is wrong")
     question = explaining_forms.decode({"participant": pair.consumer.did, "assetId": "asset"})
     told_why = await explaining.explain(pair.provider.connector, question)
     assert "revision 1 was recalled" in str(told_why)
-    again = await got(pair, tmp_path / "again")
-    assert again["stage"] == get.FAILED
-    assert "recalled" in again["error"]
+    held = await pair.consumer.rows("SELECT count(*) FROM agreement")
+    with pytest.raises(errors.ConflictError, match="revision 1 was recalled: sheet 4 is wrong"):
+        await got(pair, tmp_path / "again")
+    assert await pair.consumer.rows("SELECT count(*) FROM agreement") == held
     with pytest.raises(errors.ConflictError, match="recalled already"):
         await revisions.recall(pair.provider.connector, "asset", 1, "twice")
     fixed = await publish(pair.provider, tmp_path / "one", FIRST)
     assert fixed.revision == 2
     assert (await got(pair, tmp_path / "again"))["stage"] == get.COMPLETED
+
+
+async def test_who_uses_a_revision_that_is_not_the_one_to_use_is_told_and_so_is_who_published_on_from_it(
+    pair, tmp_path, caplog
+):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    first = await got(pair, STORE)
+    assert "became" not in first
+    await publish(pair.provider, tmp_path / "two", SECOND)
+    await told(pair.consumer, pair.provider, 2)
+    superseded = "revision 1 was superseded by revision 2"
+    [(held, _)] = await received.find(pair.consumer.connector, first["transferId"])
+    assert held.revision.words == superseded
+    assert await received.find(pair.consumer.connector, "urn:x") == []
+    assert (await get.status(pair.consumer.connector, first["@id"]))["became"] == superseded
+    made = await publishing.publish(
+        pair.consumer.connector, f"{STORE}{first['transferId']}", asset_id="derived"
+    )
+    assert superseded in made.warnings
+    await revisions.recall(pair.provider.connector, "asset", 1, "sheet 4 is wrong", by="jo")
+
+    async def affected():
+        return await pair.consumer.rows("SELECT data FROM event WHERE type = 'revision.affected'")
+
+    [(data,)] = await wait_for(affected)
+    recalled = f"revision 1 was recalled by {pair.provider.did}: sheet 4 is wrong"
+    assert json.loads(data)["assetId"] == "derived"
+    assert json.loads(data)["reason"] == f"it was made from asset, of which {recalled}"
+    assert "revision 1 of derived stays published" in caplog.text
+    [derived] = await revisions_asked.find(pair.consumer.connector, "derived", "", 1)
+    assert derived["parents"] == [f"asset: {recalled}"]
+    [(held, _)] = await received.find(pair.consumer.connector, first["transferId"])
+    assert held.revision.words == recalled
 
 
 async def test_of_each_holder_is_shown_whether_it_was_told_or_why_not(pair, peers, tmp_path):
@@ -195,6 +233,7 @@ async def test_of_each_holder_is_shown_whether_it_was_told_or_why_not(pair, peer
         await pair.provider.befriend(each)
         await finalized(each, pair.provider)
     refuses.script("/comity/notices", status(400, {"reason": ["we take no more of these"]}))
+    leaves.script("/comity/notices", *[status(200)] * 20)
     await pair.consumer.stop()
     await revisions.recall(pair.provider.connector, "asset", 1, "sheet 4 is wrong", by="jo")
 
@@ -297,13 +336,111 @@ async def test_which_revision_applies_is_the_same_answer_on_both_sides(pair, tmp
         await revisions_asked.applies(pair.provider.connector, asked(pair.consumer.did))
 
 
+async def test_who_agrees_last_is_told_of_all_revisions_and_both_sides_give_the_same_answer(pair, tmp_path):
+    meant = [(Effectivity(serial_from=str(first), serial_to=str(first + 99)),) for first in (1, 101, 201)]
+    for number, each in enumerate(meant):
+        files = {"a": str(number).encode()}
+        await publish(pair.provider, tmp_path / str(number), files, effectivity=each)
+    await revisions.recall(pair.provider.connector, "asset", 2, "sheet 4 is wrong", by="jo")
+    begun = await got(pair, tmp_path / "got")
+    assert (begun["stage"], begun["revision"]) == (get.COMPLETED, 3)
+    await told(pair.consumer, pair.provider, 1)
+    for serial, expected in (("50", 1), ("150", None), ("250", 3)):
+        theirs, ours = [
+            await revisions_asked.applies(site.connector, asked(partner, serial_number=serial))
+            for site, partner in ((pair.consumer, pair.provider.did), (pair.provider, ""))
+        ]
+        assert theirs.pop("counterPartyId") == pair.provider.did
+        assert (theirs, ours.get("revision"), ours["complete"]) == (ours, expected, True)
+    assert [each["state"] for each in await listed(pair.consumer, pair.provider)] == [
+        "released",
+        "recalled",
+        "released",
+    ]
+
+    async def all_taken():
+        of_each = await revisions_asked.find(pair.provider.connector, "asset", "")
+        said = [(one["event"], one["delivery"]) for each in of_each for one in each["notices"]]
+        return said == [("published", "taken"), ("recalled", "taken"), ("published", "taken")]
+
+    await wait_for(all_taken)
+    assert not await pair.consumer.rows("SELECT 1 FROM event WHERE type LIKE 'revision.%'")
+
+
+async def _add_revisions(tx):
+    newest = await rows.find(tx, "asset", 1)
+    for number in range(2, 251):
+        await rows.insert(
+            tx, msgspec.structs.replace(newest, number=number, manifest_sha256=f"{number:064x}")
+        )
+
+
+async def test_who_was_not_told_says_so_and_is_told_with_the_next_transfer_however_many_there_are(
+    pair, tmp_path
+):
+    deaf = pair.provider.connector.deaf
+    deaf[pair.consumer.did] = pair.provider.connector.now_ms()  # it is sent no notices for a day
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    first = await got(pair, tmp_path / "got")
+    found = await revisions_asked.applies(pair.consumer.connector, asked(pair.provider.did))
+    assert (found["revision"], found["complete"]) == (1, False)
+    assert found["why"].endswith("not told us yet which revisions there are, and another one may apply")
+    assert "publishedAt" not in (await listed(pair.consumer, pair.provider))[0]
+    await pair.provider.connector.database.write(_add_revisions)
+    deaf.clear()
+    await pair.consumer.ask_for_data(first["negotiationId"])
+
+    async def all_told():
+        return len(await listed(pair.consumer, pair.provider)) == 250
+
+    await wait_for(all_told)
+    again = await revisions_asked.applies(pair.consumer.connector, asked(pair.provider.did))
+    assert (again["revision"], again["complete"]) == (250, True)
+    notices = [each for each in await pair.consumer.entries() if each["message"] == "comity:RevisionNotice"]
+    assert len(notices) == 3
+
+
+async def test_a_revision_whose_files_were_changed_in_place_is_named_to_its_publisher_and_to_who_wants_it(
+    pair, tmp_path, caplog
+):
+    early, late = [(Effectivity(serial_from=first),) for first in ("1", "101")]
+    await publish(pair.provider, tmp_path / "one", FIRST, effectivity=early)
+    for number in (2, 3):  # of the second revision nothing is lost
+        files = {"changed.txt": b"2", "added.txt": str(number).encode()}
+        made = await publish(pair.provider, tmp_path / "one", files, effectivity=late)
+    await publish(pair.provider, tmp_path / "two", SECOND, effectivity=early)  # of a folder of its own
+    lost = "revision 1 stays released, and is not to be had whole any more: changed.txt, changed in place or removed"
+    assert made.warnings[1:] == [lost, whole.HINT]
+    for _ in range(2):
+        refused = await got(pair, tmp_path / "got", revision=1)
+        assert refused["stage"] == get.FAILED
+        why = "'changed.txt' is not what was published: its provider does not have that any more"
+        assert why in refused["error"]
+    [(data,)] = await pair.provider.rows("SELECT data FROM event WHERE type = 'revision.incomplete'")
+    why = f"changed.txt is not what was published, and {pair.consumer.did} was refused it"
+    assert (json.loads(data)["revision"], json.loads(data)["reason"]) == (1, why)
+    logged = [each.getMessage() for each in caplog.records if each.name.endswith("incomplete")]
+    assert logged == [f"revision 1 of asset cannot be handed out: {why}"]
+    (tmp_path / "one" / "gone.txt").unlink()
+    [first] = await revisions_asked.find(pair.provider.connector, "asset", "", 1)
+    assert first["state"] == "superseded"
+    assert first["lost"] == ["changed.txt", "gone.txt"]
+    [fourth] = await revisions_asked.find(pair.provider.connector, "asset", "", 4)
+    assert fourth["lost"] == []
+
+
 async def test_agreements_that_have_other_terms_are_named_to_who_publishes(pair, tmp_path):
     await publish(pair.provider, tmp_path / "one", FIRST)
     first = await got(pair, tmp_path / "got")
     made = await publish(
         pair.provider, tmp_path / "one", {"a": b"1"}, policy=marking.policy(marking.Said(count=9))
     )
-    assert made.warnings == [f"an agreement with other terms covers it too, of {pair.consumer.did}"]
+    [[agreement_id]] = await pair.provider.rows("SELECT id FROM agreement")
+    other = f"it is handed out under other terms too, until it is retired: agreement {agreement_id}"
+    assert made.warnings == [
+        f"{other} of {pair.consumer.did}",
+        "end one with: comity agreements retire ID --reason TEXT",
+    ]
     assert (await told(pair.consumer, pair.provider, 2))["agreementId"] == first["agreementId"]
 
 

@@ -63,6 +63,9 @@ async def test_a_purpose_is_told_to_the_provider_and_both_sides_have_it_in_the_e
     await pair.provider.publish(policy=wire.constrained("purpose", "eq", PURPOSE))
     with pytest.raises(errors.PolicyError, match="not offered for repair"):
         await got(pair, tmp_path / "got", purpose="repair")
+    with pytest.raises(errors.PolicyError, match=f"taken out of the node's store: {PURPOSE}"):
+        await got(pair, tmp_path / "got")
+    assert await pair.consumer.rows("SELECT id FROM negotiation") == []
     status = await got(pair, tmp_path / "got", purpose=PURPOSE)
     theirs = (await pair.provider.rows("SELECT id, purpose FROM transfer"))[0]
     assert theirs[1] == PURPOSE
@@ -107,7 +110,7 @@ async def test_what_was_received_is_opened_under_its_terms_only_and_each_access_
     await pair.provider.befriend(pair.consumer, purpose=[PURPOSE], spatial=["AA"])
     said = marking.Said(purposes=[PURPOSE], places=["AA"], nationalities=["AA"])
     await pair.provider.publish(policy=marking.policy(said))
-    status = await got(pair, tmp_path / "got")
+    status = await got(pair, tmp_path / "got", purpose=PURPOSE)
     name, agreement_id = status["transferId"], status["agreementId"]
     person = {"purpose": PURPOSE, "person": "Jo Doe", "nationalities": ("AA",), "by": "engineering"}
     with pytest.raises(errors.PolicyError) as caught:

@@ -133,6 +133,13 @@ async def test_a_partner_that_was_updated_is_found_when_it_is_added_again(site, 
     assert peer.of("/catalog/request")[-1].path == "/new/catalog/request"
 
 
+async def test_an_address_that_an_operator_gave_stays_when_a_partner_is_added_again(alone, peer):
+    elsewhere = "http://127.0.0.1:1/proxy/2025-1"
+    assert (await partners.add(alone.connector, peer.did, address=elsewhere)).address == elsewhere
+    assert (await partners.add(alone.connector, peer.did)).address == elsewhere
+    assert (await partners.add(alone.connector, peer.did, address="")).address == peer.dsp
+
+
 @pytest.mark.parametrize(
     "path", ["/dsp/catalog/request", "/dsp/2024/1/negotiations/request", "/dsp/", "/dsp/2025-2/x"]
 )

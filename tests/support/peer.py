@@ -1,7 +1,7 @@
 """A scripted counterparty: a did:web identity on loopback that sends any message with any token and answers anything.
 
 Unscripted it answers as a polite partner would. `script` queues other answers for paths with an ending: see the
-functions at the end. It keeps and counts what it receives.
+functions at the end. It keeps and counts what it receives, but for notices of revisions, which it takes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from comity.dsp import notice as notices
+from comity.dsp import revision
 from comity.identity import did, jose, token
 from support import wire
 from support.ports import free_port
@@ -132,11 +134,17 @@ class Peer:
         seen = Received(
             request.method, request.path, body, request.headers.get("Authorization", ""), request.headers
         )
+        scripted = [
+            answers
+            for suffix, answers in self._scripts.items()
+            if answers and request.path.endswith(suffix) and request.method == "POST"
+        ]
+        if not scripted and request.path.endswith("/comity/notices") and revision.NOTICE.encode() in body:
+            return web.json_response(notices.answer(seen.document, {}))  # told beside what was asked for
         self.received.append(seen)
-        for suffix, answers in self._scripts.items():
-            if answers and request.path.endswith(suffix) and request.method == "POST":
-                answer = answers.pop(0)
-                return await answer(self, request, seen)
+        if scripted:
+            answer = scripted[0].pop(0)
+            return await answer(self, request, seen)
         return self.polite(request, seen)
 
     def _tell_versions(self, root: str) -> web.Response:

@@ -208,7 +208,7 @@ def record_alone(folder: Path, *, kind: type[Recorded] = Recorded) -> Recording:
 def _deal(sides: list[Recorded], source: Path, negotiations: int) -> None:
     processes.introduce(*sides)
     for side in sides:
-        side.api.publish(str(source), timeout_s=30, assetId="package")
+        side.api.publish(str(source), timeout_s=30, asset_id="package")
         _offer(side)
     alpha, beta = sides
     _negotiate(alpha, beta, negotiations // 2)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from comity import errors
@@ -23,6 +24,7 @@ from comity.dsp import terms
 from comity.management import retirements as forms
 from comity.odrl import evaluate
 from comity.testing import history
+from comity.testing.invariants import data
 from support import pair as pairs
 from support import process as processes
 from support import wire
@@ -150,13 +152,13 @@ def any_token_opens(patch, world):
 
 
 def another_asset(patch, world):
-    real = content.Contents._content
+    real = content.Contents._known
 
-    async def other(self, asset, older):
+    async def other(self, named):
         found = await self._connector.database.read(lambda tx: offers.find(tx, Asset, "other"))
-        return await real(self, found, None)
+        return await real(self, msgspec.structs.replace(named, asset=found))
 
-    patch.setattr(content.Contents, "_content", other)
+    patch.setattr(content.Contents, "_known", other)
 
 
 def yes_in_doubt(patch, world):
@@ -236,3 +238,20 @@ async def test_the_same_without_the_fault_violates_nothing(world, drive):
     await world.calm()
     report = history.check(await world.history())
     assert report.violations == (), str(report)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "until"),
+    [
+        ("dateTime", "2027-01-02T00:00:00Z", True),
+        ("inForceDate", "2027-01-02T00:00:00Z", True),
+        ("https://w3id.org/edc/v0.0.1/ns/inForceDate", "contractAgreement+1d", True),
+        ("edc:inForceDate", {"@value": "contractAgreement+24h"}, True),
+        ("inForceDate", "contractAgreement+", False),
+        ("purpose", "2027-01-02T00:00:00Z", False),
+    ],
+)
+def test_the_last_day_of_an_agreement_is_known_however_it_is_said(left, right, until):
+    document = {**wire.constrained(left, "lteq", right), "timestamp": "2027-01-01T00:00:00.7Z"}
+    last_ms = int(datetime(2027, 1, 2, tzinfo=UTC).timestamp() * 1000)
+    assert [data._in_time(document, last_ms + after) for after in (-1, 0, 1)] == [True, True, not until]

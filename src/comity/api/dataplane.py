@@ -135,7 +135,9 @@ _PROBLEMS: Final[tuple[tuple[type[ComityError], int, str, serve.Headers], ...]] 
 def problem(error: ComityError) -> serve.Answer:
     """Turn an error into the answer a partner gets: what to do about it, and nothing about our files."""
     status, message, extra = next(row[1:] for row in _PROBLEMS if isinstance(error, row[0]))
-    return serve.problem(status, error.code, message or error.message, extra)
+    reasons = error.reasons if isinstance(error, PolicyError) else ()
+    said = message or ": ".join(filter(None, [error.message, "; ".join(reasons)]))
+    return serve.problem(status, error.code, said, extra)
 
 
 async def send_whole(reply: serve.Answer, send: Send) -> None:

@@ -1,8 +1,9 @@
 """The inbox: pushes to us below /inbox/{transfer id}, as an ASGI application.
 
 POST or PUT with a whole body, as most connectors push; HEAD and PATCH of the core of tus 1.0 for what is to go on after
-a cut. It moves bytes from the wire to `controlplane.receiving` and turns errors into answers. The token travels in the
-Authorization header; what a request names, and whether it may, is decided before a byte of its body is read.
+a cut. Who reads Comity-Ahead in an answer may send files, and blocks of one file, side by side. It moves bytes from the
+wire to `controlplane.receiving` and turns errors into answers. The token travels in the Authorization header; what a
+request names, and whether it may, is decided before a byte of its body is read.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from comity.storage import opening
 
 METHODS: Final = ("HEAD", "PATCH", "POST", "PUT", "OPTIONS")
 ENCODING: Final = "a push in a Content-Encoding is not taken"
+RANGE: Final = "a part of something is not taken with Content-Range: send it with PATCH, as tus 1.0 says"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _TUS: Final = (("Tus-Resumable", uploads.TUS), ("Cache-Control", "no-store"))
 
@@ -81,19 +83,26 @@ async def _answer(
     if open_flows.crowded(flow.transfer_id):
         raise errors.ConflictError("too many requests of this transfer are open")
     flow.watch(lambda: receiving.still_open(flow.transfer_id, digest))
-    async with receiving.turn(flow.transfer_id, request.path, flow):
+    offset = _number(request.headers, "upload-offset") if request.method == "PATCH" else None
+    block = offset if uploads.AHEAD.lower() in request.headers else None
+    async with receiving.turn(flow.transfer_id, request.path, flow, block=block):
         admitted = await receiving.admit(flow.transfer_id, digest)
         if request.method == "HEAD":
-            return _stand(await receiving.stand(admitted, request.path), 200)
+            return _stand(await receiving.stand(admitted, request.path), 200, receiving.ahead_bytes)
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise errors.InvalidInputError(ENCODING)
         if request.method == "PATCH":
-            return await _take_rest(receiving, admitted, request)
+            return await _take_rest(receiving, admitted, request, offset, waits=block is not None)
+        if "content-range" in request.headers:  # RFC 9110, 14.5: taken for the whole it would destroy
+            raise errors.InvalidInputError(RANGE)
         total = _number(request.headers, "content-length")
-        return _taken(await receiving.take(admitted, request.path, _sent(request, None, total)))
+        _, sha256 = await receiving.take(admitted, request.path, _sent(request, None, total))
+        return _taken(sha256, _ahead(receiving.ahead_bytes))
 
 
-async def _take_rest(receiving: Receiving, admitted: Admitted, request: _Request) -> serve.Answer:
+async def _take_rest(
+    receiving: Receiving, admitted: Admitted, request: _Request, offset: int | None, *, waits: bool
+) -> serve.Answer:
     """Take a PATCH: the rest of something, or a further part of it."""
     if request.headers.get("tus-resumable") != uploads.TUS:
         return serve.problem(
@@ -101,26 +110,16 @@ async def _take_rest(receiving: Receiving, admitted: Admitted, request: _Request
         )
     if request.headers.get("content-type") != uploads.OFFSET_TYPE:
         return serve.problem(415, "media-type", f"PATCH has the Content-Type {uploads.OFFSET_TYPE}", _TUS)
-    stand = await receiving.stand(admitted, request.path)
-    offset = _number(request.headers, "upload-offset")
-    if offset is None or offset != stand.offset:
-        raise inbox.OffsetError(stand.offset)
-    told = _number(request.headers, "upload-length")
-    total = stand.total_bytes if told is None else told
-    if total is None or stand.total_bytes not in {None, total} or offset > total:
-        raise errors.InvalidInputError("Upload-Length must say how long all of it is, each time the same")
-    if stand.offset == stand.total_bytes:
-        return _stand(stand, 204)
-    try:
-        sha256 = await receiving.take(admitted, request.path, _sent(request, offset, total))
-    except errors.TransientDeliveryError:
-        if not request.body.ended:
-            raise
-        return _stand(await receiving.stand(admitted, request.path), 204)
-    return _taken(sha256, (("Upload-Offset", str(total)), *_TUS))
+    if offset is None:
+        raise inbox.OffsetError((await receiving.stand(admitted, request.path)).offset)
+    sent = _sent(request, offset, _number(request.headers, "upload-length"), waits=waits)
+    stand, sha256 = await receiving.take(admitted, request.path, sent)
+    if not sha256:
+        return _stand(stand, 204, 0)
+    return _taken(sha256, (("Upload-Offset", str(stand.offset)), *_TUS))
 
 
-def _sent(request: _Request, offset: int | None, total: int | None) -> inbox.Sent:
+def _sent(request: _Request, offset: int | None, total: int | None, *, waits: bool = False) -> inbox.Sent:
     headers = request.headers
     return inbox.Sent(
         offset,
@@ -128,14 +127,22 @@ def _sent(request: _Request, offset: int | None, total: int | None) -> inbox.Sen
         headers.get("repr-digest", ""),
         headers.get("content-disposition", ""),
         request.body.chunks(),
+        request.body.is_over,
+        _number(headers, "content-length"),
         headers.get(uploads.SEAL.lower(), ""),
+        waits,
     )
 
 
-def _stand(stand: inbox.Stand, status: int) -> serve.Answer:
+def _stand(stand: inbox.Stand, status: int, ahead_bytes: int) -> serve.Answer:
     known = stand.total_bytes is not None
     length = ("Upload-Length", str(stand.total_bytes)) if known else ("Upload-Defer-Length", "1")
-    return serve.Answer(status, (("Upload-Offset", str(stand.offset)), length, *_TUS))
+    told = (("Upload-Offset", str(stand.offset)), length, *_ahead(ahead_bytes), *_TUS)
+    return serve.Answer(status, told)
+
+
+def _ahead(size_bytes: int) -> serve.Headers:
+    return ((uploads.AHEAD, str(size_bytes)),) if size_bytes else ()
 
 
 def _taken(sha256: str, extra: serve.Headers = ()) -> serve.Answer:
@@ -154,6 +161,10 @@ class _Body:
         self._receive = receive
         self._flow = flow
         self.ended = False
+
+    def is_over(self) -> bool:
+        """Say whether all of it has come."""
+        return self.ended
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body.

@@ -1,11 +1,11 @@
 """`comity agreements`: what was agreed with whom, about what, under which terms.
 
-A list, or one by its id or the beginning of it. Agreements are never changed, so there are no verbs.
+A list, or one by its id or the beginning of it. Agreements are never changed; one can be retired.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,8 +20,10 @@ app = typer.Typer(
     cls=groups.Noun,
     invoke_without_command=True,
     subcommand_metavar="[ID]",
-    help="Agreements: list them, or show one by its ID.",
+    help="Agreements: list them, show one by its ID, retire one.",
 )
+
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why: the partner is told.", show_default=False)]
 
 
 @app.callback()
@@ -59,6 +61,20 @@ def _table(here: Invocation, found: list[Document]) -> None:
 def show(ctx: typer.Context, *, agreement: processes.Id, _data: Data = None, _json: AsJson = False) -> None:
     """Show one agreement (the word show may be left out)."""
     processes.show_one(ctx, AGREEMENTS, agreement, _pairs)
+
+
+@app.command()
+def retire(
+    ctx: typer.Context, *, agreement: processes.Id, reason: Reason, _data: Data = None, _json: AsJson = False
+) -> None:
+    """Retire an agreement: nothing is transferred under it any more, what is open ends; it stays agreed."""
+    here = Invocation(ctx)
+    named = processes.find(here, AGREEMENTS, agreement)
+    here.connector.request("POST", f"{AGREEMENTS}/retirements", {"agreementId": named, "reason": reason})
+    if here.as_json:
+        output.document({"agreementId": named, "reason": reason})
+    else:
+        output.line(f"retired agreement {named}; nothing is transferred under it any more")
 
 
 def _pairs(here: Invocation, found: Document) -> list[tuple[str, Any]]:

@@ -185,7 +185,7 @@ async def _signatures(frameworks: Sequence[Framework], roots: bytes) -> list[dic
     from comity.framework import document  # noqa: PLC0415
 
     if importlib.util.find_spec("pyhanko") is None:
-        raise errors.InvalidInputError("--signatories needs pip install 'comity[signatures]'")
+        raise errors.InvalidInputError(f"--signatories needs {errors.install('signatures')}")
     found: list[dict[str, Any]] = []
     wrong: list[errors.ComityError] = []
     for at, framework in enumerate(frameworks):

@@ -90,9 +90,11 @@ def get(
     story = progress.Story(output.console(), lambda found: _agreed_terms(here, found), quiet=here.as_json)
     party = people.find(here.connector, partner)
     begun = time.monotonic()
-    started = _rejoin(here, party, asset, destination, story) or _begin(
-        here, party, (asset, offer, purpose, revision, limit), destination, story
-    )
+    started = _rejoin(here, party, asset, destination, story)
+    if started is None:
+        started = _begin(here, party, (asset, offer, purpose, revision, limit), destination, story)
+    elif limit:
+        story.line("", "--limit does not count: it goes on as fast as it was begun")
     stated = ("--purpose", purpose) if purpose else ()
     stated = (*stated, "--revision", str(revision)) if revision else stated
     placed = () if into is None else ("-o", into)
@@ -180,8 +182,8 @@ def _begin(
         offer_id=str(chosen.get("@id") or ""),
         offer=chosen,
         purpose=purpose,
-        **({"revision": revision} if revision else {}),
-        **({"limit": limit} if limit else {}),
+        revision=revision,
+        limit=limit,
     )
 
 
@@ -259,7 +261,9 @@ def _failure(final: Document, again: str) -> errors.ComityError:
     refused = not final.get("agreementId") and final.get("negotiationState") == "TERMINATED"
     message = f"there is no agreement: {why}" if refused else f"it was not received: {why}"
     hint = f"when that is mended, what was received is kept; go on with: {again}"
-    error = errors.ComityError(message, hint="ask the partner which terms it would take" if refused else hint)
+    error = errors.ComityError(
+        message, hint="ask the partner about it, and name the negotiation" if refused else hint
+    )
     ended = (
         refused or final.get("transferState") == "TERMINATED"
     )  # our own failure would have a code of its own

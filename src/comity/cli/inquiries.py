@@ -51,7 +51,10 @@ AnswerBy = Annotated[
     str, typer.Option(metavar="DATE", help="The day by which you need an answer.", show_default=False)
 ]
 Lots = Annotated[
-    str, typer.Option(metavar="FROM..TO", help="Only these lots, both ends included.", show_default=False)
+    str,
+    typer.Option(
+        metavar="FROM..TO", help="Only these lots, both ends included; L-12 is one.", show_default=False
+    ),
 ]
 Serials = Annotated[
     str, typer.Option(metavar="FROM..TO", help="Only these serial numbers.", show_default=False)
@@ -200,7 +203,7 @@ def show(ctx: typer.Context, *, inquiry: Id, _data: Data = None, _json: AsJson =
             ("revision", found.get("ofRevision")),
             ("manifest", found["manifestSha256"]),
             *(("file", each) for each in found["files"]),
-            ("asked for", limits(found.get("limits"))),
+            ("asked for", limits_and_conditions(found.get("limits"))),
             ("proposal", proposal.get("assetId")),
             ("answer by", _deadline(found)),
             ("granted", limits(found.get("granted"))),
@@ -237,15 +240,25 @@ def _delivery(step: Document) -> str:
 
 def limits(said: Document | None) -> str:
     """Return the limits of a deviation in words, empty if there are none."""
+    from comity.techdata import inquiry  # noqa: PLC0415  start-up time
+
     if not said:
         return ""
     parts = [
-        f"lots {said['lotFrom']} to {said['lotTo']}" if "lotFrom" in said else "",
-        f"serial numbers {said['serialFrom']} to {said['serialTo']}" if "serialFrom" in said else "",
+        inquiry.span("lot", said.get("lotFrom", ""), said.get("lotTo", "")),
+        inquiry.span("serial number", said.get("serialFrom", ""), said.get("serialTo", "")),
         words.count(int(said["quantity"]), "piece") if "quantity" in said else "",
         f"until {said['until']}" if "until" in said else "",
     ]
     return ", ".join(each for each in parts if each)
+
+
+def limits_and_conditions(said: Document | None) -> str:
+    """Return the limits of a deviation with what must be kept, on one line."""
+    conditions = " ".join(str((said or {}).get("conditions") or "").split())
+    return "; ".join(
+        each for each in (limits(said), f"conditions: {conditions}" if conditions else "") if each
+    )
 
 
 @app.command()
@@ -278,7 +291,7 @@ def grant(
 ) -> None:
     """Grant a deviation within limits, as the person whose API key is in COMITY_API_KEY.
 
-    Without limits: those that a colleague granted it within, or else those that were asked for.
+    A limit that is not named stays as a colleague granted it, or else as it was asked for.
     """
     within = _limits(lots, serials, quantity, until, conditions)
     said = {name: value for name, value in {"limits": within, "text": text}.items() if value}
@@ -325,6 +338,8 @@ def _step(here: Invocation, text: str, verb: str, said: Document) -> None:
     waits = found.get("waitsFor")
     shown = ids.tail(str(found["@id"]))
     output.line(f"inquiry {shown} is {waits}" if waits else f"inquiry {shown} is now {found['state']}")
+    if found.get("note"):
+        output.note(output.clean(found["note"]))
 
 
 def find(here: Invocation, text: str) -> str:

@@ -10,55 +10,74 @@ from typing import Annotated, Any
 import typer
 
 from comity import errors
+from comity.cli import output
+
+ALL = ".."
 
 Part = Annotated[
-    str, typer.Option("--part", metavar="PART", help="It is meant for this part.", show_default=False)
+    str | None,
+    typer.Option("--part", metavar="PART", help="Meant for this part; empty: for any.", show_default=False),
 ]
 Serials = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--serials",
         metavar="FROM..TO",
-        help="Meant for these serial numbers, both ends included: 100..199, SN-5..SN-9; 100.. has no end.",
+        help="Meant for these serial numbers, both ends included: 100..199, SN-5..SN-9, 100.. without an end; SN-7 is"
+        " one, .. are all.",
         show_default=False,
     ),
 ]
 Plants = Annotated[
-    list[str] | None, typer.Option("--plant", metavar="PLANT", help="Meant for this plant; may be repeated.")
+    list[str] | None,
+    typer.Option("--plant", metavar="PLANT", help="Meant for this plant; may be repeated; empty: for any."),
 ]
 
 
-def effectivity(part: str, serials: str, plants: list[str] | None) -> list[dict[str, Any]] | None:
+def effectivity(
+    part: str | None, serials: str | None, plants: list[str] | None
+) -> list[dict[str, Any]] | None:
     """Return what the options say, as the API takes it; None where they say nothing.
 
     Raises:
         InvalidInputError: it cannot be told where the serial numbers begin and end.
     """
-    first, last = ends(serials) if serials else ("", "")
-    said = {"part": part, "serialFrom": first, "serialTo": last, "plants": plants or []}
-    given = {name: value for name, value in said.items() if value}
-    return [given] if given else None
+    said: dict[str, Any] = {} if part is None else {"part": part}
+    if serials is not None:
+        said["serialFrom"], said["serialTo"] = ends(serials) if serials.strip() != ALL else ("", "")
+    if plants is not None:
+        said["plants"] = [each for each in plants if each]
+    return [said] if said else None
 
 
 def ends(text: str) -> tuple[str, str]:
     """Return where a range of serial numbers or lots begins and ends, empty for an end that it has not: FROM..TO.
 
-    A hyphen splits it as well, the one in the middle: so numbers may have hyphens of their own, as many in one as in
-    the other.
+    One alone is both: hyphens belong to it.
 
     Raises:
         InvalidInputError: it cannot be told where it begins and ends.
     """
-    if ".." in text:
-        first, _, last = (part.strip() for part in text.partition(".."))
-        if (first or last) and ".." not in last:
-            return first, last
-    pieces = text.split("-")
-    middle = len(pieces) // 2
-    first, last = "-".join(pieces[:middle]).strip(), "-".join(pieces[middle:]).strip()
-    if len(pieces) % 2 or not (first or last) or ".." in text:
+    first, dots, last = (part.strip() for part in text.partition(ALL))
+    if not (first or last) or ALL in last or last.startswith("."):
         raise errors.InvalidInputError(
             f"where does {text!r} begin and end?",
-            hint="write FROM..TO, such as SN-5..SN-9, or FROM-TO, such as 100-199",
+            hint="write FROM..TO, such as SN-5..SN-9; SN-5.. has no end, and SN-5 is one alone",
         )
-    return first, last
+    return first, last if dots else first
+
+
+def words(found: dict[str, Any]) -> str:
+    """Return for what a revision is meant in words."""
+    return " or ".join(map(_words, found.get("effectivity") or [])) or "everything"
+
+
+def _words(each: dict[str, Any]) -> str:
+    first, last = each.get("serialFrom"), each.get("serialTo")
+    said = [
+        f"part {each['part']}" if each.get("part") else "",
+        "" if first == last else f"{first or 'the first'} to {last or 'the last'}",
+        f"only {first}" if first and first == last else "",
+        f"at {', '.join(each['plants'])}" if each.get("plants") else "",
+    ]
+    return output.clean(", ".join(filter(None, said)))

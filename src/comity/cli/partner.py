@@ -22,9 +22,9 @@ Participant = Annotated[str, typer.Argument(metavar="DID-OR-URL", help="Its did:
 Named = Annotated[
     str, typer.Argument(metavar="PARTNER", help="Its name, DID or address, or how one of these begins.")
 ]
-Name = Annotated[str, typer.Option(help="What you call it.", show_default=False)]
+Name = Annotated[str | None, typer.Option(help="What you call it.", show_default=False)]
 Address = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="URL",
         help="Its DSP base address, or the root above it, if its DID document names none.",
@@ -54,15 +54,23 @@ Attributes = Annotated[
     ),
 ]
 Pin = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--pin", metavar="", help="Accept only the keys it has now, whatever its DID document says."
+        "--pin/--no-pin",
+        metavar="",
+        help="Accept only the keys it has now, whatever its DID document says.",
+        show_default=False,
     ),
 ]
 
 Signed = Annotated[
-    bool,
-    typer.Option("--signed", metavar="", help="Take nothing of it that has no signature of its own."),
+    bool | None,
+    typer.Option(
+        "--signed/--no-signed",
+        metavar="",
+        help="Take nothing of it that has no signature of its own.",
+        show_default=False,
+    ),
 ]
 
 
@@ -71,21 +79,21 @@ def add(
     ctx: typer.Context,
     *,
     participant: Participant,
-    name: Name = "",
-    address: Address = "",
+    name: Name = None,
+    address: Address = None,
     purpose: Purpose = None,
     spatial: Spatial = None,
     distribution_class: Classes = None,
     attribute: Attributes = None,
-    pin: Pin = False,
-    signed: Signed = False,
+    pin: Pin = None,
+    signed: Signed = None,
     approval: approvals.Approval = None,
     four_eyes: approvals.FourEyes = False,
     approve_within: approvals.Within = approvals.WITHIN_H,
     _data: Data = None,
     _json: AsJson = False,
 ) -> None:
-    """Put a partner on the list; again, this replaces all that was said of it."""
+    """Put a partner on the list, or change what is said of it: what is not said stays, an empty value takes it back."""
     here = Invocation(ctx)
     if not address and not participant.startswith(("did:", "http://", "https://")):
         raise errors.InvalidInputError(
@@ -96,13 +104,13 @@ def add(
         participant,
         name=name,
         address=address,
-        purpose=purpose,
-        spatial=spatial,
-        distributionClass=distribution_class,
-        attributes=words.named(attribute or []),
+        purpose=_listed(purpose),
+        spatial=_listed(spatial),
+        distribution_class=_listed(distribution_class),
+        attributes=words.named(attribute) if attribute else None,
         pin=pin,
         signed=signed,
-        approval=approvals.rule(approval, four_eyes=four_eyes, within_h=approve_within),
+        approval=_approval(approval, four_eyes=four_eyes, within_h=approve_within),
     )
     added = next(
         each
@@ -116,6 +124,16 @@ def add(
     output.line(
         f"\nnext: {here.command('catalog', output.clean(added.get('name') or people.identity(added)))}"
     )
+
+
+def _listed(said: list[str] | None) -> list[str] | None:
+    """Return what is said, None where nothing is; an empty text says that there is nothing."""
+    return [each for each in said if each] if said else None
+
+
+def _approval(approvers: list[str] | None, *, four_eyes: bool, within_h: int) -> Document | None:
+    rule = approvals.rule(_listed(approvers), four_eyes=four_eyes, within_h=within_h)
+    return rule if approvers else None
 
 
 @app.command("list")

@@ -109,6 +109,12 @@ Answers = Annotated[
     list[str] | None,
     typer.Option(metavar="INQUIRY", help="It answers this inquiry; who asked is told. May be repeated."),
 ]
+NewTerms = Annotated[
+    bool,
+    typer.Option(
+        "--new-terms", metavar="", help="Terms that are published and not said again hold no longer."
+    ),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="An ODRL policy in JSON, instead of the options above."),
@@ -130,8 +136,8 @@ def publish(
     received: Received = "",
     asset_id: AssetId = "",
     title: Title = "",
-    part: meant.Part = "",
-    serials: meant.Serials = "",
+    part: meant.Part = None,
+    serials: meant.Serials = None,
     plant: meant.Plants = None,
     kind: described.Type = "",
     version: described.Version = "",
@@ -151,6 +157,7 @@ def publish(
     answers: Answers = None,
     framework: Framework = "",
     policy_file: PolicyFile = None,
+    new_terms: NewTerms = False,
     approval: approvals.Approval = None,
     four_eyes: approvals.FourEyes = False,
     approve_within: approvals.Within = approvals.WITHIN_H,
@@ -159,7 +166,8 @@ def publish(
 ) -> None:
     """Offer a folder to partners: hashed, described by a manifest, sealed, under terms.
 
-    Published again it is the next revision; what is not said again, of terms above all, stays as it was.
+    Published again it is the next revision; what is not said again stays as it was. Where a term is said, all that hold
+    are to be said, or it is refused: none falls away unseen.
     """
     here = Invocation(ctx)
     options = (
@@ -185,20 +193,25 @@ def publish(
         current_only=current_only,
         marks=marking or [],
     )
+    if new_terms:
+        terms = _all_new(terms, framework)
     origins = [processes.find(here, AGREEMENTS, each) for each in derived_from or []]
     rule = approvals.rule(approval, four_eyes=four_eyes, within_h=approve_within)
+    meant_for = meant.effectivity(part, serials, plant)
+    kept = {"terms": (terms or framework) and not new_terms, "effectivity": meant_for}
     done = hashing.publish(
         here.connector,
         place,
         quiet=here.as_json,
-        assetId=asset_id,
+        asset_id=asset_id,
         title=title,
         policy=terms,
         framework=frameworks.find(here, framework) if framework else "",
-        derivedFrom=origins,
+        derived_from=origins,
         answers=[inquiries.find(here, each) for each in answers or []],
         approval=rule,
-        effectivity=meant.effectivity(part, serials, plant),
+        effectivity=meant_for,
+        keep=[name for name, is_said in kept.items() if is_said],
         properties=described.properties(kind, version, semantic_id),
     )
     _show(here, done, done.get("policy") or terms, rule)
@@ -210,6 +223,16 @@ def publish(
         output.note(
             f"nobody may see or use it until you write the licence down: comity licence add {licence}"
         )
+
+
+def _all_new(terms: dict[str, Any] | None, framework: str) -> dict[str, Any]:
+    """Return the terms that are to hold instead of all those before."""
+    if terms is None and not framework:
+        raise errors.InvalidInputError(
+            "--new-terms needs the terms that are to hold",
+            hint="say them; for every partner on the list: --marking public",
+        )
+    return terms or {"@type": "Set", "permission": [{"action": "use"}]}
 
 
 def _place(here: Invocation, folder: str, received: str) -> str:
@@ -272,6 +295,7 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, 
                 "files",
                 f"{words.count(int(done.get('files') or 0), 'file')}, {words.size(done.get('sizeBytes'))}",
             ),
+            ("meant for", meant.words(done) if done.get("effectivity") else ""),
             ("manifest", done.get("manifestSha256")),
             ("sealed by", done.get("sealedBy")),
             ("marking", (terms or {}).get("rdfs:label")),
@@ -279,7 +303,7 @@ def _show(here: Invocation, done: dict[str, Any], terms: dict[str, Any] | None, 
             *words.enforced(terms),
             ("made from", ", ".join(ids.tail(each) for each in done.get("derivedFrom") or [])),
             ("approval", approvals.sentence(rule)),
-            ("left out", f"{len(skipped)}: {_listed(skipped)}" if skipped else ""),
+            ("left out", f"{len(skipped)}: {words.few(skipped)}" if skipped else ""),
         ]
     )
     for each in done.get("warnings") or []:
@@ -310,8 +334,3 @@ def _why_nobody(here: Invocation, asset_id: str) -> str:
 
 def _names_recipients(terms: dict[str, Any]) -> bool:
     return "recipient" in str(terms.get("permission"))
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(str(each) for each in names[:5])
-    return f"{shown}, ..." if len(names) > 5 else shown  # noqa: PLR2004  the same five

@@ -90,8 +90,24 @@ def list_(ctx: typer.Context, *, _data: Data = None, _json: AsJson = False) -> N
                 for each in found
             ],
         )
+        for each in found:
+            if each.get("copiesWait"):
+                output.line(_waits(each))
         if any(each["destination"] == STORE for each in found):
             _tell_store(here)
+
+
+def _waits(found: Document) -> str:
+    """Return what a person has to do where the store has deleted something and copies of it are left."""
+    name = ids.short(str(found["@id"]))
+    return (
+        f"{name} is deleted from the store, as agreed; copies wait for you, in {_copies(found)}:"
+        f" comity delete {name}"
+    )
+
+
+def _copies(found: Document) -> str:
+    return ", ".join(each["destination"] or "a program" for each in found.get("exports") or ())
 
 
 def _tell_store(here: Invocation) -> None:
@@ -132,9 +148,12 @@ def open_(
     here = Invocation(ctx)
     said = {"purpose": purpose, "person": person, "nationality": person_nationality or []}
     if file:
-        _write_out(here, str(find(here, received)["@id"]), file, said)
+        found = find(here, received)
+        _write_out(here, str(found["@id"]), file, said)
+        _warn(here, found)
         return
     opened = _post(here, received, "open", said)
+    _warn(here, opened)
     if here.as_json:
         output.document(opened)
     else:
@@ -172,6 +191,7 @@ def export(
     said = {"purpose": purpose, "person": person, "nationality": person_nationality or []}
     place = places.absolute(into)
     done = _post(here, received, "export", {"destination": place, **said}, timeout_s=COPY_TIMEOUT_S)
+    _warn(here, done)
     if here.as_json:
         output.document(done)
     else:
@@ -232,6 +252,12 @@ def attest(
         output.line(f"stated for agreement {ids.tail(str(done['agreementId']))}, and its provider is told")
 
 
+def _warn(here: Invocation, found: Document) -> None:
+    """Say on stderr what became of a revision that somebody uses."""
+    if found.get("became"):
+        output.note(people.named(processes.partner_names(here), str(found["became"])))
+
+
 def _post(here: Invocation, text: str, verb: str, said: Document, **more: float) -> Document:
     return _post_to(here, find(here, text), verb, said, **more)
 
@@ -271,12 +297,13 @@ def _rows(here: Invocation, found: Document, names: dict[str, str]) -> list[tupl
         ("agreement", found["agreementId"]),
         ("from", people.called(names, found["counterPartyId"])),
         ("asset", found["assetId"]),
-        ("revision", _revision(found)),
+        ("revision", people.named(names, str(found.get("became") or _revision(found)))),
         ("received", words.moment(found.get("receivedAt"))),
         ("where", _where(found)),
         ("size", words.size(found.get("sizeBytes"))),
         ("sealed by", _sealed(found)),
-        ("copies", ", ".join(each["destination"] or "a program" for each in found.get("exports") or ())),
+        ("copies", _copies(found)),
+        ("waits", _waits(found) if found.get("copiesWait") else ""),
         ("deleted", words.moment(found.get("deletedAt"))),
         ("terms", words.terms(found["policy"], us=here.us, names=names)),
         *words.enforced(found["policy"]),
@@ -301,6 +328,8 @@ def _where(found: Document) -> str:
     """Return where it lies in a word or two."""
     if found.get("deletedAt"):
         return "deleted"
+    if found.get("copiesWait"):
+        return "copies only"
     if found["destination"] == STORE:
         return f"store at {found['lies']}" if found.get("lies") else "store"
     return str(found["destination"]) or "elsewhere"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from comity import errors
-from comity.cli import groups, ids, output, people, processes, words
+from comity.cli import groups, ids, inquiries, meant, output, people, processes, words
 from comity.cli.invocation import AsJson, Data, Invocation
 
 Document = dict[str, Any]
@@ -89,7 +89,7 @@ def _table(here: Invocation, found: Sequence[Document], *, of_one: bool) -> None
             str(each["revision"]),
             str(each["state"]),
             _signs(each.get("changes")),
-            _meant(each),
+            meant.words(each),
             words.moment(each.get("publishedAt"))[:10],
         )
         for each in found
@@ -117,11 +117,14 @@ def show(
     found = next((each for each in listed if number in {0, each["revision"]}), None)
     if found is None:
         raise errors.NotFoundError(f"there is no revision {number} of {ids.tail(asset_id)}")
+    if not party:  # which of its files are lost is looked up for one only
+        [found] = here.connector.revisions(asset_id, number=int(found["revision"]))
     if here.as_json:
         manifest = {} if party else {"manifest": _manifest(here, asset_id, int(found["revision"]))}
         output.document(found | manifest)
         return
-    names = processes.partner_names(here) if found.get("heldBy") or found.get("notices") else {}
+    named = any(found.get(each) for each in ("heldBy", "notices", "parents"))
+    names = processes.partner_names(here) if named else {}
     output.pairs(
         [
             ("asset", found.get("title")),
@@ -129,7 +132,9 @@ def show(
             ("revision", found["revision"]),
             ("state", found["state"]),
             ("reason", found.get("reason")),
-            ("meant for", _meant(found)),
+            ("not to be had whole", words.few(found.get("lost") or ())),
+            *(("made from", people.named(names, each)) for each in found.get("parents") or ()),
+            ("meant for", meant.words(found)),
             ("changed", _counts(found.get("changes"))),
             ("manifest", found["manifestSha256"]),
             ("published", words.moment(found.get("publishedAt"))),
@@ -206,8 +211,13 @@ def applies(
         return
     number = found.get("revision")
     output.line(f"revision {number}: {found['why']}" if number else f"none: {found['why']}")
+    names = processes.partner_names(here) if found.get("deviations") and not party else {}
     for each in found.get("deviations") or []:
-        output.line(f"deviation {ids.tail(str(each['inquiryId']))}: {output.clean(each.get('text'))}")
+        asker = str(each.get("counterPartyId") or "")
+        whose = f" for {names.get(asker, asker)}" if asker else ""
+        output.line(f"deviation {ids.tail(str(each['inquiryId']))}{whose}: {output.clean(each.get('text'))}")
+        if within := inquiries.limits_and_conditions(each.get("limits")):
+            output.line(f"  {output.clean(within)}")
 
 
 @app.command()
@@ -248,14 +258,17 @@ def _find(here: Invocation, asset: str, partner: str, *, ours: bool = False) -> 
     party = _party(here, partner)
     known = [(str(each["assetId"]), str(each.get("counterPartyId") or ""), str(each.get("title") or ""))
              for each in here.connector.revisions(of=party)]  # fmt: skip
-    meant = [each for each in known if each[1] == party or not (partner or ours)]
-    named = {each[0] for each in meant}
-    titled = {name for name, _, title in meant if title.startswith(asset)}
+    theirs = [each for each in known if each[1] == party or not (partner or ours)]
+    named = {each[0] for each in theirs}
+    titled = {name for name, _, title in theirs if title.startswith(asset)}
     if asset not in named and len(titled) == 1:
         found = titled.pop()
     else:
-        found = ids.find(asset, named, "asset with revisions", hint="see them with: comity revisions list")
-    owners = {owner for name, owner, _ in meant if name == found}
+        hint = "see them with: comity revisions list"
+        if partner:
+            hint = f"{partner} tells who has an agreement: {here.command('get', partner, asset)} makes one"
+        found = ids.find(asset, named, "asset with revisions", hint=hint)
+    owners = {owner for name, owner, _ in theirs if name == found}
     if len(owners) > 1 and "" not in owners:
         raise errors.InvalidInputError(
             f"several partners have {ids.tail(found)}", hint="say whose is meant with --from PARTNER"
@@ -279,17 +292,3 @@ def _signs(counts: Document | None) -> str:
 def _counts(counts: Document | None) -> str:
     kinds = ("added", "removed", "changed", "renamed")
     return ", ".join(f"{counts[kind]} {kind}" for kind in kinds if (counts or {}).get(kind)) if counts else ""
-
-
-def _meant(found: Document) -> str:
-    return " or ".join(map(_words, found.get("effectivity") or [])) or "everything"
-
-
-def _words(each: Document) -> str:
-    first, last = each.get("serialFrom"), each.get("serialTo")
-    said = [
-        f"part {each['part']}" if each.get("part") else "",
-        f"{first or 'the first'} to {last or 'the last'}" if first or last else "",
-        f"at {', '.join(each['plants'])}" if each.get("plants") else "",
-    ]
-    return output.clean(", ".join(filter(None, said)))

@@ -6,6 +6,7 @@ the terms that stand. Nothing has to be remembered over a restart: the connector
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -25,6 +26,7 @@ from comity.storage import drop
 from comity.storage.drop import State
 
 Document = dict[str, Any]
+FOLDER = "privateProperties.folder"
 LONGEST_PAUSE_S = 60.0
 SPARING = 10
 """A look at many files takes a while: it is rested for so many times as long."""
@@ -59,11 +61,12 @@ def watch(
     """
     here = Invocation(ctx)
     named = places.absolute(folder)
+    _check_published(here, named, asset_id)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
 
     def publish() -> Document:
-        return hashing.publish(here.connector, named, quiet=True, assetId=asset_id, again=True)
+        return hashing.publish(here.connector, named, quiet=True, asset_id=asset_id, again=True)
 
     watching = Watching(publish, lambda: drop.busy(named), stable_s=stable, say=_say)
     _say(f"watching {named}: a state that stays for {words.duration(stable)} is published")
@@ -77,6 +80,32 @@ def watch(
     except KeyboardInterrupt:
         pass
     _say("stopped")
+
+
+def _check_published(here: Invocation, named: str, asset_id: str) -> None:
+    """Refuse a folder that is not published; where that cannot be told now, publishing it again tells.
+
+    Raises:
+        NotFoundError: it is not.
+    """
+    from comity.storage import folder as folders  # noqa: PLC0415  start-up time
+    from comity.techdata import about  # noqa: PLC0415
+
+    real = os.path.realpath(named)
+    try:
+        said = asset_id or about.read(folders.read_about(named)).id
+        own = said or about.own_id(here.us, real)
+        found = here.connector.find("assets", limit=1, criteria=[_one_of("@id", [own])])
+        if not found and not said:
+            found = here.connector.find("assets", limit=1, criteria=[_one_of(FOLDER, [named, real])])
+    except (problems.UnreachableError, errors.InvalidInputError, errors.StorageError):
+        return
+    if not found:
+        raise errors.NotFoundError(about.UNPUBLISHED.format(named), hint=about.PUBLISH_ONCE.format(named))
+
+
+def _one_of(field: str, values: list[str]) -> Document:
+    return {"operandLeft": field, "operator": "in", "operandRight": values}
 
 
 def _say(text: str) -> None:
@@ -130,6 +159,8 @@ class Watching:
             return float(min(LONGEST_PAUSE_S, 2**self._failed))
         except errors.ComityError as error:
             self._failed = 0
+            if isinstance(error, errors.NotFoundError) and not self._done:
+                raise
             if error.code == problems.CHANGED:
                 self._seen = None
                 self._tell("it changed while it was hashed; waiting until it is at rest")

@@ -1,21 +1,18 @@
 """Values as people read them: sizes, times, and the terms of a policy (ODRL) as a sentence.
 
-Pure functions on values of the management API. A term that has no phrase is shown as it was written.
+Pure functions on values of the management API.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comity import errors
 from comity.cli import ids
 from comity.client.records import assets as datasets
 from comity.client.records import offers, title
-
-if TYPE_CHECKING:
-    from comity.odrl import model
 
 __all__ = [
     "count",
@@ -51,6 +48,12 @@ def size(size_bytes: object) -> str:
 def count(number: int, noun: str) -> str:
     """Return `1 file` or `12 files`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def few(names: Sequence[object]) -> str:
+    """Return the first five of some names."""
+    shown = ", ".join(str(each) for each in names[:5])
+    return f"{shown}, ..." if len(names) > 5 else shown  # noqa: PLR2004  the same five
 
 
 def moment(at_ms: object) -> str:
@@ -97,7 +100,7 @@ def terms(policy: Any, *, us: str = "", names: Mapping[str, str] | None = None) 
 
     `us` is our participant id, `names` what we call others.
     """
-    from comity.odrl import model  # noqa: PLC0415  start-up time
+    from comity.odrl import model, sentence  # noqa: PLC0415  start-up time
 
     if not isinstance(policy, Mapping):
         return "no terms"
@@ -105,11 +108,7 @@ def terms(policy: Any, *, us: str = "", names: Mapping[str, str] | None = None) 
         parsed = model.parse(policy)
     except errors.InvalidInputError as error:
         return f"terms that cannot be read: {error.message}"
-    called = {**(names or {}), us: "you"} if us else names or {}
-    said = [_rule(rule, called) for rule in parsed.permission] or ["nothing is permitted"]
-    sentence = " or ".join(said)
-    sentence += "".join(f"; never {_rule(rule, called)}" for rule in parsed.prohibition)
-    return ids.within(sentence + "".join(f"; must {_rule(rule, called)}" for rule in parsed.obligation))
+    return ids.within(sentence.of(parsed, {**(names or {}), us: "you"} if us else names or {}))
 
 
 def enforced(policy: Any) -> list[tuple[str, str]]:
@@ -130,82 +129,3 @@ def enforced(policy: Any) -> list[tuple[str, str]]:
     names = {**{name: name for name in enforcement.CLASSES}, "": "unknown, so always a no"}
     rows = [f"{said}: {'; '.join(by_class[name])}" for name, said in names.items() if name in by_class]
     return [("", ids.within(each)) for each in rows]
-
-
-def _rule(rule: model.Rule, called: Mapping[str, str]) -> str:
-    action = _ACTIONS.get(rule.action, rule.action)
-    if not rule.constraints:
-        return f"{action}, no conditions" if rule.path.startswith("$.permission") else action
-    phrases = _PHRASES if rule.action == "use" else {**_PHRASES, **_PASSING_ON}
-    said = dict.fromkeys(_constraint(each, called, phrases) for each in rule.constraints)
-    return f"{action} {', '.join(said)}"
-
-
-def _constraint(
-    constraint: model.Constraint, called: Mapping[str, str], phrases: Mapping[tuple[str, str], str]
-) -> str:
-    from comity.odrl import edc, model, policy  # noqa: PLC0415  start-up time
-
-    if isinstance(constraint, model.Logical):
-        members = [_constraint(each, called, phrases) for each in constraint.members]
-        word = {"and": " and ", "andSequence": " and then ", "or": " or "}.get(constraint.operator)
-        return f"({word.join(members)})" if word else f"exactly one of ({', '.join(members)})"
-    said = phrases.get((constraint.operand, constraint.operator))
-    if said is None or constraint.flaw:
-        return f"if {policy.describe(constraint)}"
-    values = " or ".join(map(edc.words, _values(constraint.right, called)))
-    if constraint.operand == "count":
-        values += " time" if values == "1" else " times"
-    return f"{said} {values}"
-
-
-_ACTIONS = {
-    "comity:keepMarking": "keep the marking",
-    "obtainConsent": "obtain consent",
-    "inform": "report the use",
-}
-_PASSING_ON = {
-    ("recipient", "eq"): "to",
-    ("recipient", "isAnyOf"): "to",
-    ("recipient", "neq"): "to anybody but",
-    ("recipient", "isNoneOf"): "to anybody but",
-}
-_PHRASES = {
-    ("recipient", "eq"): "by",
-    ("recipient", "isAnyOf"): "by",
-    ("recipient", "neq"): "not by",
-    ("recipient", "isNoneOf"): "not by",
-    ("dateTime", "lteq"): "until",
-    ("dateTime", "lt"): "before",
-    ("dateTime", "gteq"): "from",
-    ("dateTime", "gt"): "after",
-    ("dateTime", "eq"): "on",
-    ("inForceDate", "lteq"): "until",
-    ("inForceDate", "lt"): "before",
-    ("inForceDate", "gteq"): "from",
-    ("inForceDate", "gt"): "after",
-    ("purpose", "eq"): "for",
-    ("purpose", "isAnyOf"): "for",
-    ("purpose", "isNoneOf"): "not for",
-    ("spatial", "eq"): "in",
-    ("spatial", "isAnyOf"): "in",
-    ("spatial", "isNoneOf"): "not in",
-    ("comity:distributionClass", "eq"): "of class",
-    ("comity:distributionClass", "isAnyOf"): "of class",
-    ("comity:personNationality", "eq"): "for persons of",
-    ("comity:personNationality", "isAnyOf"): "for persons of",
-    ("comity:licence", "eq"): "under licence",
-    ("count", "lteq"): "at most",
-    ("elapsedTime", "lteq"): "within",
-    ("count", "lt"): "fewer than",
-    ("comity:frameworkAgreement", "eq"): "under",
-    ("comity:frameworkAgreement", "isAnyOf"): "under",
-}
-
-
-def _values(right: object, called: Mapping[str, str]) -> Sequence[str]:
-    if isinstance(right, list):
-        return [each for value in right for each in _values(value, called)]
-    if isinstance(right, Mapping):
-        right = right.get("@value", right.get("@id", "..."))
-    return [called.get(str(right), str(right))]

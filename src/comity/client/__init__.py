@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from comity.client.aconnector import AsyncConnector, AsyncPartner
     from comity.client.connector import Connector, Partner
+    from comity.client.problems import RevisionWarning
     from comity.client.saving import Got
     from comity.client.stages import ExchangeError, Progress
     from comity.client.tracing import Traced
@@ -27,6 +28,7 @@ __all__ = [
     "Got",
     "Partner",
     "Progress",
+    "RevisionWarning",
     "Traced",
 ]
 _MODULES = {
@@ -37,6 +39,7 @@ _MODULES = {
     "Got": "saving",
     "Partner": "connector",
     "Progress": "stages",
+    "RevisionWarning": "problems",
     "Traced": "tracing",
 }
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from comity.client import calls, events, finding, getting, reading, saving
+from comity.client import calls, events, finding, getting, reading, saving, upkeep
 from comity.client.aio import Operation, Transport
-from comity.client.connector import TIMEOUT_S, Access, wanted
+from comity.client.connector import TIMEOUT_S, Access, Who, opened_by, wanted
 from comity.client.records import Applies, Asset, Event, File, Participant
 from comity.client.saving import Got
 from comity.client.stages import Told
@@ -42,14 +42,21 @@ class AsyncConnector(Transport):
         return AsyncPartner(self, name)
 
     async def save(
-        self, transfer_id: str, to: str | Path, *, progress: Told | None = None, **access: Unpack[Access]
+        self,
+        transfer_id: str,
+        to: str | Path,
+        *,
+        progress: Told | None = None,
+        overwrite: bool = False,
+        **who: Unpack[Who],
     ) -> Got:
         """Fetch what was received from the connector's store into a folder, and check every hash.
 
         Raises:
             ExchangeError: the terms do not allow it, or a hash does not hold.
         """
-        return await self.run(saving.save(transfer_id, to, wanted("", "", access), progress=progress))
+        flow = saving.save(transfer_id, to, opened_by(who), progress=progress, overwrite=overwrite)
+        return await self.run(flow)
 
     def watch(
         self, *, after: int | None = None, process_id: str = "", types: Sequence[str] = ()
@@ -67,9 +74,9 @@ class AsyncConnector(Transport):
     partners = Operation(calls.partners)
     add_partner = Operation(calls.add_partner)
     remove_partner = Operation(calls.remove_partner)
-    api_keys = Operation(calls.api_keys)
-    add_api_key = Operation(calls.add_api_key)
-    remove_api_key = Operation(calls.remove_api_key)
+    api_keys = Operation(upkeep.api_keys)
+    add_api_key = Operation(upkeep.add_api_key)
+    remove_api_key = Operation(upkeep.remove_api_key)
 
     publish = Operation(calls.publish)
     publishing = Operation(calls.publishing)
@@ -96,13 +103,13 @@ class AsyncConnector(Transport):
     ask = Operation(calls.ask)
     settle_inquiry = Operation(calls.settle_inquiry)
 
-    frameworks = Operation(calls.frameworks)
-    framework = Operation(calls.framework)
-    propose_framework = Operation(calls.propose_framework)
-    offered_framework = Operation(calls.offered_framework)
-    sign_framework = Operation(calls.sign_framework)
-    deliver = Operation(calls.deliver)
-    change_framework = Operation(calls.change_framework)
+    frameworks = Operation(upkeep.frameworks)
+    framework = Operation(upkeep.framework)
+    propose_framework = Operation(upkeep.propose_framework)
+    offered_framework = Operation(upkeep.offered_framework)
+    sign_framework = Operation(upkeep.sign_framework)
+    deliver = Operation(upkeep.deliver)
+    change_framework = Operation(upkeep.change_framework)
 
     find = Operation(calls.find)
     find_all = Operation(calls.find_all)
@@ -117,15 +124,15 @@ class AsyncConnector(Transport):
     take_carried = Operation(calls.take_carried)
     carried_receipts = Operation(calls.carried_receipts)
 
-    events = Operation(calls.events)
-    checkpoints = Operation(calls.checkpoints)
-    compare_checkpoint = Operation(calls.compare_checkpoint)
-    acknowledge_finding = Operation(calls.acknowledge_finding)
-    identity = Operation(calls.identity)
-    rotate_key = Operation(calls.rotate_key)
-    retire_key = Operation(calls.retire_key)
-    evidence = Operation(calls.evidence)
-    export_evidence = Operation(calls.export_evidence)
+    events = Operation(upkeep.events)
+    checkpoints = Operation(upkeep.checkpoints)
+    compare_checkpoint = Operation(upkeep.compare_checkpoint)
+    acknowledge_finding = Operation(upkeep.acknowledge_finding)
+    identity = Operation(upkeep.identity)
+    rotate_key = Operation(upkeep.rotate_key)
+    retire_key = Operation(upkeep.retire_key)
+    evidence = Operation(upkeep.evidence)
+    export_evidence = Operation(upkeep.export_evidence)
 
 
 class AsyncPartner:
@@ -157,6 +164,7 @@ class AsyncPartner:
         *,
         progress: Told | None = None,
         timeout_s: float | None = None,
+        overwrite: bool = False,
         **access: Unpack[Access],
     ) -> Got:
         """Get an asset into a folder: agree, wait for who has to approve, receive, fetch, check every hash.
@@ -164,7 +172,13 @@ class AsyncPartner:
         Raises:
             ExchangeError: with the stage in which it ended, the partner's words, and what was offered and accepted.
         """
-        flow = getting.get(wanted(self.name, asset, access), to, progress=progress, timeout_s=timeout_s)
+        flow = getting.get(
+            wanted(self.name, asset, access),
+            to,
+            progress=progress,
+            timeout_s=timeout_s,
+            overwrite=overwrite,
+        )
         return await self.connector.run(flow)
 
     async def applies(

@@ -16,8 +16,7 @@ import aiohttp
 from yarl import URL
 
 from comity import errors
-from comity.client import finding, parts, problems, tracing
-from comity.client.blocking import AT_ONCE
+from comity.client import finding, parts, placing, problems, tracing
 from comity.client.steps import (
     BASE,
     REDIRECT,
@@ -25,6 +24,7 @@ from comity.client.steps import (
     Download,
     Downloads,
     Fetched,
+    Look,
     Pause,
     Removals,
     Step,
@@ -81,7 +81,10 @@ class Streaming:
 
 
 class Transport:
-    """Takes steps to a connector, one after the other; close it, or use it in `async with`."""
+    """Takes steps to a connector, one after the other; close it, or use it in `async with`.
+
+    Its connections belong to one event loop; when that has ended, it opens others in the next.
+    """
 
     def __init__(
         self, place: finding.Place, *, timeout_s: float, trace: bool | tracing.Trace | None = None
@@ -91,9 +94,13 @@ class Transport:
         self._timeout_s = timeout_s
         self._trace = tracing.choose(trace)
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close its connections; nothing can be asked with it any more."""
+        self._closed = True
+        self._leave_loop()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -105,6 +112,7 @@ class Transport:
             self._session = None
 
     async def __aenter__(self) -> Self:
+        self._closed = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,26 +124,28 @@ class Transport:
         Raises:
             ComityError: what went wrong.
         """
-        going = iter(steps)
-        try:
-            step = next(going)
-            while True:
-                try:
-                    answer = await self._take(step)
-                except errors.ComityError as error:
-                    step = going.throw(error)
-                else:
-                    step = going.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        with contextlib.closing(iter(steps)) as going:  # what it holds is let go of, whatever happens
+            try:
+                step = next(going)
+                while True:
+                    try:
+                        answer = await self._take(step)
+                    except errors.ComityError as error:
+                        step = going.throw(error)
+                    else:
+                        step = going.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
 
     async def _take(self, step: Step) -> Any:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return time.monotonic()
         if isinstance(step, Removals):
-            return await asyncio.to_thread(parts.remove, step)
+            return await _in_thread(parts.remove, step)
+        if isinstance(step, Look):
+            return await _in_thread(placing.look, step)
         if isinstance(step, Downloads):
             return await self._download_all(step.files)
         return await self._send(step)
@@ -226,9 +236,26 @@ class Transport:
             ) from None
 
     def _opened(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise errors.ConflictError(
+                "this AsyncConnector is closed",
+                hint="use it inside of its `async with`, or make a new one",
+            )
+        self._leave_loop()
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            self._loop = asyncio.get_running_loop()
         return self._session
+
+    def _leave_loop(self) -> None:
+        """Drop the connections of an event loop that has ended."""
+        if self._session is None or self._loop is asyncio.get_running_loop():
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise errors.ConflictError(
+                "this AsyncConnector is used in another event loop", hint="make one for each event loop"
+            )
+        self.drop()
 
     # Files
 
@@ -243,7 +270,7 @@ class Transport:
         failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(files))):
+                for _ in range(min(parts.AT_ONCE, len(files))):
                     group.create_task(work())
         except* errors.ComityError as several:
             failed = several.exceptions[0]
@@ -254,14 +281,13 @@ class Transport:
         part = parts.Part(wanted)
         try:
             headers = await _in_thread(part.begin)
-            if headers is None:
-                return
-            if not part.is_whole:
-                async with self.stream(wanted.source, headers) as answer:
-                    part.answered(answer.status)
-                    async for chunk in answer:
-                        await _in_thread(part.write, chunk)
-            await _in_thread(part.finish)
+            while headers is not None:
+                if not part.is_whole:
+                    async with self.stream(wanted.source, headers) as answer:
+                        part.answered(answer.status)
+                        async for chunk in answer:
+                            await _in_thread(part.write, chunk)
+                headers = await _in_thread(part.finish)
         finally:
             part.close()
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 from comity import errors
-from comity.client import finding, parts, problems, tracing
+from comity.client import finding, parts, placing, problems, tracing
 from comity.client.steps import (
     BASE,
     REDIRECT,
@@ -25,6 +25,7 @@ from comity.client.steps import (
     Download,
     Downloads,
     Fetched,
+    Look,
     Pause,
     Removals,
     Step,
@@ -33,7 +34,6 @@ from comity.client.steps import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
-AT_ONCE = 4
 _FAILED = (OSError, http.client.HTTPException)
 
 
@@ -78,19 +78,19 @@ class Transport:
         Raises:
             ComityError: what went wrong.
         """
-        going = iter(steps)
-        try:
-            step = next(going)
-            while True:
-                try:
-                    answer = self._take(step)
-                except errors.ComityError as error:
-                    step = going.throw(error)
-                else:
-                    step = going.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        with contextlib.closing(iter(steps)) as going:  # what it holds is let go of, whatever happens
+            try:
+                step = next(going)
+                while True:
+                    try:
+                        answer = self._take(step)
+                    except errors.ComityError as error:
+                        step = going.throw(error)
+                    else:
+                        step = going.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
 
     def _take(self, step: Step) -> Any:
         if isinstance(step, Pause):
@@ -98,6 +98,8 @@ class Transport:
             return time.monotonic()
         if isinstance(step, Removals):
             return parts.remove(step)
+        if isinstance(step, Look):
+            return placing.look(step)
         if isinstance(step, Downloads):
             return self._download_all(step.files)
         return self._send(step)
@@ -190,9 +192,9 @@ class Transport:
                 finally:
                     left.clear()
 
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="comity-file") as pool:
+        with ThreadPoolExecutor(parts.AT_ONCE, thread_name_prefix="comity-file") as pool:
             try:
-                for done in [pool.submit(work) for _ in range(min(AT_ONCE, len(files)))]:
+                for done in [pool.submit(work) for _ in range(min(parts.AT_ONCE, len(files)))]:
                     done.result()
             finally:
                 left.clear()
@@ -201,11 +203,10 @@ class Transport:
         part = parts.Part(wanted)
         try:
             headers = part.begin()
-            if headers is None:
-                return
-            if not part.is_whole:
-                self._receive(connection, wanted, part, headers)
-            part.finish()
+            while headers is not None:
+                if not part.is_whole:
+                    self._receive(connection, wanted, part, headers)
+                headers = part.finish()
         finally:
             part.close()
 
@@ -219,9 +220,9 @@ class Transport:
         asked = tracing.Asked(self._trace, "GET", wanted.source)
         try:
             answer = self._begin(connection, wanted.source, headers)
-            asked.answered(answer.status)
             if answer.status >= REDIRECT:
-                raise problems.read(answer.status, answer.read(), address=self.address)
+                raise problems.read(answer.status, _read(answer, asked), address=self.address)
+            asked.answered(answer.status)
             part.answered(answer.status)
             while chunk := answer.read(parts.CHUNK_BYTES):
                 part.write(chunk)

@@ -39,8 +39,19 @@ class Wanted(NamedTuple):
 
 
 def accepted(policies: Policies) -> tuple[Mapping[str, Any], ...]:
-    """Return the policies that somebody accepts, one or several, as several."""
-    return (policies,) if isinstance(policies, Mapping) else tuple(policies or ())
+    """Return the policies that somebody accepts, one or several, as several; None accepts the first offer.
+
+    Raises:
+        InvalidInputError: it is no policy and no list of them, or an empty list, which would accept nothing.
+    """
+    if policies is None:
+        return ()
+    several = (policies,) if isinstance(policies, Mapping) else policies
+    if not (isinstance(several, Sequence) and several and all(isinstance(each, Mapping) for each in several)):
+        raise errors.InvalidInputError(
+            "accept must be a policy or a list of policies", hint="leave it out to take the first offer"
+        )
+    return tuple(several)
 
 
 def partner(partners: Sequence[D], text: str, *, whole: bool = False) -> D:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypedDict, Unpack, cast
 
-from comity.client import calls, choosing, events, finding, getting, reading, saving
+from comity.client import calls, choosing, events, finding, getting, reading, saving, upkeep
 from comity.client.blocking import Operation, Transport
 from comity.client.calls import AGREEMENTS, NEGOTIATIONS, PAGE, PARTNER_TIMEOUT_S, PROTOCOL, TRANSFERS
 from comity.client.choosing import Policies, Wanted
@@ -38,27 +38,49 @@ __all__ = [
 TIMEOUT_S = 60.0
 
 
-class Access(TypedDict, total=False):
-    """Who opens something, and what for, under which terms (`accept`), and of which revision."""
+class Who(TypedDict, total=False):
+    """Who opens something, and what for."""
 
     purpose: str
     person: str
     nationality: Sequence[str]
+
+
+class Access(Who, total=False):
+    """Also under which terms (`accept`), and which revision of it."""
+
     accept: Policies
     revision: int
 
 
 def wanted(partner: str, asset: str, access: Access) -> Wanted:
-    """Return what is wanted of whom."""
-    return Wanted(
-        partner,
-        asset,
-        access.get("purpose", ""),
-        access.get("person", ""),
-        tuple(access.get("nationality", ())),
-        choosing.accepted(access.get("accept")),
-        access.get("revision", 0),
+    """Return what is wanted of whom.
+
+    Raises:
+        TypeError: something is said that nobody knows.
+        InvalidInputError: what is accepted is no policy.
+    """
+    named = opened_by(access, Access)
+    return named._replace(
+        partner=partner,
+        asset=asset,
+        accepted=choosing.accepted(access.get("accept")),
+        revision=access.get("revision", 0),
     )
+
+
+def opened_by(who: Who, known: type[Who] = Who) -> Wanted:
+    """Return who opens something.
+
+    Raises:
+        TypeError: something is said that nobody knows.
+    """
+    for name in who:
+        if name not in known.__annotations__:
+            raise TypeError(f"there is no keyword argument {name!r}: {', '.join(known.__annotations__)}")
+    nationality = who.get("nationality", ())
+    named = (nationality,) if isinstance(nationality, str) else tuple(nationality)
+    return Wanted("", "", who.get("purpose", ""), who.get("person", ""), named)
 
 
 class Connector(Transport):
@@ -95,14 +117,21 @@ class Connector(Transport):
         return Partner(self, name)
 
     def save(
-        self, transfer_id: str, to: str | Path, *, progress: Told | None = None, **access: Unpack[Access]
+        self,
+        transfer_id: str,
+        to: str | Path,
+        *,
+        progress: Told | None = None,
+        overwrite: bool = False,
+        **who: Unpack[Who],
     ) -> Got:
         """Fetch what was received from the connector's store into a folder, and check every hash.
 
         Raises:
             ExchangeError: the terms do not allow it, or a hash does not hold.
         """
-        return self.run(saving.save(transfer_id, to, wanted("", "", access), progress=progress))
+        flow = saving.save(transfer_id, to, opened_by(who), progress=progress, overwrite=overwrite)
+        return self.run(flow)
 
     def watch(
         self, *, after: int | None = None, process_id: str = "", types: Sequence[str] = ()
@@ -126,9 +155,9 @@ class Connector(Transport):
     partners = Operation(calls.partners)
     add_partner = Operation(calls.add_partner)
     remove_partner = Operation(calls.remove_partner)
-    api_keys = Operation(calls.api_keys)
-    add_api_key = Operation(calls.add_api_key)
-    remove_api_key = Operation(calls.remove_api_key)
+    api_keys = Operation(upkeep.api_keys)
+    add_api_key = Operation(upkeep.add_api_key)
+    remove_api_key = Operation(upkeep.remove_api_key)
 
     publish = Operation(calls.publish)
     publishing = Operation(calls.publishing)
@@ -155,13 +184,13 @@ class Connector(Transport):
     ask = Operation(calls.ask)
     settle_inquiry = Operation(calls.settle_inquiry)
 
-    frameworks = Operation(calls.frameworks)
-    framework = Operation(calls.framework)
-    propose_framework = Operation(calls.propose_framework)
-    offered_framework = Operation(calls.offered_framework)
-    sign_framework = Operation(calls.sign_framework)
-    deliver = Operation(calls.deliver)
-    change_framework = Operation(calls.change_framework)
+    frameworks = Operation(upkeep.frameworks)
+    framework = Operation(upkeep.framework)
+    propose_framework = Operation(upkeep.propose_framework)
+    offered_framework = Operation(upkeep.offered_framework)
+    sign_framework = Operation(upkeep.sign_framework)
+    deliver = Operation(upkeep.deliver)
+    change_framework = Operation(upkeep.change_framework)
 
     find = Operation(calls.find)
     find_all = Operation(calls.find_all)
@@ -176,15 +205,15 @@ class Connector(Transport):
     take_carried = Operation(calls.take_carried)
     carried_receipts = Operation(calls.carried_receipts)
 
-    events = Operation(calls.events)
-    checkpoints = Operation(calls.checkpoints)
-    compare_checkpoint = Operation(calls.compare_checkpoint)
-    acknowledge_finding = Operation(calls.acknowledge_finding)
-    identity = Operation(calls.identity)
-    rotate_key = Operation(calls.rotate_key)
-    retire_key = Operation(calls.retire_key)
-    evidence = Operation(calls.evidence)
-    export_evidence = Operation(calls.export_evidence)
+    events = Operation(upkeep.events)
+    checkpoints = Operation(upkeep.checkpoints)
+    compare_checkpoint = Operation(upkeep.compare_checkpoint)
+    acknowledge_finding = Operation(upkeep.acknowledge_finding)
+    identity = Operation(upkeep.identity)
+    rotate_key = Operation(upkeep.rotate_key)
+    retire_key = Operation(upkeep.retire_key)
+    evidence = Operation(upkeep.evidence)
+    export_evidence = Operation(upkeep.export_evidence)
 
 
 class Partner:
@@ -220,6 +249,7 @@ class Partner:
         *,
         progress: Told | None = None,
         timeout_s: float | None = None,
+        overwrite: bool = False,
         **access: Unpack[Access],
     ) -> Got:
         """Get an asset into a folder: agree, wait for who has to approve, receive, fetch, check every hash.
@@ -229,7 +259,13 @@ class Partner:
         Raises:
             ExchangeError: with the stage in which it ended, the partner's words, and what was offered and accepted.
         """
-        flow = getting.get(wanted(self.name, asset, access), to, progress=progress, timeout_s=timeout_s)
+        flow = getting.get(
+            wanted(self.name, asset, access),
+            to,
+            progress=progress,
+            timeout_s=timeout_s,
+            overwrite=overwrite,
+        )
         return self.connector.run(flow)
 
     def applies(
@@ -254,7 +290,7 @@ class Partner:
             ExchangeError: with the stage in which it ended.
         """
         opened = self.connector.run(reading.open_(wanted(self.name, asset, access), path))
-        fetch = functools.partial(_range, self.connector, opened.source)
+        fetch = functools.partial(_range, self.connector, opened)
         raw = reading.Ranges(opened.file.size_bytes, fetch)
         return cast("BinaryIO", io.BufferedReader(raw, reading.BUFFER_BYTES))
 
@@ -268,5 +304,8 @@ class Partner:
         return reading.checked(opened.file, self.connector.fetch(opened.source).content)
 
 
-def _range(connector: Connector, source: str, begin: int, end: int) -> bytes:
-    return connector.fetch(source, {"Range": f"bytes={begin}-{end - 1}"}).content
+def _range(connector: Connector, opened: reading.Opened, begin: int, end: int) -> bytes:
+    headers = {"Range": f"bytes={begin}-{end - 1}"}
+    if opened.file.sha256:  # what is read of one file is of one content
+        headers["If-Match"] = f'"sha256-{opened.file.sha256}"'
+    return connector.fetch(opened.source, headers).content

@@ -9,23 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from comity import errors
-from comity.client import blocks, calls, choosing, reading, records, watch
+from comity.client import blocks, calls, choosing, problems, reading, records, watch
 from comity.client.aconnector import AsyncConnector
 from comity.client.blocks import BLOCK_BYTES, Blocks, Content
 from comity.client.records import Asset, File, Participant, Reading
 from comity.client.steps import Flow
 
+T = TypeVar("T")
 ASK_S: Final = 2.0
-LIST_S: Final = 30.0
-OVER: Final = frozenset({"ENDED", "FAILED"})
+"""How old what the connector said may be: that it may be read, and which files there are."""
+LIST_SHARE: Final = 5
+"""A list that takes long to come may be older: so many times as long as that."""
+NEVER: Final = float("-inf")
 AT_ONCE: Final = 8
 RANGE_BYTES: Final = 8 * 1024 * 1024
 """The most that one request asks for; longer ranges are asked for in several at once."""
+
+
+class AbsentError(errors.NotFoundError):
+    """There is no such partner, or it offers no such asset: that says nothing about a file."""
+
+
+class Path(NamedTuple):
+    """What is read: the partner as it is written, the asset, and the path of a file in it; empty from where it ends."""
+
+    partner: str = ""
+    asset: str = ""
+    path: str = ""
 
 
 class Held:
@@ -35,7 +51,7 @@ class Held:
         self.id = status.id
         self.agreement_id = status.agreement_id
         self.asked_at = time.monotonic()
-        self.listed_at = -LIST_S
+        self.listed_at, self.list_s = NEVER, ASK_S
         self.files: dict[str, File] = {}
         self.listing = asyncio.Lock()
 
@@ -74,9 +90,15 @@ class Distant:
         async with self._locks.setdefault((partner, asset), asyncio.Lock()):
             found = self._held.get((partner, asset))
             if found is None or not await self._goes_on(found):
-                found = Held(await self.connector.run(_begin(partner, asset, self._access)))
+                found = Held(await self._ask(_begin(partner, asset, self._access)))
                 self._held[partner, asset] = found
             return found
+
+    async def _ask(self, steps: Flow[T]) -> T:
+        try:
+            return await self.connector.run(steps)
+        except errors.NotFoundError as error:
+            raise AbsentError(error.message, hint=error.hint) from error
 
     async def _goes_on(self, held: Held) -> bool:
         """Ask the connector, unless it said so a moment ago; return False for what has ended.
@@ -87,12 +109,26 @@ class Distant:
         if time.monotonic() - held.asked_at < ASK_S:
             return True
         status = await self.connector.reading(held.id)
-        if status.stage in OVER:
+        if status.stage in reading.ENDED:
             self._kept.forget(held.agreement_id)
             return False
         _check(status)
         held.asked_at = time.monotonic()
         return True
+
+    async def partner(self, written: str) -> Participant:
+        """Return the partner that a path names.
+
+        Raises:
+            AbsentError: there is none.
+        """
+        return await self._ask(find_partner(written))
+
+    async def partners(self) -> list[str]:
+        """Return how paths name the partners: by their names where these tell them apart, else by their DIDs."""
+        listed = await self.connector.partners()
+        names = Counter(each.get("name") for each in listed)
+        return [str(each.get("name") if names[each.get("name")] == 1 else "") or each.id for each in listed]
 
     async def assets(self, partner: str) -> list[Asset]:
         """Return what a partner offers.
@@ -100,43 +136,83 @@ class Distant:
         Raises:
             ComityError: there is no such partner, or it does not answer.
         """
-        found = await self.connector.run(find_partner(partner))
+        found = await self.partner(partner)
         return records.assets(await self.connector.catalog(found.id))
 
     def forget_lists(self) -> None:
         """List the files anew the next time."""
         for each in self._held.values():
-            each.listed_at = -LIST_S
+            each.listed_at = NEVER
 
-    async def files(self, partner: str, asset: str) -> Held:
-        """Return the reading of an asset with its files by path.
+    async def files(self, partner: str, asset: str, *, since: float = NEVER) -> Held:
+        """Return the reading of an asset with its files, as the partner had them a moment ago or after `since`.
 
         Raises:
             ComityError: as `held`.
         """
         found = await self.held(partner, asset)
-        async with found.listing:
-            if time.monotonic() - found.listed_at >= LIST_S:
-                listed = await self.connector.reading_files(found.id)
-                found.files = {each.path: each for each in listed}
-                found.listed_at = time.monotonic()
+        try:
+            await self._list(found, max(since, time.monotonic() - found.list_s))
+        except errors.PolicyError:
+            if not await self._is_over(found):
+                raise
+            found = await self.held(partner, asset)
+            await self._list(found, since)
         return found
 
-    async def find(self, partner: str, asset: str, path: str) -> Opened | None:
-        """Return a file as it is listed, None if there is none; an empty path is that of a single resource.
+    async def _list(self, held: Held, since: float) -> None:
+        """Have a list of the files that was asked for after a moment."""
+        async with held.listing:
+            if held.listed_at > since:
+                return
+            began = time.monotonic()
+            listed = await self.connector.reading_files(held.id)
+            held.files = {each.path: each for each in listed}
+            held.asked_at = time.monotonic()
+            held.listed_at, held.list_s = began, max(ASK_S, LIST_SHARE * (held.asked_at - began))
+
+    async def _is_over(self, held: Held) -> bool:
+        """Ask the connector whether a reading has ended, as one does whose partner takes its token no more."""
+        held.asked_at = NEVER
+        return (await self.connector.reading(held.id)).stage in reading.ENDED
+
+    async def use(
+        self, at: Path, work: Callable[[Opened], Awaitable[T]], *, since: float = NEVER
+    ) -> T | None:
+        """Do something with a file of which nothing was read yet, and return what it gives; None if there is no file.
+
+        If the partner has another content there by now, or has ended the transfer, it is done once more with what there
+        is then. `since` is as in `find`.
 
         Raises:
             ComityError: as `held`.
         """
-        held = await self.files(partner, asset)
-        file = held.files.get(path)
-        if file is None and not path:
-            file = next((each for each in held.files.values() if each.get("single")), None)
-        if file is None:
+        found = await self.find(at, since=since)
+        if found is None:
             return None
-        size = file.get("sizeBytes")
-        tag = f'"sha256-{file.sha256}"' if file.sha256 else ""
-        return Opened(held, file.path, size if isinstance(size, int) else None, tag)
+        try:
+            return await work(found)
+        except errors.ConflictError:
+            found.held.listed_at = NEVER
+        except errors.PolicyError:
+            if not await self._is_over(found.held):
+                raise
+        found = await self.find(at)
+        return await work(found) if found is not None else None
+
+    async def find(self, at: Path, *, since: float = NEVER) -> Opened | None:
+        """Return a file as it is listed, None if there is none; an empty path is that of a single resource.
+
+        That there is none is said of a list that was made after `since`.
+
+        Raises:
+            ComityError: as `held`.
+        """
+        held = await self.files(at.partner, at.asset)
+        found = _in_list(held, at.path)
+        if found is None and held.listed_at < since:
+            found = _in_list(await self.files(at.partner, at.asset, since=since), at.path)
+        return found
 
     async def open(self, found: Opened) -> Opened:
         """Open a file: the connector writes it down, and says what it is now.
@@ -214,7 +290,7 @@ class Distant:
             answer = await self.connector.fetch(_path(opened), {"Range": f"bytes={start}-{end - 1}"})
         opened.held.asked_at = time.monotonic()
         if answer.headers.get("etag", "") != opened.tag:
-            opened.held.listed_at = -LIST_S
+            opened.held.listed_at = NEVER
             raise errors.ConflictError(
                 f"the partner has another {opened.path!r} now",
                 hint="open it again to read the newer revision",
@@ -235,6 +311,17 @@ class Distant:
         await self.connector.close()
 
 
+def _in_list(held: Held, path: str) -> Opened | None:
+    file = held.files.get(path)
+    if file is None and not path:
+        file = next((each for each in held.files.values() if each.get("single")), None)
+    if file is None:
+        return None
+    size = file.get("sizeBytes")
+    tag = f'"sha256-{file.sha256}"' if file.sha256 else ""
+    return Opened(held, file.path, size if isinstance(size, int) else None, tag)
+
+
 def _path(opened: Opened) -> str:
     return calls.file_path("readings", opened.held.id, opened.path)
 
@@ -245,6 +332,7 @@ def _check(status: Reading) -> None:
     locked = status.get("locked") or []
     if locked:
         raise errors.PolicyError("it may not be read so", reasons=[str(each) for each in locked])
+    problems.warn(status)
 
 
 def find_partner(written: str) -> Flow[Participant]:
@@ -274,7 +362,7 @@ def _begin(partner: str, asset: str, access: Mapping[str, Any]) -> Flow[Reading]
         begun = yield from watch.follow(
             calls.reading(begun.id), told=lambda _: None, ended=lambda one: one.stage in reading.OVER
         )
-    if begun.stage in OVER:
+    if begun.stage in reading.ENDED:
         raise errors.PolicyError(begun.error or "the partner gave no reason")
     _check(begun)
     return begun

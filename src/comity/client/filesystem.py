@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import io
+import time
+import unicodedata
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import quote, unquote
 
 from comity import errors
@@ -21,38 +24,47 @@ from comity.client import distant as distants
 from comity.client.aconnector import AsyncConnector
 from comity.client.blocks import Blocks
 from comity.client.connector import TIMEOUT_S
-from comity.client.distant import Distant, Opened
+from comity.client.distant import Distant, Opened, Path
 from comity.client.records import File
 
 try:
     from fsspec.asyn import AsyncFileSystem, sync
     from fsspec.spec import AbstractBufferedFile
 except ImportError as missing:
-    raise ImportError("comity:// needs fsspec: pip install 'comity[fsspec]'") from missing
+    raise ImportError(f"comity:// needs fsspec: {errors.install('fsspec')}") from missing
 
+T = TypeVar("T")
 Info = dict[str, Any]
 CACHE_BYTES: Final = 64 * 1024 * 1024
 CLOSE_S: Final = 0.5
 FIRST_AHEAD, MOST_AHEAD, IN_ORDER = 256 * 1024, 8 * 1024 * 1024, 3
 READ_ONLY: Final = "a partner's data is only read: comity:// takes nothing"
+OF_FSSPEC: Final = frozenset(
+    {
+        "asynchronous",
+        "batch_size",
+        "listings_expiry_time",
+        "loop",
+        "max_paths",
+        "skip_instance_cache",
+        "use_listings_cache",
+    }
+)
+"""What fsspec itself gives to each file system."""
 NO_COPY: Final = (
     "comity:// copies nothing away: comity get receives it, and has it in the evidence as an export"
 )
 
 
-class Place(NamedTuple):
-    """A path: the partner, the asset and the path of a file in it; empty from where it ends."""
+class NotOfferedError(PermissionError):
+    """There is no such partner, or it offers no such asset: libraries that take a missing file for empty must not."""
 
-    partner: str = ""
-    asset: str = ""
-    path: str = ""
 
-    @classmethod
-    def read(cls, text: str) -> Place:
-        """Read a path without its protocol."""
-        partner, _, rest = text.strip("/").partition("/")
-        asset, _, path = rest.partition("/")
-        return cls(partner, unquote(asset), path)
+def read_path(text: str) -> Path:
+    """Read a path without its protocol; names of files are composed (NFC), as they are in a manifest."""
+    partner, _, rest = text.strip("/").partition("/")
+    asset, _, path = rest.partition("/")
+    return Path(partner, unquote(asset), unicodedata.normalize("NFC", path))
 
 
 def encoded(name: str) -> str:
@@ -91,6 +103,7 @@ class ComityFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no 
         timeout_s: float = TIMEOUT_S,
         **more: Any,
     ) -> None:
+        _check_options(more)
         super().__init__(**more)
         named = [nationality] if isinstance(nationality, str) else list(nationality)
         access = {"purpose": purpose, "person": person, "nationality": named, "revision": revision}
@@ -122,7 +135,7 @@ class ComityFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no 
 
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:  # noqa: FBT001, FBT002  fsspec's
         text = self._strip_protocol(path)
-        place = Place.read(text)
+        place = read_path(text)
         with _translated(path):
             if not place.asset:
                 found = await self._names(place.partner)
@@ -137,24 +150,40 @@ class ComityFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no 
         """Return the partners as folders, or the assets of one."""
         distant = self._distant()
         if not partner:
-            return [_folder(encoded(each.id)) for each in await distant.connector.partners()]
+            return [_folder(encoded(each)) for each in await distant.partners()]
         return [_folder(f"{partner}/{encoded(each.id)}") for each in await distant.assets(partner)]
 
     async def _info(self, path: str, **_: Any) -> Info:
         text = self._strip_protocol(path)
-        place = Place.read(text)
-        with _translated(path, missing=PermissionError):  # pyarrow drops the words of a FileNotFoundError
+        place = read_path(text)
+        with _translated(path):
             if not place.asset:
                 if place.partner:
-                    await self._distant().connector.run(distants.find_partner(place.partner))
+                    await self._distant().partner(place.partner)
                 return _folder(text)
-            found = await self._distant().find(place.partner, place.asset, place.path)
+            found = await self._distant().find(place, since=time.monotonic())
             if found is not None:
                 return _file(text, found)
             held = await self._distant().files(place.partner, place.asset)
         if place.path and not _inside(text, place.path, held.files):
             raise FileNotFoundError(f"{path}: there is no such file")
         return _folder(text)
+
+    async def _exists(self, path: str, **_: Any) -> bool:
+        return bool(await self._type(path))
+
+    async def _isdir(self, path: str) -> bool:
+        return await self._type(path) == "directory"
+
+    async def _isfile(self, path: str) -> bool:
+        return await self._type(path) == "file"
+
+    async def _type(self, path: str) -> str:
+        """Return what a path leads to, empty if to nothing; what is refused may be there, and is refused here too."""
+        try:
+            return str((await self._info(path))["type"])
+        except (FileNotFoundError, NotOfferedError):
+            return ""
 
     def modified(self, path: str) -> datetime:
         """Return since when a file is known to have the contents that it has: another content is younger."""
@@ -164,36 +193,51 @@ class ComityFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no 
     # What is read
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
-        with _translated(path):
-            found = await self._file_at(path)
-            if not found.tag:  # a partner that has no digests may have an entity tag, which an opening tells
-                found = await self._distant().open(found)
-            if found.size_bytes is None or not found.tag:
-                return (await self._distant().read_whole(found))[slice(start, end)]
-            first, last, _step = slice(start, end).indices(found.size_bytes)
-            return await self._distant().read(found, first, last)
+        distant = self._distant()
 
-    async def _file_at(self, path: str) -> Opened:
-        place = Place.read(self._strip_protocol(path))
-        found = await self._distant().find(place.partner, place.asset, place.path) if place.asset else None
-        if found is None:
-            raise FileNotFoundError(f"{path}: there is no such file")
-        return found
+        async def cut(found: Opened) -> bytes:
+            if not found.tag:  # a partner that has no digests may have an entity tag, which an opening tells
+                found = await distant.open(found)
+            if found.size_bytes is None or not found.tag:
+                return (await distant.read_whole(found))[slice(start, end)]
+            first, last, _step = slice(start, end).indices(found.size_bytes)
+            return await distant.read(found, first, last)
+
+        return await self._use(path, cut)
 
     async def _opened(self, path: str) -> tuple[Opened, bytes]:
         """Open a file, and return it with its bytes where its partner gives no ranges."""
-        with _translated(path):
-            found = await self._distant().open(await self._file_at(path))
-            whole = b"" if found.tag else await self._distant().read_whole(found)
-            return found, whole
+        distant = self._distant()
 
-    async def _read(self, opened: Opened, start: int, end: int, ahead: int) -> bytes:
-        with _translated(opened.path):
+        async def open_now(found: Opened) -> tuple[Opened, bytes]:
+            opened = await distant.open(found)
+            return opened, b"" if opened.tag else await distant.read_whole(opened)
+
+        return await self._use(path, open_now, since=time.monotonic())
+
+    async def _use(
+        self, path: str, work: Callable[[Opened], Awaitable[T]], *, since: float = distants.NEVER
+    ) -> T:
+        place = read_path(self._strip_protocol(path))
+        with _translated(path):
+            done = await self._distant().use(place, work, since=since) if place.asset else None
+        if done is None:
+            raise FileNotFoundError(f"{path}: there is no such file")
+        return done
+
+    async def _read(self, path: str, opened: Opened, start: int, end: int, ahead: int) -> bytes:
+        with _translated(path):
             return await self._distant().read(opened, start, end, ahead)
 
-    def _open(self, path: str, mode: str = "rb", **more: Any) -> Any:
+    def open(self, path: str, mode: str = "rb", *args: Any, **more: Any) -> Any:
+        """Open a file for reading, as fsspec does."""
+        return super().open(path, mode, *args, **{**more, "by_open": True})
+
+    def _open(self, path: str, mode: str = "rb", *, by_open: bool = False, **more: Any) -> Any:
         if mode != "rb":
             _refuse()
+        if not by_open:  # so do the file systems that keep what they read on a disk
+            raise PermissionError(f"{path}: {NO_COPY}")
         opened, whole = sync(self.loop, self._opened, path)
         if not opened.tag:
             return io.BytesIO(whole)
@@ -201,7 +245,9 @@ class ComityFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no 
 
     async def end(self) -> None:
         """End all that is read through this in this event loop, and close its connections; the partners are told."""
-        await self._distant().end()
+        distant = self._of_loop.pop(asyncio.get_running_loop(), None)
+        if distant is not None:
+            await distant.end()
 
     def close(self) -> None:
         """End all that is read through this, from a program without an event loop."""
@@ -241,7 +287,7 @@ class ComityFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
         if self._in_order >= IN_ORDER:
             ahead = self._ahead = min(self._ahead * 2, MOST_AHEAD)
         self._next = end
-        read: bytes = sync(self.fs.loop, self.fs._read, self._of, start, end, ahead)  # noqa: SLF001  its own
+        read: bytes = sync(self.fs.loop, self.fs._read, self.path, self._of, start, end, ahead)  # noqa: SLF001  its own
         return read
 
 
@@ -284,8 +330,20 @@ def _close(loop: weakref.ref[asyncio.AbstractEventLoop], connector: AsyncConnect
     connector.drop()
 
 
+def _check_options(more: Mapping[str, Any]) -> None:
+    """Refuse what is no option: a misspelt one would read something else than was meant."""
+    unknown = sorted(more.keys() - OF_FSSPEC)
+    if unknown:
+        named = [
+            each.name
+            for each in inspect.signature(ComityFileSystem.__init__).parameters.values()
+            if each.kind is each.KEYWORD_ONLY
+        ]
+        raise TypeError(f"comity:// has no option {', '.join(unknown)}; there are: {', '.join(named)}")
+
+
 @contextlib.contextmanager
-def _translated(path: str, *, missing: type[OSError] = FileNotFoundError) -> Iterator[None]:
+def _translated(path: str) -> Iterator[None]:
     """Raise what libraries that read files expect, with the connector's words."""
     try:
         yield
@@ -293,11 +351,12 @@ def _translated(path: str, *, missing: type[OSError] = FileNotFoundError) -> Ite
         named = [each for each in getattr(error, "reasons", ()) if each]
         reasons = f": {'; '.join(named)}" if named else ""
         hint = f" ({error.hint})" if error.hint else ""
-        kind = missing if error.code == errors.NotFoundError.code else _kind(error)
-        raise kind(f"{path}: {error.message}{reasons}{hint}") from error
+        raise _kind(error)(f"{path}: {error.message}{reasons}{hint}") from error
 
 
 def _kind(error: errors.ComityError) -> type[OSError]:
+    if isinstance(error, errors.NotFoundError):
+        return NotOfferedError if isinstance(error, distants.AbsentError) else FileNotFoundError
     if error.code in {errors.PolicyError.code, "unauthorized", "role-too-low"}:
         return PermissionError
     return ConnectionError if isinstance(error, errors.DeliveryError) else OSError

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from comity import errors
-from comity.client import calls, choosing, saving, stages, watch
+from comity.client import calls, choosing, placing, saving, stages, watch
 from comity.client.choosing import Wanted
 from comity.client.records import Applies, Asset, Exchange, Offer, Participant, assets
 from comity.client.saving import Got
 from comity.client.stages import ExchangeError, Progress, Told
 from comity.client.steps import Flow
 
-OFFERED, TERMINATED = "OFFERED", "TERMINATED"
+OFFERED, TERMINATED, REFUSED, REQUESTED = "OFFERED", "TERMINATED", "REFUSED", "REQUESTED"
+REFUSAL = errors.PermanentDeliveryError.code
+ASKED_THERE = frozenset({REQUESTED, "ACCEPTED", "VERIFIED"})
+"""States of a negotiation in which the next message is the partner's."""
+QUIET_LOOKS = 10
+"""After so many looks without anything new, some 2 s, it is said who is waited for."""
 
 
 class Found(NamedTuple):
@@ -113,18 +118,24 @@ def find(wanted: Wanted) -> Flow[Found]:
 
 
 def get(
-    wanted: Wanted, to: str | Path, *, progress: Told | None = None, timeout_s: float | None = None
+    wanted: Wanted,
+    to: str | Path,
+    *,
+    progress: Told | None = None,
+    timeout_s: float | None = None,
+    overwrite: bool = False,
 ) -> Flow[Got]:
     """Get an asset: from nothing, or from where an earlier call stopped, to verified files in a folder.
 
     Raises:
         ExchangeError: with the stage in which it ended; code `unfinished` after `timeout_s`, and the connector goes on.
     """
-    tell = progress or stages.nobody
+    tell = stages.once(progress or stages.nobody)
     tell(Progress(stages.FINDING))
     with stages.at(stages.FINDING):
-        saving.check_folder(to)
+        placing.chosen(to)
     found = yield from find(wanted)
+    saving.check_purpose(found.offer, wanted, stages.NEGOTIATING, found.asset.offers)
     with stages.at(stages.NEGOTIATING):
         begun = yield from calls.start_exchange(
             found.partner.id,
@@ -136,7 +147,11 @@ def get(
             revision=wanted.revision,
         )
     ended = yield from _followed(found, begun.id, tell, timeout_s)
-    return (yield from saving.save(ended.transfer_id, to, wanted, progress=progress, ended=ended))
+    return (
+        yield from saving.save(
+            ended.transfer_id, to, wanted, progress=progress, ended=ended, overwrite=overwrite
+        )
+    )
 
 
 def follow(
@@ -154,10 +169,13 @@ def follow(
 def _followed(found: Found, name: str, tell: Told, timeout_s: float | None) -> Flow[Exchange]:
     """Follow an exchange to its end, or to where it would wait for ever."""
     seen = Exchange({"@id": name})
+    quiet = 0
 
     def told(status: Exchange) -> None:
+        nonlocal quiet
+        quiet = quiet + 1 if seen == status else 0
         seen.update(status)
-        tell(_progress(status))
+        tell(_progress(status, waited=quiet >= QUIET_LOOKS))
 
     try:
         ended = yield from watch.follow(
@@ -169,7 +187,8 @@ def _followed(found: Found, name: str, tell: Told, timeout_s: float | None) -> F
     except errors.ComityError as error:
         with stages.at(_stage(seen), stages.ids(seen)):
             if isinstance(error, watch.UnfinishedError):
-                waits = f"; it waits: {seen.waits_for}" if seen.waits_for else ""
+                waits = seen.waits_for or seen.error or _awaited(seen)
+                waits = f"; it waits: {waits}" if waits else ""
                 error.hint = f"the connector goes on{waits}; the same call takes it up again"
             raise
     if ended.stage == watch.COMPLETED:
@@ -191,19 +210,40 @@ def _failure(found: Found, ended: Exchange) -> Flow[ExchangeError]:
     why = str(process.get("errorDetail") or ended.error or "no reason was given")
     if counter:
         why = "the partner offers other terms than those of its catalog"
-    refused = TERMINATED in {ended.negotiation_state, ended.transfer_state}
+    ours = stage == stages.NEGOTIATING and (yield from _refused_here(ended))
+    refused = TERMINATED in {ended.negotiation_state, ended.transfer_state} and not ours
     return ExchangeError(
         why,
         stage=stages.VERIFYING if ended.error_type in stages.BROKEN else stage,
-        code=ended.error_type or ("delivery-refused" if refused or counter else ""),
-        hint="ask the partner which terms it would take"
-        if stage == stages.NEGOTIATING
-        else "when that is mended, the same call goes on: what was received is kept",
+        code=ended.error_type or (errors.PolicyError.code if ours else REFUSAL if refused or counter else ""),
+        hint=_advice(stage, ours=ours, counter=counter is not None),
         reason=why if refused and not ended.error_type else "",
         offered=offered,
         accepted=found.offer if stage == stages.NEGOTIATING else None,
         ids=stages.ids(ended),
     )
+
+
+def _advice(stage: str, *, ours: bool, counter: bool) -> str:
+    if stage != stages.NEGOTIATING:
+        return "when that is mended, the same call goes on: what was received is kept"
+    if ours:
+        return "people of your own refused it: ask them; the same call asks anew"
+    return (
+        "take its terms with accept=, or ask the partner for others"
+        if counter
+        else "the partner decides that: ask it, and name the negotiation; the same call asks anew"
+    )
+
+
+def _refused_here(ended: Exchange) -> Flow[bool]:
+    """Tell whether people of our own refused it."""
+    about = {"operandLeft": "contractNegotiationId", "operator": "=", "operandRight": ended.negotiation_id}
+    try:
+        asked = yield from calls.find("approvals", limit=1, criteria=[about])
+        return any(each["state"] == REFUSED for each in asked)
+    except errors.ComityError:
+        return False
 
 
 def _process(ended: Exchange, stage: str) -> Flow[Mapping[str, Any]]:
@@ -236,8 +276,15 @@ def _stage(status: Exchange) -> str:
     return stages.RECEIVING if pulling or status.stage == watch.COMPLETED else stages.TRANSFERRING
 
 
-def _progress(status: Exchange) -> Progress:
+def _awaited(status: Exchange) -> str:
+    """Return that the partner is waited for, where it is; whom it waits for itself, nobody here knows."""
+    asked = status.negotiation_state in ASKED_THERE or status.transfer_state == REQUESTED
+    return "the partner has not answered yet" if asked else ""
+
+
+def _progress(status: Exchange, *, waited: bool = False) -> Progress:
     note = f"waits: {status.waits_for}" if status.waits_for else status.error
+    note = note or (_awaited(status) if waited else "")
     if status.transfer_state == "SUSPENDED":
         note = "the transfer is suspended"
     figures = (status.files_done, status.files_total, status.bytes_done, status.bytes_total)

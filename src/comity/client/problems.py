@@ -7,7 +7,8 @@ without a known code is read by its HTTP status; an answer that is no such list 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from comity import errors
@@ -37,6 +38,11 @@ class HashError(errors.ComityError):
 
 def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
     """Return the error that an answer with this status and body stands for."""
+    if _is_for_partners(body):
+        return UnreachableError(
+            f"{address} is where partners reach a connector, not its management API",
+            hint="management.listen in comity.toml names the address of the management API",
+        )
     problems = _problems(body)
     if not problems:
         return _foreign(status, address)
@@ -46,6 +52,15 @@ def read(status: int, body: bytes, *, address: str) -> errors.ComityError:
     error = make(message, first) if make else _unknown(status, message)
     error.hint = str(first.get("hint") or "") or error.hint
     return error
+
+
+def _is_for_partners(body: bytes) -> bool:
+    """Tell whether the answer is a connector's to who asks its other port for what is not there."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.keys() == {"code", "message"} and said["code"] == "not-found"
 
 
 def _problems(body: bytes) -> list[Document]:
@@ -141,3 +156,13 @@ _BY_STATUS: dict[int, Callable[[str, Document], errors.ComityError]] = {
     502: _plain(errors.DeliveryError),
     503: _plain(errors.DatabaseError),
 }
+
+
+class RevisionWarning(UserWarning):
+    """What is read is of a revision that its owner has superseded or recalled."""
+
+
+def warn(record: Mapping[str, Any]) -> None:
+    """Warn of what became of a revision that is read, as the connector says it."""
+    if record.get("became"):
+        warnings.warn(str(record["became"]), RevisionWarning, stacklevel=2)

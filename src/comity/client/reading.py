@@ -11,14 +11,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from comity import errors
-from comity.client import calls, getting, problems, stages, watch
+from comity.client import calls, getting, problems, saving, stages, watch
 from comity.client.choosing import Wanted
 from comity.client.records import File, Reading
 from comity.client.stages import ExchangeError, Progress, Told
 from comity.client.steps import Flow
 
 READY = "READY"
-OVER = frozenset({READY, "ENDED", "FAILED"})
+ENDED = frozenset({"ENDED", "FAILED"})
+OVER = ENDED | {READY}
 BUFFER_BYTES = 1 << 20
 
 
@@ -35,14 +36,15 @@ def begin(wanted: Wanted, *, progress: Told | None = None, timeout_s: float | No
     Raises:
         ExchangeError: with the stage in which it ended.
     """
-    tell = progress or stages.nobody
+    tell = stages.once(progress or stages.nobody)
     found = yield from getting.find(wanted)
+    saving.check_purpose(found.offer, wanted, stages.NEGOTIATING, found.asset.offers)
     with stages.at(stages.NEGOTIATING):
         begun = yield from calls.begin_reading(
             found.partner.id,
             found.asset.id,
-            offerId=found.offer.id,
-            policy=found.offer,
+            offer_id=found.offer.id,
+            offer=found.offer,
             revision=wanted.revision,
             **wanted.access,
         )
@@ -53,6 +55,7 @@ def begin(wanted: Wanted, *, progress: Told | None = None, timeout_s: float | No
             timeout_s=timeout_s,
         )
     if status.stage == READY:
+        problems.warn(status)
         return status
     raise ExchangeError(
         status.error or "no reason was given",
@@ -71,9 +74,21 @@ def files(wanted: Wanted) -> Flow[list[File]]:
     Raises:
         ExchangeError: with the stage in which it ended.
     """
+    return (yield from _listed(wanted))[1]
+
+
+def _listed(wanted: Wanted) -> Flow[tuple[Reading, list[File]]]:
+    """Begin to read, and once more where the partner has ended meanwhile what was begun before."""
     status = yield from begin(wanted)
     with stages.at(stages.RECEIVING):
-        return (yield from calls.reading_files(status.id))
+        try:
+            return status, (yield from calls.reading_files(status.id))
+        except errors.PolicyError:
+            if (yield from calls.reading(status.id)).stage not in ENDED:
+                raise
+    status = yield from begin(wanted)
+    with stages.at(stages.RECEIVING):
+        return status, (yield from calls.reading_files(status.id))
 
 
 def open_(wanted: Wanted, path: str = "") -> Flow[Opened]:
@@ -82,9 +97,8 @@ def open_(wanted: Wanted, path: str = "") -> Flow[Opened]:
     Raises:
         ExchangeError: with the stage in which it ended.
     """
-    status = yield from begin(wanted)
+    status, listed = yield from _listed(wanted)
     with stages.at(stages.RECEIVING):
-        listed = yield from calls.reading_files(status.id)
         found = [each for each in listed if path in {"", each.path}]
         if len(found) != 1:
             shown = ", ".join(each.path for each in listed[:5])

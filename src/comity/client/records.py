@@ -63,6 +63,25 @@ def each(kind: Callable[[Any], R]) -> Callable[[Any], list[R]]:
     return lambda found: [kind(one) for one in found]
 
 
+def whole(found: Any) -> Any:
+    """Read an answer as it is."""
+    return found
+
+
+def document(found: Any) -> dict[str, Any]:
+    """Read an object."""
+    return dict(found)
+
+
+def documents(found: Any) -> list[dict[str, Any]]:
+    """Read a list of objects."""
+    return list(found)
+
+
+def nothing(_: Any) -> None:
+    """Read an answer that has no body."""
+
+
 class Participant(Record):
     """A partner on the list."""
 
@@ -134,6 +153,7 @@ class Received(Record):
     files = Number("files")
     size_bytes = Number("sizeBytes")
     sha256 = Text("sha256")
+    became = Text("became")
 
     @property
     def locked(self) -> list[str]:
@@ -180,6 +200,11 @@ class Revision(Record):
     reason = Text("reason")
 
     @property
+    def lost(self) -> list[str]:
+        """Of one of ours that was asked for by its number: its files that are not to be had any more."""
+        return list(self.get("lost") or ())
+
+    @property
     def notices(self) -> list[dict[str, Any]]:
         """Of one of ours: what each holder was told of it, and whether that arrived."""
         return list(self.get("notices") or ())
@@ -192,6 +217,11 @@ class Applies(Record):
     number = Number("revision")
     manifest_sha256 = Text("manifestSha256")
     why = Text("why")
+
+    @property
+    def complete(self) -> bool:
+        """False where a partner has not told of all revisions that might apply; `why` says so."""
+        return self.get("complete") is not False
 
     @property
     def deviations(self) -> list[dict[str, Any]]:

@@ -6,18 +6,17 @@ there and right is not fetched; a part that a break left is gone on with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from comity import errors
-from comity.client import calls, problems, stages, watch
+from comity.client import calls, placing, problems, stages, watch
 from comity.client.choosing import Wanted
-from comity.client.records import Exchange, File
-from comity.client.stages import Progress, Told
-from comity.client.steps import Call, Download, Downloads, Flow, Pause, Removals
-
-MANIFEST_NAME = ".comity-manifest.json"
+from comity.client.placing import MANIFEST_NAME, is_note
+from comity.client.records import Exchange, File, Offer
+from comity.client.stages import ExchangeError, Progress, Told
+from comity.client.steps import Call, Download, Downloads, Flow, Look, Pause, Removals
 
 
 class Got(NamedTuple):
@@ -42,42 +41,90 @@ class Got(NamedTuple):
         return only
 
 
-def save(
+def save(  # noqa: PLR0913  all but the first have their usual values
     transfer_id: str,
     to: str | Path,
     wanted: Wanted,
     *,
     progress: Told | None = None,
     ended: Exchange | None = None,
+    overwrite: bool = False,
 ) -> Flow[Got]:
     """Fetch what a transfer brought from the connector's store into a folder, and check every hash.
 
-    It leaves the store with that: the evidence has it as an export.
+    It leaves the store with that: the evidence has it as an export. What was not received in the folder is replaced
+    only to `overwrite` it.
 
     Raises:
         ExchangeError: the terms do not allow it, a hash does not hold, a file cannot be written.
     """
     ids = stages.ids(ended) if ended is not None else {"transfer": transfer_id}
-    folder = Path(to)
     digest = ended.manifest_sha256 if ended is not None else ""
     with stages.at(stages.RECEIVING, ids):
-        check_folder(to)
+        folder = placing.chosen(to)
         listed = yield from calls.received_files(transfer_id)
+        for each in [ended] if ended is not None else (yield from calls.received(transfer_id=transfer_id)):
+            problems.warn(each)
+            check_purpose(each.get("policy") or {}, wanted, stages.RECEIVING)
         digest = yield from _check_manifest(transfer_id, listed, wanted, digest)
-        places = places_of(folder, listed)
-        tally = _Tally(listed, progress or stages.nobody)
-        both = list(zip(listed, places, strict=True))
-        content = [each for each in both if not _is_note(each[0].path)]
-        notes = [each for each in both if _is_note(each[0].path)]
-        yield from _fetch(transfer_id, content, wanted, tally)
-        removed, changed = yield from _remove_older(transfer_id, folder, digest, wanted)
-        if notes:
+        with placing.locked(folder):
+            tally = _Tally(listed, progress or stages.nobody)
+            files = _downloads(transfer_id, folder, listed, wanted, tally)
+            content = {path: each for path, each in files.items() if not is_note(path)}
+            missing = yield Look(str(folder), tuple(files.values()), overwrite)
+            left = {each.target for each in missing}
+            tally(sum(each.size_bytes for each in files.values() if each.target not in left))
+            yield from _fetch([each for each in content.values() if each.target in left], tally)
+            removed, changed = yield from _remove_older(transfer_id, folder, digest, wanted)
+            # last: it says of which revision the folder is
             yield from _fetch(
-                transfer_id, notes, wanted, tally
-            )  # last: it says of which revision the folder is
-    files = tuple(place for _, place in content)
+                [each for path, each in files.items() if path not in content and each.target in left], tally
+            )
+            placing.settle(
+                folder, {path: each.sha256 for path, each in content.items()}, named=MANIFEST_NAME in files
+            )
+    places = tuple(Path(each.target) for each in content.values())
     agreement_id = ended.agreement_id if ended is not None else ""
-    return Got(folder, files, agreement_id, transfer_id, digest, removed, changed)
+    return Got(folder, places, agreement_id, transfer_id, digest, removed, changed)
+
+
+def check_purpose(
+    terms: Mapping[str, Any], wanted: Wanted, stage: str, offered: Sequence[Offer] = ()
+) -> None:
+    """Refuse to begin what could not be opened then: its terms ask for a purpose, and none is stated.
+
+    Raises:
+        ExchangeError: with the purposes that its terms name.
+    """
+    from comity.odrl import purposes  # noqa: PLC0415  start-up time
+
+    with stages.at(stage):
+        asked = () if wanted.purpose else purposes.wanted(terms)
+    if asked:
+        raise ExchangeError(
+            f"its terms ask for a purpose, and none is stated: {', '.join(asked)}",
+            stage=stage,
+            code=errors.PolicyError.code,
+            hint=f'say what it is for: purpose="{asked[0]}"',
+            offered=offered,
+        )
+
+
+def _downloads(
+    transfer_id: str, folder: Path, listed: Sequence[File], wanted: Wanted, tally: _Tally
+) -> dict[str, Download]:
+    """Return from where each file comes and where it goes, by its path."""
+    access = {**wanted.access, "export": "true"}
+    return {
+        each.path: Download(
+            calls.file_path("received", transfer_id, each.path, **access),
+            str(place),
+            each.size_bytes,
+            each.sha256,
+            tally,
+        )
+        for each, place in zip(listed, places_of(folder, listed), strict=True)
+    }
 
 
 def _remove_older(
@@ -111,11 +158,6 @@ def _told_nobody(_: int) -> None:
     """Hear of bytes that nobody waits for."""
 
 
-def _is_note(path: str) -> bool:
-    """Tell whether a file is the manifest or the seal, which lie beside those of the package."""
-    return path.startswith(".comity-") and "/" not in path
-
-
 def _check_manifest(transfer_id: str, listed: Sequence[File], wanted: Wanted, digest: str) -> Flow[str]:
     """Check that the files are those of the manifest that was offered, and return its digest (no package: empty)."""
     found = next((each for each in listed if each.path == MANIFEST_NAME), None)
@@ -132,7 +174,7 @@ def _check_manifest(transfer_id: str, listed: Sequence[File], wanted: Wanted, di
     if digest not in {"", manifest.digest(data)}:
         raise problems.HashError(f"the manifest is not the one that was offered, whose SHA-256 is {digest}")
     said = {each.path: (each.size_bytes, each.sha256) for each in manifest.decode(data).files}
-    if said != {each.path: (each.size_bytes, each.sha256) for each in listed if not _is_note(each.path)}:
+    if said != {each.path: (each.size_bytes, each.sha256) for each in listed if not is_note(each.path)}:
         raise problems.HashError("the files that were received are not those of their manifest")
     return manifest.digest(data)
 
@@ -155,27 +197,16 @@ class _Tally:
             self._tell(Progress(stages.RECEIVING, bytes_done=self.done, bytes_total=self._total, note=note))
 
 
-def _fetch(transfer_id: str, files: Sequence[tuple[File, Path]], wanted: Wanted, tally: _Tally) -> Flow[None]:
+def _fetch(files: Sequence[Download], tally: _Tally) -> Flow[None]:
     """Fetch all files; a connector that is away for a moment is waited for, as long as something comes."""
-    access = {**wanted.access, "export": "true"}
-    downloads = Downloads(
-        tuple(
-            Download(
-                calls.file_path("received", transfer_id, each.path, **access),
-                str(place),
-                each.size_bytes,
-                each.sha256,
-                tally,
-            )
-            for each, place in files
-        )
-    )
+    if not files:
+        return
     begun = tally.done
     heard = yield Pause()
     while True:
         before = tally.done
         try:
-            yield downloads
+            yield Downloads(tuple(files))
         except problems.UnreachableError:
             now = yield Pause()
             heard = now if tally.done > before else heard
@@ -187,18 +218,6 @@ def _fetch(transfer_id: str, files: Sequence[tuple[File, Path]], wanted: Wanted,
             return
 
 
-def check_folder(to: str | Path) -> None:
-    """Refuse what is no folder of this machine.
-
-    Raises:
-        InvalidInputError: it is the address of a bucket.
-    """
-    if "://" in str(to):
-        raise errors.InvalidInputError(
-            f"{to} is no folder", hint="a connector receives into its buckets by itself: comity get -o BUCKET"
-        )
-
-
 def places_of(folder: Path, files: Sequence[File]) -> list[Path]:
     """Return where the files go; none of them can leave the folder, also not by a link that lies in it."""
     from comity.techdata import paths  # noqa: PLC0415  start-up time
@@ -206,7 +225,7 @@ def places_of(folder: Path, files: Sequence[File]) -> list[Path]:
     root = folder.resolve()
     found = []
     for each in files:
-        if not _is_note(each.path):
+        if not is_note(each.path):
             paths.check_path(each.path)
         place = folder / each.path
         if not place.parent.resolve().is_relative_to(root):

@@ -55,6 +55,18 @@ def nobody(_: Progress) -> None:
     """Tell nobody."""
 
 
+def once(tell: Told) -> Told:
+    """Tell only what differs from what was told last."""
+    last: list[Progress] = []
+
+    def told(progress: Progress) -> None:
+        if last != [progress]:
+            last[:] = [progress]
+            tell(progress)
+
+    return told
+
+
 class ExchangeError(errors.ComityError):
     """It was not got; `code` and `hint` are those of what went wrong.
 

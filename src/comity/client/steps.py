@@ -111,7 +111,18 @@ class Removals(NamedTuple):
     files: tuple[Download, ...]
 
 
-Step = Call[Any] | Pause | Downloads | Removals
+class Look(NamedTuple):
+    """Look which of the files of a locked folder are missing, before one is fetched; the answer is those.
+
+    What was not received there is replaced only to `overwrite` it.
+    """
+
+    folder: str
+    files: tuple[Download, ...]
+    overwrite: bool
+
+
+Step = Call[Any] | Pause | Downloads | Removals | Look
 
 
 Flow = Generator[Step, Any, T]

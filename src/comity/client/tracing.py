@@ -1,4 +1,6 @@
-"""A trace of requests: which, how answered, how long it took, and the ids in the answer; never keys or contents.
+"""A trace of requests: which, how answered, how long it took, the ids in the answer, or why it was refused.
+
+There are never keys or contents in it.
 
 The query of a path is left out as well: what stands there may name a person.
 """
@@ -11,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from comity.client.steps import REFUSED
+
 _IDS = (
     "@id",
     "agreementId",
@@ -22,10 +26,11 @@ _IDS = (
     "transferId",
 )
 _LARGEST = 1 << 20
+_LONGEST = 500
 
 
 class Traced(NamedTuple):
-    """A request that was made; `status` is 0 where nothing answered, and then `error` says why."""
+    """A request that was made; `error` says why it was refused, or, with `status` 0, why nothing answered."""
 
     method: str
     path: str
@@ -36,7 +41,8 @@ class Traced(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as a line."""
-        outcome = str(self.status) if self.status else f"no answer ({self.error})"
+        outcome = str(self.status) if self.status else "no answer"
+        outcome += f" ({self.error})" if self.error else ""
         ids = "".join(f" {name}={value}" for name, value in self.ids.items())
         return f"{self.method} {self.path} {outcome} in {self.ms:.0f} ms{ids}"
 
@@ -61,8 +67,10 @@ class Asked:
         self._began = time.monotonic()
 
     def answered(self, status: int, body: bytes = b"") -> None:
-        """Tell how it was answered; the ids are taken from the body."""
-        self._tell(status, _ids(body) if self._trace else {}, "")
+        """Tell how it was answered; the ids, or the reason of a refusal, are taken from the body."""
+        if self._trace is not None:
+            refused = status >= REFUSED
+            self._tell(status, {} if refused else _ids(body), _reason(body) if refused else "")
 
     def failed(self, why: str) -> None:
         """Tell that there was no answer."""
@@ -72,6 +80,19 @@ class Asked:
         if self._trace is not None:
             ms = (time.monotonic() - self._began) * 1000
             self._trace(Traced(self._method, self._path, status, ms, ids, error))
+
+
+def _reason(body: bytes) -> str:
+    """Return what an error of the management API says, and the terms that it names."""
+    try:
+        listed: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    found = [each for each in (listed if isinstance(listed, list) else [listed]) if isinstance(each, dict)]
+    said = [str(each.get("message") or "") for each in found]
+    reasons = [each["reasons"] for each in found if isinstance(each.get("reasons"), list)]
+    said += [str(term) for terms in reasons for term in terms]
+    return " ".join("; ".join(filter(None, said)).split())[:_LONGEST]
 
 
 def _ids(body: bytes) -> dict[str, str]:

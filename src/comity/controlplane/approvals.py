@@ -111,7 +111,7 @@ async def settle(
             move = msgspec.convert(changed.move, decide.Move)
             await negotiation_moves.make_approved(connector, tx, record, move)
         elif changed.state == forms.REFUSED:
-            await _terminate(connector, tx, changed, f"people here refused it: {reason}")
+            await _terminate(connector, tx, changed, f"people at the {record.role} refused it: {reason}")
         return changed
 
     return asked.shown(await connector.database.write(unit))

@@ -22,6 +22,7 @@ from comity.controlplane import (
     carrying,
     destinations,
     frameworks,
+    offering,
     process,
     receipts,
     revision_notices,
@@ -43,6 +44,7 @@ from comity.db.store import Transaction
 from comity.dsp import carried as forms
 from comity.dsp import revision, terms, transfer
 from comity.dsp.transfer import Transfer
+from comity.odrl import purposes
 from comity.storage import medium
 from comity.techdata import manifest
 
@@ -233,6 +235,11 @@ async def _insert(
     if forms.agreement_digest(held.document) != forms.agreement_digest(said.agreement):
         raise errors.InvalidInputError(
             "the agreement on the medium has other words than the one that is held here", path="$.agreement"
+        )
+    if destination != STORE and (wanted := purposes.wanted(offering.parse(held.document))):
+        raise errors.PolicyError(
+            f"its terms ask for a purpose, where it leaves the node's store: {', '.join(wanted)}",
+            hint="take it into the store, without -o, and copy it out with: comity received export --purpose",
         )
     retired = await retirements.find(tx, held.negotiation_id)
     if retired is not None:

@@ -241,15 +241,17 @@ async def _files(
         source: Source = package.files[path]
         body = await storages[source.kind].open_range(source)
         async with contextlib.aclosing(body):
-            await _file(writing, secret, target.address, body, source.sha256)
+            await _file(writing, secret, target.address, body, source.sha256, path)
 
 
 async def _bytes(data: bytes) -> Any:
     yield data
 
 
-async def _file(writing: medium.Writing, secret: bytes, what: str, body: Any, sha256: str) -> None:
-    """Write a file in chunks of 1 MiB.
+async def _file(
+    writing: medium.Writing, secret: bytes, what: str, body: Any, sha256: str, path: str = ""
+) -> None:
+    """Write the file `path` of a package in chunks of 1 MiB.
 
     Raises:
         StorageError: the medium fails, or the bytes are not those that were published.
@@ -270,7 +272,7 @@ async def _file(writing: medium.Writing, secret: bytes, what: str, body: Any, sh
         await asyncio.to_thread(writing.close, growing)
     if sha256 and digest.hexdigest() != sha256:
         raise errors.StorageError(
-            "a file of the package is not what was published", hint="publish it again: comity publish"
+            f"{path!r} of the package is not what was published", hint="publish it again: comity publish"
         )
 
 

@@ -34,6 +34,8 @@ from comity.storage.http import HttpSource
 from comity.storage.keys import KeyFiles
 from comity.storage.objects import Objects
 
+LOST_TOLD_MS = 24 * 3600 * 1000
+
 
 class Identity(Protocol):
     """Proves who we are to a partner, and who a partner is; see `trust`."""
@@ -147,6 +149,7 @@ class Connector:
     """Where what is received lies, by the operator's word."""
     deaf: dict[str, int] = field(default_factory=dict)
     openings: Openings = field(default_factory=Openings)
+    lost: Openings = field(default_factory=lambda: Openings(kept_ms=LOST_TOLD_MS))
     shred_after_ms: int = 7 * 24 * 3600 * 1000
     """How long what is locked for good is kept before its keys are destroyed."""
     framework_lease_ms: int = 24 * 3600 * 1000

@@ -7,15 +7,17 @@ token, transfer, agreement, policy, partner. Nothing is remembered of an answer 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import process, seals, secrets, transfer_moves
+from comity.controlplane import decide, process, seals, secrets, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.dataplane import serve
 from comity.db import offers, published, revisions, transfers
@@ -29,6 +31,7 @@ from comity.storage import buckets
 from comity.storage.source import Source
 
 Content = serve.Package | Source
+NoteLost = Callable[[Connector, str, str], Awaitable[None]]
 ADDRESS = "asset-address"
 CONTENT = "asset-content"
 KEPT_FILES = 250_000
@@ -79,8 +82,10 @@ async def _handed_out(tx: Transaction, record: Transfer) -> _Named:
 class Contents:
     """Answers the data plane's question whether a token opens a transfer, and to what."""
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, *, note_lost: NoteLost | None = None) -> None:
+        """Have `note_lost` told, by transfer and path, of what was asked for and is not what was published."""
         self._connector = connector
+        self._note_lost = note_lost
         self._opened: OrderedDict[tuple[str, str], Content] = OrderedDict()
         self._files = 0
         self._opening = asyncio.Lock()
@@ -103,6 +108,9 @@ class Contents:
             transfer_id,
             await self._content(unit),
             lambda: self._holds(lambda tx: self._check(tx, transfer_id, token_digest)),
+            note_lost=functools.partial(self._note_lost, self._connector, transfer_id)
+            if self._note_lost
+            else None,
         )
 
     async def to_push(self, transfer_id: str) -> serve.Grant:
@@ -160,7 +168,7 @@ class Contents:
     async def _check_use(self, tx: Transaction, record: Transfer) -> Transfer:
         allowed, reasons = await transfer_moves.may_use(self._connector, tx, record)
         if not allowed:
-            raise errors.PolicyError("the agreement does not allow it now", reasons=reasons)
+            raise errors.PolicyError(decide.no_more(reasons), reasons=reasons)
         return record
 
     async def _holds(self, check: Unit[Transfer]) -> bool:

@@ -7,7 +7,8 @@ wait. Replace it by passing other `Decisions` to the runtime.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import re
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -27,6 +28,8 @@ WAIT, AGREE, OFFER, REQUEST, ACCEPT, VERIFY, FINALIZE, TERMINATE = (
     "terminate",
 )
 START, SUSPEND, COMPLETE = "start", "suspend", "complete"
+_TIME: Final = re.compile(r"(dateTime|elapsedTime|inForceDate) lt")
+"""How the term begins that says until when."""
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -129,6 +132,12 @@ def _answer(case: NegotiationCase) -> Move:
         return Move(kind=OFFER)
     reason = f"these terms are not offered: {'; '.join(standing.differences)}"
     return Move(kind=TERMINATE, reason=reason, code="terms")
+
+
+def no_more(reasons: tuple[str, ...]) -> str:
+    """Say of an agreement whether its time is over or another of its terms does not hold."""
+    over = any(_TIME.match(each) for each in reasons)
+    return "the time of the agreement is over" if over else "the agreement does not allow it now"
 
 
 def refusal(reasons: tuple[str, ...]) -> str:

@@ -1,16 +1,16 @@
 """What was received and is to be deleted: listed with when it is due, deleted by a person's command, and told.
 
 The provider gets a signed receipt. That the deletion was ordered, and by whom, is in the evidence before a file goes.
-What lies in the node's own store it deletes by itself when that is due; copies that went out of it are deleted where
-this node can, and where it cannot no receipt goes before a person says so.
+What lies in the node's own store it deletes by itself when that is due. Copies that went out of it into folders wait
+for a person's command: then they are deleted where this node can, and where it cannot no receipt goes before that
+person says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from comity.dataplane import erase, erase_bucket
 from comity.dataplane.attempt import ReceivedFile
 from comity.dataplane.bucket import Bucket
 from comity.dataplane.kept import STORE
-from comity.db import deliveries, evidence, transfers
+from comity.db import deliveries, events, evidence, transfers
 from comity.db import kept as kept_rows
 from comity.db import receipts as receipt_rows
 from comity.db.deliveries import Delivery
@@ -30,6 +30,7 @@ from comity.db.store import Transaction
 from comity.dsp import receipt, terms
 from comity.evidence.entry import Entry
 from comity.management import deletions as forms
+from comity.management import events as event_forms
 from comity.management import query, wire
 from comity.storage import buckets
 
@@ -151,7 +152,8 @@ async def _delete(connector: Connector, row: Delivery, by: str, *, by_hand: bool
     order = _entry(connector, row, by, "reported" if by_hand else "ordered")
     await connector.database.write(lambda tx: evidence.append(tx, order))
     if row.destination == STORE:
-        await _delete_kept(connector, row, by, by_hand=by_hand)
+        if exports := await _empty(connector, row, by, by_hand=by_hand):
+            await _delete_copies(connector, row, exports, by)
         return
     folder = "" if by_hand else _folder(connector, row)
     if folder:
@@ -174,8 +176,14 @@ async def _sweep(connector: Connector, folder: str, row: Delivery) -> None:
         await asyncio.to_thread(erase.sweep, folder, row.sha256)
 
 
-async def _delete_kept(connector: Connector, row: Delivery, by: str, *, by_hand: bool) -> None:
-    """Take the keys away first: whatever becomes of copies, and of the files, nothing here opens them any more."""
+async def _empty(
+    connector: Connector, row: Delivery, by: str, *, by_hand: bool = False, alone: bool = False
+) -> list[kept_rows.Export]:
+    """Take the keys away first: whatever becomes of copies, and of the files, nothing here opens them any more.
+
+    Returns where copies went: while there are any it does not count as deleted. `alone`: no person ordered it, so
+    people are told what waits for them.
+    """
     name = row.transfer_id
 
     async def unit(tx: Transaction) -> tuple[list[str], list[kept_rows.Export]]:
@@ -183,24 +191,51 @@ async def _delete_kept(connector: Connector, row: Delivery, by: str, *, by_hand:
         exports = [] if by_hand else await kept_rows.find_exports(tx, name)
         left = await kept.erase(tx, name)
         if not exports:
-            await note(tx)
+            await _note_all_deleted(connector, tx, name, by, by_hand=by_hand)
+        elif alone:
+            await _tell_waits(connector, tx, row, exports)
         return left, exports
-
-    async def note(tx: Transaction) -> None:
-        await _note_deleted(connector, tx, name, by, by_hand=by_hand)
-        await kept_rows.forget_exports(tx, name)
 
     names, exports = await connector.database.write(unit)
     await kept.clear(connector, name, names)
-    if not exports:
-        return
+    return exports
+
+
+async def _note_all_deleted(
+    connector: Connector, tx: Transaction, name: str, by: str, *, by_hand: bool
+) -> None:
+    await _note_deleted(connector, tx, name, by, by_hand=by_hand)
+    await kept_rows.forget_exports(tx, name)
+
+
+async def _tell_waits(
+    connector: Connector, tx: Transaction, row: Delivery, exports: Sequence[kept_rows.Export]
+) -> None:
+    data = event_forms.DeletionData(
+        transfer_process_id=row.transfer_id,
+        counter_party_id=row.counterparty_id,
+        contract_id=row.agreement_id,
+        asset_id=row.asset_id,
+        copies=[each.destination for each in exports],
+        due_at=row.due_at or 0,
+    )
+    await events.add(
+        tx, event_forms.DELETION_WAITING, row.transfer_id, number=0, at=connector.now_ms(), data=data
+    )
+
+
+async def _delete_copies(
+    connector: Connector, row: Delivery, exports: Sequence[kept_rows.Export], by: str
+) -> None:
     copies = [left for each in exports if (left := await _delete_copy(connector, row, each))]
     if copies:
         raise errors.ConflictError(
             f"it is deleted here, but copies went to {', '.join(copies)}, and are not deleted",
             hint="delete them there, then say so with --by-hand: the provider is told only then",
         )
-    await connector.database.write(note)
+    await connector.database.write(
+        lambda tx: _note_all_deleted(connector, tx, row.transfer_id, by, by_hand=False)
+    )
 
 
 async def _delete_copy(connector: Connector, row: Delivery, export: kept_rows.Export) -> str:
@@ -220,16 +255,17 @@ async def _delete_copy(connector: Connector, row: Delivery, export: kept_rows.Ex
 async def run_due(connector: Connector) -> int:
     """Delete what lies in the node's store and is to be deleted by now; return how much that was.
 
-    What went out of it waits for a person: what is gone here is not deleted again.
+    Nothing outside of the store is touched: copies wait for a person, and the receipt with them.
     """
     due = await connector.database.read(lambda tx: deliveries.find_due_in(tx, STORE, connector.now_ms()))
     done = 0
     for row in due:
         if await connector.database.read(functools.partial(_waits, transfer_id=row.transfer_id)):
             continue
-        with contextlib.suppress(errors.ConflictError):
-            await _delete(connector, row, BY_DUTY, by_hand=False)
-            done += 1
+        order = _entry(connector, row, BY_DUTY, "ordered")
+        await connector.database.write(functools.partial(evidence.append, entry=order))
+        await _empty(connector, row, BY_DUTY, alone=True)
+        done += 1
     return done
 
 

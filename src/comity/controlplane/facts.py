@@ -17,7 +17,7 @@ from comity.db import agreements, licences, offers
 from comity.db.partners import Partner
 from comity.db.store import Transaction
 from comity.dsp.transfer import Transfer
-from comity.odrl import model, operand, operands, vocabulary
+from comity.odrl import model, operand, operands, purposes, vocabulary
 from comity.odrl import policy as terms
 from comity.techdata.effectivity import RELEASED
 
@@ -27,8 +27,8 @@ DISTRIBUTION_CLASS: Final = "comity:distributionClass"
 NATIONALITY: Final = "comity:personNationality"
 REVISION_STATUS: Final = "comity:revisionStatus"
 PURPOSE: Final = "purpose"
-NAMING: Final = frozenset({"eq", "isAnyOf", "isAllOf", "isA", "isPartOf", "hasPart"})
-"""Operators that ask for one of what stands on their right, or for all of it."""
+COUNT: Final = "count"
+NAMING: Final = purposes.NAMING
 LOOKED_UP: Final = frozenset({LICENCE, FRAMEWORK})
 FILES: Final = "comity:files"
 ONE: Final[Mapping[str, int]] = MappingProxyType({licences.TRANSFER: 1, licences.FILE: 1})
@@ -56,7 +56,7 @@ def of(
         **operands.own_facts(use),
         "recipient": partner.id,
         "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
-        "count": count,
+        COUNT: count,
         "elapsedTime": timedelta(milliseconds=now_ms - (now_ms if since_ms is None else since_ms)),
         REVISION_STATUS: RELEASED,  # what is handed out, where nobody asks for an older one
     }
@@ -87,7 +87,7 @@ async def of_use(
     """
     asked = _asked(policy)
     count = 0 if begun else 1
-    if "count" in asked:
+    if COUNT in asked:
         count += await agreements.count_uses(tx, partner.id, asset_id)
     known = of(partner, now_ms, asset_id=asset_id, count=count, purpose=purpose, since_ms=since_ms)
     if asked.isdisjoint(LOOKED_UP):
@@ -136,6 +136,15 @@ async def lapsed(
 def told(reason: str, lapsed: Mapping[str, str]) -> str:
     """Return a reason for our own people: of a term about framework agreements, why these are not in force."""
     return "; ".join(why for urn, why in lapsed.items() if urn in reason) or reason
+
+
+def counted(policy: model.Policy, known: Mapping[str, object], reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Return reasons that say of a count how much of it is used: a partner knows what it used itself."""
+    number = known.get(COUNT)
+    if not isinstance(number, int):
+        return reasons
+    asked = {terms.describe(each) for each in atoms(policy) if each.known and each.known.known_as == COUNT}
+    return tuple(f"{each}: {number - 1} used already" if each in asked else each for each in reasons)
 
 
 async def _amounts(tx: Transaction, asset_id: str, revision: int, policy: model.Policy) -> Mapping[str, int]:

@@ -21,11 +21,12 @@ from comity.controlplane import (
     offering,
     revision_states,
     seals,
+    standing,
     transfer_moves,
 )
 from comity.controlplane.connector import Connector
+from comity.dataplane.kept import STORE
 from comity.db import (
-    agreements,
     approvals,
     deliveries,
     exchanges,
@@ -33,7 +34,6 @@ from comity.db import (
     outbox,
     partners,
     pulls,
-    retirements,
     revisions,
     transfers,
 )
@@ -42,8 +42,9 @@ from comity.db.store import Transaction
 from comity.dsp import catalog as catalog_forms
 from comity.dsp import negotiation, spelling, terms, transfer
 from comity.management import policy, query
-from comity.odrl import compare
-from comity.techdata.effectivity import RECALLED
+from comity.odrl import compare, duties, edc, purposes
+from comity.odrl.policy import describe
+from comity.techdata.effectivity import RECALLED, RELEASED
 
 Document = dict[str, Any]
 Then = Callable[[Transaction, Exchange], Awaitable[None]]
@@ -87,7 +88,7 @@ async def start(
         DeliveryError: the partner cannot be reached or refuses.
         ConflictError: the exchange that does so already is for another purpose or another revision, or the revision was
             recalled.
-        PolicyError: the offer is for other purposes.
+        PolicyError: the offer is for other purposes, or has ended; or it leaves the store, and no purpose is named.
     """
     destination = destinations.check(connector, destination)
     going_on = await connector.database.read(
@@ -99,7 +100,10 @@ async def start(
     dataset = await _dataset(connector, counterparty_id, asset_id)
     await _check_revision(connector, counterparty_id, dataset, asset_id, revision)
     offer = _choose(dataset, asset_id, offer_id, shown)
-    _check_purpose(offer, purpose, needed=then is not None)
+    _check_end(offer, connector.now_ms())
+    _check_purpose(offer, purpose)
+    if then is not None or destination not in {"", STORE}:
+        _check_stated(offer, purpose, "read" if then else "taken out of the node's store")
     data_format = _choose_format(dataset, asset_id, destination)
     wanted = Exchange(
         id=connector.new_id(),
@@ -136,18 +140,20 @@ async def _check_revision(
 
     Raises:
         NotFoundError: the partner has none of this number.
-        ConflictError: the partner told that it is recalled.
+        ConflictError: the partner told, or its catalog shows, that it is recalled.
     """
+    shown = str(dataset.get("comity:revision") or "")
+    newest = int(shown) if shown.isdecimal() and len(shown) < 10 else 0  # noqa: PLR2004  as large as one may be
+    gone = dataset.get("comity:revisionStatus") == RECALLED
+    wanted = wanted or (newest if gone else 0)
     if not wanted:
         return
     told = await connector.database.read(lambda tx: revisions.find_told(tx, counterparty_id, asset_id))
     found = next((each for each in told if each.number == wanted), None)
-    if found is not None and found.state == RECALLED:
-        raise errors.ConflictError(
-            revision_states.recalled(wanted, found.reason), hint="get another revision"
-        )
-    newest = str(dataset.get("comity:revision") or "")
-    if found is None and newest.isdecimal() and wanted > int(newest):
+    if (gone and wanted == newest) or (found is not None and found.state == RECALLED):
+        why = revision_states.recalled(wanted, found.reason if found is not None else "")
+        raise errors.ConflictError(why, hint="get another revision")
+    if found is None and 0 < newest < wanted:
         raise errors.NotFoundError(f"there is no revision {wanted} of it; the newest is {newest}")
 
 
@@ -186,11 +192,31 @@ def _same(going_on: Exchange, purpose: str, revision: int) -> Exchange:
     return going_on
 
 
-def _check_purpose(offer: Document, purpose: str, *, needed: bool) -> None:
+def _check_end(offer: Document, now_ms: int) -> None:
+    """Refuse an offer that has ended by EDC's `inForceDate`: it is agreed to all the same, and then gives nothing."""
+    parsed, now_us = offering.parse(offer), now_ms * 1000
+    said = [describe(each) for each in facts.atoms(parsed, "permission") if each.operand == edc.NAME]
+    over = duties.over(parsed, now_us) if said else None
+    if over is not None and over < now_us:
+        raise errors.PolicyError(
+            f"what is offered has ended: {'; '.join(said)}",
+            hint="choose another offer of it, or ask the partner for one",
+        )
+
+
+def _check_stated(offer: Document, purpose: str, done: str) -> None:
+    """Refuse to fetch what would be opened at once without the purpose that has to be stated for that."""
+    wanted = () if purpose else purposes.wanted(offering.parse(offer))
+    if wanted:
+        raise errors.PolicyError(
+            f"name the purpose for which it is {done}: {', '.join(wanted)}",
+            hint="" if done == "read" else "say it with --purpose; or receive it into the store, without -o",
+        )
+
+
+def _check_purpose(offer: Document, purpose: str) -> None:
     """Refuse to ask for data for a purpose for which it is not offered: the provider would refuse it too."""
     allowed = facts.named(offering.parse(offer), facts.PURPOSE, rules="permission", operators=facts.NAMING)
-    if needed and allowed and not purpose:
-        raise errors.PolicyError(f"name the purpose for which it is read: {', '.join(sorted(allowed))}")
     if purpose and allowed and purpose not in allowed:
         raise errors.PolicyError(
             f"it is not offered for {purpose}", hint=f"it is offered for: {', '.join(sorted(allowed))}"
@@ -252,7 +278,7 @@ async def _begin(
     if going_on is not None and then is None:  # another request may have begun it while the catalog was asked
         return _same(going_on, wanted.purpose, wanted.revision)
     partner = await partners.load(tx, counterparty_id)
-    agreement = await _find_agreement(tx, counterparty_id, asset_id, offer)
+    agreement = await standing.find(tx, counterparty_id, asset_id, offer, wanted.created_at)
     if agreement is not None:
         await transfer_moves.begin(connector, tx, wanted, agreement, partner.address)
     else:
@@ -275,18 +301,6 @@ async def follow(connector: Connector, tx: Transaction, record: negotiation.Nego
         created_at=record.created_at,
     )
     await exchanges.save(tx, exchange)
-
-
-async def _find_agreement(
-    tx: Transaction, counterparty_id: str, asset_id: str, offer: Document
-) -> negotiation.Agreement | None:
-    """Return an agreement with the terms of today's offer under which nothing was ended by either side."""
-    for each in await agreements.find_by_asset(tx, counterparty_id, asset_id):
-        states = {handed.state for handed in await transfers.find_by_agreement(tx, each.id)}
-        usable = terms.TERMINATED not in states and await retirements.find(tx, each.negotiation_id) is None
-        if usable and compare.same(each.document, offer):
-            return each
-    return None
 
 
 async def _find_open(
@@ -325,6 +339,11 @@ async def status_of(tx: Transaction, exchange: Exchange) -> Document:
     handed = await transfers.find(tx, exchange.transfer_id) if exchange.transfer_id else None
     pull = await pulls.find(tx, exchange.transfer_id) if exchange.transfer_id else None
     came = await deliveries.find(tx, exchange.transfer_id) if exchange.transfer_id else None
+    got = (
+        await revisions.find_told_by_manifest(tx, came.counterparty_id, came.asset_id, came.sha256)
+        if came
+        else None
+    )
     shown: Document = {
         "@id": exchange.id,
         "@type": "Exchange",
@@ -337,10 +356,10 @@ async def status_of(tx: Transaction, exchange: Exchange) -> Document:
         "agreementId": exchange.agreement_id or (agreed.agreement_id if agreed else None),
         "transferId": exchange.transfer_id,
         "transferState": handed.state if handed else None,
-        "manifestSha256": exchange.manifest_sha256,
+        "manifestSha256": got.manifest_sha256 if got else exchange.manifest_sha256,
         "sealedBy": (seals.shown(came.seal) or {}).get("sealedBy", "") if came else None,
         "purpose": exchange.purpose,
-        "revision": exchange.revision or None,
+        "revision": got.number if got else exchange.revision or None,
         "waitsFor": await _people(tx, agreed),
         "error": _error(exchange, pull) or await _waits_for(tx, exchange),
         "errorType": pull.error_code if pull else "",
@@ -348,6 +367,9 @@ async def status_of(tx: Transaction, exchange: Exchange) -> Document:
         "createdAt": exchange.created_at,
     }
     progress = pull or pulls.Pull(transfer_id="", destination="", updated_at=0)
+    if got and got.state != RELEASED:
+        since = await revision_states.became(tx, got.counterparty_id, got.asset_id, got.manifest_sha256)
+        shown["became"] = since.words
     shown |= {
         "filesDone": progress.files_done,
         "filesTotal": progress.files_total,

@@ -5,17 +5,22 @@ What people decide, write and withdraw is `inquiry_decisions`; what partners say
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import inquiry_notices, offering
+from comity.controlplane import inquiry_notices, kept, offering
 from comity.controlplane import inquiry_steps as steps
 from comity.controlplane.connector import Connector
+from comity.dataplane.places import MANIFEST_NAME
 from comity.db import agreements, deliveries, offers, partners, revisions
 from comity.db import inquiries as rows
+from comity.db.deliveries import Delivery
 from comity.db.inquiries import Inquiry
 from comity.db.partners import Partner
 from comity.db.revisions import Revision, Told
@@ -25,6 +30,7 @@ from comity.dsp.negotiation import Agreement
 from comity.management import inquiries as wire
 from comity.management import query
 from comity.techdata import inquiry as forms
+from comity.techdata import manifest
 
 Document = dict[str, Any]
 
@@ -34,9 +40,15 @@ async def ask(connector: Connector, form: wire.AskedForm, *, by: str = "") -> In
 
     Raises:
         NotFoundError: there is no such agreement, no such proposal, or the owner is no partner any more.
-        InvalidInputError: it asks nothing that can be answered, or we are the owner ourselves.
+        InvalidInputError: it asks nothing that can be answered, until a day that is over, or about a file that what we
+            hold has not; or we are the owner ourselves.
         ConflictError: nothing was received yet, or the owner cannot see the proposal.
     """
+    limits = forms.read_limits(form.limits)
+    forms.check_ahead(form.answer_by, connector.now_ms(), "$.answerBy")
+    forms.check_ahead(limits.until if limits else "", connector.now_ms(), "$.limits.until")
+    if form.files:
+        await _check_files(connector, form)
 
     async def unit(tx: Transaction) -> Inquiry:
         agreement = await agreements.load(tx, form.agreement_id)
@@ -53,7 +65,7 @@ async def ask(connector: Connector, form: wire.AskedForm, *, by: str = "") -> In
             manifest_sha256=form.manifest_sha256 or await _received(tx, agreement),
             files=form.files,
             text=form.text,
-            limits=forms.read_limits(form.limits),
+            limits=limits,
             proposal=await _proposal(connector, tx, owner, form.proposal),
             answer_by=form.answer_by,
             by=by,
@@ -65,6 +77,48 @@ async def ask(connector: Connector, form: wire.AskedForm, *, by: str = "") -> In
         return new
 
     return await connector.database.write(unit)
+
+
+async def _check_files(connector: Connector, form: wire.AskedForm) -> None:
+    """Refuse to ask about a file that is not in the revision, where we hold its manifest."""
+
+    async def unit(tx: Transaction) -> tuple[Agreement, list[Delivery]]:
+        agreement = await agreements.load(tx, form.agreement_id)
+        return agreement, await deliveries.find_received(tx, agreement.id, agreement.counterparty_id)
+
+    agreement, received = await connector.database.read(unit)
+    sha256 = form.manifest_sha256 or next((each.sha256 for each in reversed(received) if each.sha256), "")
+    there = await _paths_of(connector, agreement, sha256, received)
+    missing = set(form.files).difference(there) if there else ()
+    if missing:
+        raise errors.InvalidInputError(
+            f"the revision that you hold has no file {min(missing)[:200]}",
+            path="$.files",
+            hint="comity received files ID lists them, where it lies in the store",
+        )
+
+
+async def _paths_of(
+    connector: Connector, agreement: Agreement, sha256: str, received: Sequence[Delivery]
+) -> set[str]:
+    """Return the paths of what we hold of a content, empty where its manifest is not at hand."""
+    data = b""
+    held = await kept.find(connector, agreement, sha256, MANIFEST_NAME)
+    if held is not None:
+        pieces = await kept.Storage(connector).open_range(held)
+        data = b"".join([each async for each in pieces])
+    for each in received:
+        if (
+            not data
+            and each.sha256 == sha256
+            and each.deleted_at is None
+            and Path(each.destination).is_absolute()
+        ):
+            with contextlib.suppress(OSError):
+                data = await asyncio.to_thread(Path(each.destination, MANIFEST_NAME).read_bytes)
+    if manifest.digest(data) != sha256:
+        return set()
+    return {each.path for each in manifest.decode(data).files}
 
 
 async def _received(tx: Transaction, agreement: Agreement) -> str:

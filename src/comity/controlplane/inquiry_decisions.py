@@ -104,13 +104,14 @@ async def _happen(
 
 
 async def grant(connector: Connector, name: str, limits: Document, text: str, *, by: str) -> Document:
-    """Grant a deviation as a person, within limits: those given, or else those that a colleague or the asker named.
+    """Grant a deviation as a person, within the limits given.
 
-    Where a rule wants more people it waits for them, and the asker hears of it when the last one has granted it.
+    What they do not say stays as a colleague named it, or as it was asked; a `note` says what goes beyond what was
+    asked. Where a rule wants more people it waits for them, and the asker hears of it when the last one has granted it.
 
     Raises:
         NotFoundError: there is no such inquiry.
-        InvalidInputError: it is not limited.
+        InvalidInputError: it is not limited, or its last day is over.
         PolicyError: this person may not grant it.
         ConflictError: it is over, or not ours to decide; this person has granted it; a colleague named other limits.
     """
@@ -118,8 +119,9 @@ async def grant(connector: Connector, name: str, limits: Document, text: str, *,
     async def unit(tx: Transaction) -> Inquiry:
         found = await rows.load(tx, name)
         _check(found, forms.GRANT)
-        within = forms.read_limits(limits) or found.proposed or found.wanted
+        within = forms.within(found.proposed or found.wanted, forms.read_limits(limits))
         forms.check_limits(within)
+        forms.check_ahead(within.until if within else "", connector.now_ms(), "$.limits.until")
         if found.proposed is not None and within != found.proposed:
             raise errors.ConflictError(
                 f"{found.decisions[0].by} granted it within other limits: {found.proposed.words()}",
@@ -135,7 +137,11 @@ async def grant(connector: Connector, name: str, limits: Document, text: str, *,
         who = [each.by for each in decisions]
         return await _happen(connector, tx, changed, forms.GRANT, said, who, limits=within)
 
-    return inquiries.shown(await connector.database.write(unit), connector.now_ms())
+    done = await connector.database.write(unit)
+    given = done.granted or done.proposed
+    more = forms.beyond(done.wanted, given) if given else ""
+    note = {"note": f"beyond what was asked: {more}"} if more else {}
+    return {**inquiries.shown(done, connector.now_ms()), **note}
 
 
 async def _proposed(connector: Connector, tx: Transaction, changed: Inquiry, by: str) -> Inquiry:

@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import asked, decide, framework_signing, offering, origins, process, transfer_moves
+from comity.controlplane import (
+    asked,
+    decide,
+    framework_signing,
+    offering,
+    origins,
+    process,
+    revision_notices,
+    transfer_moves,
+)
 from comity.controlplane.connector import Connector
 from comity.controlplane.held import Released
 from comity.db import agreements, exchanges, negotiations, outbox
@@ -89,8 +98,12 @@ async def after_change(connector: Connector, tx: Transaction, record: Negotiatio
     if record.state == terms.FINALIZED:
         await agreements.finalize(tx, record.id)
         await framework_signing.finalized(connector, tx, record)
+        agreement = (
+            await agreements.find_by_negotiation(tx, record.id) if exchange or not asked_here else None
+        )
+        if agreement is not None and not asked_here:
+            await revision_notices.tell_history(connector, tx, agreement)
         if exchange is not None:
-            agreement = await agreements.find_by_negotiation(tx, record.id)
             await transfer_moves.begin(connector, tx, exchange, agreement, record.counterparty_address)
     elif exchange is not None:
         await exchanges.save(tx, msgspec.structs.replace(exchange, error=record.error))

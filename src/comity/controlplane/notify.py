@@ -61,9 +61,14 @@ def check_taken(connector: Connector, row: Outgoing) -> None:
     Raises:
         PermanentDeliveryError: it takes none.
     """
-    since_ms = connector.deaf.get(row.counterparty_id)
-    if not row.url or (since_ms is not None and 0 <= connector.now_ms() - since_ms < ASKED_AGAIN_MS):
+    if not row.url or is_deaf(connector, row.counterparty_id):
         raise errors.PermanentDeliveryError("the partner takes no notices: it is no Comity")
+
+
+def is_deaf(connector: Connector, partner_id: str) -> bool:
+    """Return whether a partner refused notices as such within a day."""
+    since_ms = connector.deaf.get(partner_id)
+    return since_ms is not None and 0 <= connector.now_ms() - since_ms < ASKED_AGAIN_MS
 
 
 def note_answer(connector: Connector, row: Outgoing, status: int) -> None:

@@ -91,8 +91,12 @@ async def facts_of_use(
 
 
 def judge(policy: Document, known: Mapping[str, object]) -> evaluate.Decision:
-    """Evaluate the use of something under a policy."""
-    return evaluate.evaluate(parse(policy), known)
+    """Evaluate the use of something under a policy; the reasons are those that the partner is told."""
+    parsed = parse(policy)
+    found = evaluate.evaluate(parsed, known)
+    if found.allowed:
+        return found
+    return msgspec.structs.replace(found, reasons=facts.counted(parsed, known, found.reasons))
 
 
 def enforced(policy: Document) -> list[Document]:

@@ -12,7 +12,17 @@ from msgspec import Struct
 from comity import errors
 from comity.controlplane import destinations, kept, received
 from comity.controlplane.connector import Connector
-from comity.controlplane.received import ACCESS, EXPORT, EXPORTED, LEAVES, OPENED, REFUSED, Access, Held
+from comity.controlplane.received import (
+    ACCESS,
+    EXPORT,
+    EXPORTED,
+    FAILED,
+    LEAVES,
+    OPENED,
+    REFUSED,
+    Access,
+    Held,
+)
 from comity.dataplane import export as exports
 from comity.dataplane.kept import STORE
 from comity.db import deliveries
@@ -78,9 +88,7 @@ async def open_file(
     """
     connector.halt.check()
     asked = await connector.database.read(lambda tx: _ask(connector, tx, name, access, path))
-    if asked.reasons or not only_look:
-        await _note(connector, asked, access, EXPORTED if export else OPENED)
-    _check(asked)
+    await _check(connector, asked, access)
     if asked.kept is None:
         raise _gone()
     if asked.file is None:
@@ -88,6 +96,8 @@ async def open_file(
             f"what was received has no file {path[:200]!r}", hint="comity received files ID lists them"
         )
     await kept.check_here(connector, asked.kept)
+    if not only_look:
+        await _note(connector, asked, access, EXPORTED if export else OPENED)
     return kept.source(asked.file)
 
 
@@ -100,7 +110,8 @@ async def may_still(connector: Connector, name: str, access: Access) -> bool:
 async def export(connector: Connector, name: str, destination: str, access: Access) -> tuple[Held, str]:
     """Copy what lies in the store to a place outside of it, if its terms allow it now.
 
-    Returns also what is to be told of the place: which files of an older revision were removed there.
+    It counts as a copy from just before its first byte is there, and not if none came. Returns also what is to be told
+    of the place: which files of an older revision were removed there.
 
     Raises:
         NotFoundError, ConflictError, PolicyError, StorageError: see `open_file`; or the place cannot be used.
@@ -111,27 +122,49 @@ async def export(connector: Connector, name: str, destination: str, access: Acce
     if place in {"", STORE}:
         raise errors.InvalidInputError("name the folder that the copy goes to", path="$.destination")
     asked = await connector.database.read(lambda tx: _ask(connector, tx, name, access))
-    if asked.kept is not None and not asked.reasons:
-        await kept.check_here(connector, asked.kept)
-    await _note(connector, asked, access, EXPORTED, place)
-    _check(asked)
+    await _check(connector, asked, access)
+    if asked.kept is None:
+        raise _gone()
+    await kept.check_here(connector, asked.kept)
     transfer_id = asked.held.delivery.transfer_id
     entries = await kept.entries(connector, transfer_id)
     where = await destinations.open_(connector, transfer_id, place)
     try:
-        left = await where.run(lambda: exports.copy(connector.kept, entries, where))
+        copy = exports.Copy(connector.kept, entries, where)
+        await where.run(copy.look)
+        is_new = await _note(connector, asked, access, EXPORTED, place)
+        try:
+            left = await where.run(copy.run)
+        except BaseException:
+            if is_new and not copy.is_begun:
+                await _take_back(connector, asked, access, place)
+            raise
     finally:
         where.close()
     return asked.held, left.words
+
+
+async def _take_back(connector: Connector, asked: Asked, access: Access, place: str) -> None:
+    """Let a copy of which nothing came to its place not count."""
+
+    async def unit(tx: Transaction) -> None:
+        await rows.forget_export(tx, asked.held.delivery.transfer_id, place)
+        await received.record_held(
+            connector, tx, asked.held, EXPORT, access, outcome=FAILED, detail=f"nothing of it came to {place}"
+        )
+
+    connector.openings.forget(_what(asked, access, EXPORTED, place))
+    await connector.database.write(unit)
 
 
 def _gone() -> errors.StorageError:
     return errors.StorageError("it is not in the store any more", hint="get it again: comity get")
 
 
-def _check(asked: Asked) -> None:
+async def _check(connector: Connector, asked: Asked, access: Access) -> None:
     if asked.reasons:
-        raise errors.PolicyError("it may not be opened so", reasons=asked.reasons, hint=received.HOW)
+        await _note(connector, asked, access, REFUSED)
+        raise received.refusal(asked.held, asked.reasons, "it may not be opened so")
 
 
 async def _ask(
@@ -151,38 +184,55 @@ async def _ask(
     return Asked(held, reasons, await rows.find(tx, transfer_id), file)
 
 
-async def _note(connector: Connector, asked: Asked, access: Access, outcome: str, place: str = "") -> None:
-    """Write down an opening, an export or a refusal, unless the same was written down a moment ago."""
-    outcome = REFUSED if asked.reasons else outcome
-    transfer_id = asked.held.delivery.transfer_id
-    said = (access.by, access.person, access.purpose, *access.nationalities, *asked.reasons)
-    what = (transfer_id, outcome, place, *said)
-    if not connector.openings.is_new(what, connector.now_ms()):
-        return
+async def _note(connector: Connector, asked: Asked, access: Access, outcome: str, place: str = "") -> bool:
+    """Write down an opening, an export or a refusal, unless the same was written down a moment ago.
 
-    async def unit(tx: Transaction) -> None:
+    Returns whether it is the first copy that goes there; one that goes to a place is written down in any case.
+    """
+    what = _what(asked, access, outcome, place)
+    is_new = connector.openings.is_new(what, connector.now_ms())
+    if not is_new and not place:
+        return False
+
+    async def unit(tx: Transaction) -> bool:
         message = EXPORT if outcome == EXPORTED else ACCESS
         detail = "; ".join([access.words(), *_where(asked, outcome, place), *asked.reasons])
-        await received.record_held(connector, tx, asked.held, message, access, outcome=outcome, detail=detail)
-        if outcome == EXPORTED:
-            await deliveries.load(tx, transfer_id)  # who deletes it has done so, or sees the export
-            if await rows.find(tx, transfer_id) is None:
-                raise _gone()
-            now_ms = connector.now_ms()
-            new = rows.Export(
-                transfer_id=transfer_id,
-                destination=place,
-                person=access.person,
-                by_whom=access.by,
-                at=now_ms,
+        if is_new:
+            await received.record_held(
+                connector, tx, asked.held, message, access, outcome=outcome, detail=detail
             )
-            await rows.add_export(tx, new)
+        return outcome == EXPORTED and await _add_export(connector, tx, asked, access, place)
 
     try:
-        await connector.database.write(unit)
+        return await connector.database.write(unit)
     except BaseException:
         connector.openings.forget(what)
         raise
+
+
+def _what(asked: Asked, access: Access, outcome: str, place: str) -> tuple[str, ...]:
+    said = (access.by, access.person, access.purpose, *access.nationalities, *asked.reasons)
+    return (asked.held.delivery.transfer_id, outcome, place, *said)
+
+
+async def _add_export(
+    connector: Connector, tx: Transaction, asked: Asked, access: Access, place: str
+) -> bool:
+    """Write down where a copy goes; return whether none went there before."""
+    transfer_id = asked.held.delivery.transfer_id
+    await deliveries.load(tx, transfer_id)  # who deletes it has done so, or sees the export
+    if await rows.find(tx, transfer_id) is None:
+        raise _gone()
+    before = await rows.find_exports(tx, transfer_id)
+    new = rows.Export(
+        transfer_id=transfer_id,
+        destination=place,
+        person=access.person,
+        by_whom=access.by,
+        at=connector.now_ms(),
+    )
+    await rows.add_export(tx, new)
+    return all(each.destination != place for each in before)
 
 
 def _where(asked: Asked, outcome: str, place: str) -> list[str]:

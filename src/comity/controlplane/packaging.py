@@ -7,7 +7,6 @@ nothing else. The folder says less than who publishes it: an option counts more 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -31,7 +30,7 @@ from comity.storage import folder as folders
 from comity.techdata import about, manifest
 from comity.techdata import effectivity as effectivities
 from comity.techdata.about import About
-from comity.techdata.effectivity import Effectivity
+from comity.techdata.effectivity import Anew, Effectivity
 from comity.techdata.manifest import Manifest, Marking, Parent
 
 Document = dict[str, Any]
@@ -87,10 +86,7 @@ async def choose_id(connector: Connector, found: Folder, folder: str, wanted: st
     """Return the id to publish a folder under: the wanted one, else its own, else always the same one."""
     named = wanted or found.about.id
     named = named or await connector.database.read(lambda tx: revisions.of_folder(tx, folder))
-    if named:
-        return named
-    place = hashlib.sha256(f"{connector.participant_id}\n{found.real}".encode(errors="surrogateescape"))
-    return f"urn:comity:package:{place.hexdigest()[:32]}"
+    return named or about.own_id(connector.participant_id, found.real)
 
 
 async def before(connector: Connector, asset_id: str) -> Before:
@@ -139,18 +135,19 @@ def describe(
     asset_id: str,
     *,
     title: str,
-    effectivity: tuple[Effectivity, ...] | None,
+    effectivity: tuple[Effectivity, ...] | Anew | None,
     terms: Document,
     parents: Sequence[Parent],
 ) -> Manifest:
     """Return the manifest of the next revision.
 
     Raises:
-        InvalidInputError: something is said of a file that is not there.
+        InvalidInputError: something is said of a file that is not there, or of one of several effectivities.
     """
     last, said = known.manifest, found.about
-    if effectivity is None:
-        effectivity = said.effectivity if said.effectivity is not None else last.effectivity if last else ()
+    meant = said.effectivity if said.effectivity is not None else last.effectivity if last else ()
+    if effectivity is not None:
+        meant = effectivity.upon(meant) if isinstance(effectivity, Anew) else effectivity
     made = found.scan.manifest(
         title or said.title or (last.title if last else PurePath(found.real).name or asset_id)
     )
@@ -160,7 +157,7 @@ def describe(
         id=asset_id,
         revision=known.revision.number + 1 if known.revision else 1,
         supersedes=known.revision.manifest_sha256 if known.revision else "",
-        effectivity=effectivity,
+        effectivity=meant,
         marking=_marking(terms),
         derived_from=tuple(parents),
         sealed_by=connector.identity.sealer,

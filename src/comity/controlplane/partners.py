@@ -7,10 +7,12 @@ they were seen; pinned, they are the only ones that count, whatever the DID docu
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import UNSET, UnsetType, structs
 
 from comity import errors
 from comity.controlplane import approvals, facts, negotiation_moves, notify, transfer_moves
@@ -25,27 +27,30 @@ from comity.management import approvals as approval_forms
 REMOVED = "the partner was taken off the list"
 WELL_KNOWN = "/.well-known/dspace-version"
 MAX_ROOTS = 5
+USUAL = ("purpose", "spatial", facts.DISTRIBUTION_CLASS)
+"""What is always said of a partner; the rest are the operands of others."""
 
 
 async def add(
     connector: Connector,
     did_or_url: str,
     *,
-    name: str = "",
-    address: str = "",
-    purpose: Sequence[str] = (),
-    spatial: Sequence[str] = (),
-    classes: Sequence[str] = (),
+    name: str | None = None,
+    address: str | None = None,
+    purpose: Sequence[str] | None = None,
+    spatial: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
     keys: list[dict[str, Any]] | None = None,
-    pin: bool = False,
-    signed: bool = False,
-    approval: approval_forms.Rule | None = None,
-    attributes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    pin: bool | None = None,
+    signed: bool | None = None,
+    approval: approval_forms.Rule | UnsetType | None = UNSET,
+    attributes: Mapping[str, Sequence[str]] | None = None,
 ) -> Partner:
     """Put a participant on the list, or change what is said of it; `approval` is who approves what is negotiated.
 
     `did_or_url` is its DID or public address, or any id together with `address`: its DSP base address, or the root
-    that has its version endpoint. Of one that is `signed` nothing is taken that has no signature of its own.
+    that has its version endpoint. Of one that is `signed` nothing is taken that has no signature of its own. Of one
+    that is on the list what is not said stays; an empty address is found anew, and so are keys that are not pinned.
 
     Raises:
         InvalidInputError: it is neither, or it is ourselves.
@@ -55,34 +60,65 @@ async def add(
     participant_id = did.format_did_web(url) if url else did_or_url
     if participant_id == connector.participant_id:
         raise errors.InvalidInputError("a connector cannot be its own partner", path="$.participant")
-    found = await _keys(connector, participant_id, address or url) if keys is None else {}
-    address = await (
-        _settle(connector, address) if address else _find_address(connector, participant_id, url)
-    )
-    partner = Partner(
-        id=participant_id,
-        name=name or participant_id,
-        address=address.rstrip("/"),
-        keys=keys if keys is not None else [{**jwk, "kid": kid} for kid, jwk in found.items()],
-        pinned=pin or keys is not None,
-        attributes={
-            "purpose": list(purpose),
-            "spatial": list(spatial),
-            facts.DISTRIBUTION_CLASS: list(classes),
-            **{name: list(said) for name, said in attributes.items()},
-        },
-        created_at=connector.now_ms(),
-        approval=approval_forms.document(approval),
-        signed=signed,
-    )
+    before = await connector.database.read(lambda tx: partners.find(tx, participant_id))
+    seen = keys
+    if keys is not None:
+        pin = True
+    elif not (before and before.pinned and pin is None):
+        found = await _keys(connector, participant_id, address or url)
+        seen = [{**jwk, "kid": kid} for kid, jwk in found.items()]
+    if address:
+        address = await _settle(connector, address)
+    elif address == "" or before is None:
+        address = await _find_address(connector, participant_id, url)
+    else:
+        address = await _address_now(connector, before)
+    said = {
+        "name": participant_id if name == "" else name,
+        "address": address and address.rstrip("/"),
+        "keys": seen,
+        "pinned": pin,
+        "signed": signed,
+        "approval": None if isinstance(approval, UnsetType) else approval_forms.document(approval),
+    }
+    more = {"purpose": purpose, "spatial": spatial, facts.DISTRIBUTION_CLASS: classes, **(attributes or {})}
 
     async def unit(tx: Transaction) -> Partner:
-        await approvals.check_rule(tx, approval)
-        await partners.save(tx, partner)
-        return await partners.load(tx, partner.id)  # one that was changed keeps its time of creation
+        await approvals.check_rule(tx, None if isinstance(approval, UnsetType) else approval)
+        now = await partners.find(tx, participant_id) or before or _stranger(connector, participant_id)
+        await partners.save(tx, _changed(now, said, more))
+        return await partners.load(tx, participant_id)  # one that was changed keeps its time of creation
 
     connector.resolver.forget(participant_id)  # what was cached may be the keys of before
     return await connector.database.write(unit)
+
+
+def _stranger(connector: Connector, participant_id: str) -> Partner:
+    """Return a participant of whom nothing is said."""
+    return Partner(
+        id=participant_id,
+        name=participant_id,
+        address="",
+        keys=[],
+        pinned=False,
+        attributes={name: [] for name in USUAL},
+        created_at=connector.now_ms(),
+    )
+
+
+def _changed(
+    partner: Partner, said: Mapping[str, Any], attributes: Mapping[str, Sequence[str] | None]
+) -> Partner:
+    """Return a partner with what is said of it now; what is None stays."""
+    merged = {
+        **partner.attributes,
+        **{name: list(each) for name, each in attributes.items() if each is not None},
+    }
+    return structs.replace(
+        partner,
+        **{name: each for name, each in said.items() if each is not None},
+        attributes={name: each for name, each in merged.items() if each or name in USUAL},
+    )
 
 
 async def _keys(connector: Connector, participant_id: str, address: str) -> dict[str, dict[str, Any]]:
@@ -111,15 +147,33 @@ async def _find_address(connector: Connector, participant_id: str, url: str) -> 
         raise errors.InvalidInputError(
             "a participant without a DID needs an address", path="$.address", hint="give its DSP base address"
         )
-    endpoint = did.version_endpoint(await connector.resolver.document(participant_id))
-    if endpoint is None or not endpoint.endswith(WELL_KNOWN):
-        endpoint = url and url + WELL_KNOWN
-    if not endpoint:
+    root = await _named_root(connector, participant_id) or url
+    if not root:
         raise errors.PermanentDeliveryError(
             f"the DID document of {participant_id} names no DataService", hint="give its DSP base address"
         )
-    root = endpoint.removesuffix(WELL_KNOWN)
     return binding.join(root, await connector.peers.version(root))
+
+
+async def _named_root(connector: Connector, participant_id: str) -> str:
+    """Return the root of the version endpoint that a DID document names, empty if it names none."""
+    endpoint = did.version_endpoint(await connector.resolver.document(participant_id)) or ""
+    return endpoint.removesuffix(WELL_KNOWN) if endpoint.endswith(WELL_KNOWN) else ""
+
+
+async def _address_now(connector: Connector, partner: Partner) -> str:
+    """Return where a partner is now whose address is not said again: it may have been updated since.
+
+    An address that does not lie below the root which its DID names is an operator's word, and stays; so does any while
+    nobody answers.
+    """
+    if not partner.id.startswith("did:"):
+        return partner.address
+    with contextlib.suppress(errors.IdentityError, errors.TransientDeliveryError):
+        root = await _named_root(connector, partner.id)
+        if root and partner.address.startswith(f"{root}/"):
+            return binding.join(root, await connector.peers.version(root))
+    return partner.address
 
 
 async def _settle(connector: Connector, address: str) -> str:

@@ -24,7 +24,9 @@ from comity.controlplane import (
     offered,
     packaging,
     passing_on,
+    republishing,
     revisions,
+    whole,
 )
 from comity.controlplane.connector import Connector
 from comity.controlplane.origins import DERIVED_FROM
@@ -33,11 +35,13 @@ from comity.controlplane.revisions import Next
 from comity.db import offers, published
 from comity.db.offers import Asset, ContractDefinition, PolicyDefinition
 from comity.db.store import Transaction
+from comity.framework import release
 from comity.management import approvals as approval_forms
 from comity.management.approvals import Rule
+from comity.odrl import fallen
 from comity.storage.source import Source
-from comity.techdata import manifest
-from comity.techdata.effectivity import Effectivity
+from comity.techdata import about, manifest
+from comity.techdata.effectivity import Anew, Effectivity
 from comity.techdata.manifest import Manifest, Parent
 
 Document = dict[str, Any]
@@ -64,6 +68,7 @@ class Published(Struct, frozen=True, rename="camel"):
     skipped: list[str]
     warnings: list[str]
     policy: Document
+    effectivity: tuple[Effectivity, ...]
     derived_from: list[str]
 
 
@@ -99,7 +104,8 @@ async def publish(
     approval: Rule | None = None,
     framework: str = "",
     derived_from: Sequence[str] = (),
-    effectivity: tuple[Effectivity, ...] | None = None,
+    effectivity: tuple[Effectivity, ...] | Anew | None = None,
+    keep_terms: bool = False,
     answers: Sequence[str] = (),
     again: bool = False,
     by: str = "",
@@ -110,13 +116,15 @@ async def publish(
     to approve what is negotiated about it, `by` the API key of who publishes. `derived_from` are agreements from whose
     data it was made, beside those by which files of it are known. `framework` is the URN of a framework agreement whose
     release rules it inherits, and which must be in force. `effectivity` is for what it is meant. `answers` are
-    inquiries because of which it is published: who asked is told so. With `again` it must be published already.
+    inquiries because of which it is published: who asked is told so. With `again` it must be published already. With
+    `keep_terms` no term that holds may fall away, and who sees it stays where that was said by itself.
 
     Raises:
         StorageError: the folder or a file cannot be read, or lies outside the folders that are allowed.
         InvalidInputError: a policy that cannot be enforced, a name that no manifest can hold, an empty folder, a
             property that is not the operator's to say, or nobody who could approve it.
-        ConflictError: the id is that of something else, somebody published at the same time, or its terms are gone.
+        ConflictError: the id is that of something else, somebody published at the same time, its terms are gone, or
+            fall away although they are to be kept.
         PolicyError: an agreement under which files of it were received does not let them be offered so.
         NotFoundError: there is no agreement that `derived_from` names, no inquiry that `answers` names; nothing is
             published that could be published `again`.
@@ -130,11 +138,8 @@ async def publish(
     asset_id = await packaging.choose_id(connector, found, folder, asset_id)
     known = await packaging.before(connector, asset_id)
     if again and known.asset is None:
-        raise errors.NotFoundError(
-            f"{folder} is not published yet",
-            hint=f"publish it once, under its terms: comity publish {folder} --to PARTNER",
-        )
-    said = await _said(connector, known, policy, access_policy, framework)
+        raise errors.NotFoundError(about.UNPUBLISHED.format(folder), hint=about.PUBLISH_ONCE.format(folder))
+    said = await _said(connector, known, policy, access_policy, framework, keep=keep_terms)
     digests = {each.path: each.source.sha256 for each in found.scan.files}
     contract, parents = await passing_on.inherit(
         connector, said.contract, digests, derived_from, _parents(known)
@@ -155,6 +160,8 @@ async def publish(
         contract,
         approval_forms.document(approval) if approval else said.approval,
     )
+    if keep_terms:
+        _check_kept(asset_id, known, wanted)
     origins = [each.agreement for each in parents]
     draft = _Draft(folder, found, known, made, wanted, _listed(known, properties or {}), origins)
     if not await _is_published(draft):
@@ -171,6 +178,8 @@ async def _publish_next(
     made = draft.made
     following = await revisions.prepare(connector, made, draft.known.revision)
     changed_terms = await revisions.other_terms(connector, made.id, draft.wanted.contract)
+    losing = await whole.find_warnings(connector, draft.folder, made, _sources(draft))
+    losing += await republishing.find_warnings(connector, draft.folder)
     data = await asyncio.to_thread(manifest.encode, made)
     asset, sealed = await asyncio.to_thread(_asset, connector, draft, following, data)
 
@@ -191,7 +200,9 @@ async def _publish_next(
         return asset
 
     await connector.database.write(unit)
-    return _published(draft, made, manifest.digest(data), warnings=[*following.warnings, *changed_terms])
+    return _published(
+        draft, made, manifest.digest(data), warnings=[*following.warnings, *losing, *changed_terms]
+    )
 
 
 async def _said(
@@ -200,6 +211,8 @@ async def _said(
     policy: Document | None,
     access_policy: Document | None,
     framework: str,
+    *,
+    keep: bool,
 ) -> _Terms:
     """Return the terms that are asked for; where nothing is said of them, those before.
 
@@ -207,19 +220,35 @@ async def _said(
         ConflictError: nothing is said, and the terms before are gone.
     """
     approval = known.definition.approval if known.definition else {}
-    if policy is None and not framework and known.asset is not None:
-        if known.access is None or known.contract is None:
-            raise errors.ConflictError(
-                f"{known.asset.id} is published, and its offer was removed",
-                hint="say to whom it is offered now: --to, --marking or --policy",
-            )
-        access = known.contract if known.access == known.contract else known.access
-        return _Terms(access if access_policy is None else access_policy, known.contract, approval)
-    contract = ANYONE_LISTED if policy is None else policy
+    if policy is None and known.asset is not None and (known.access is None or known.contract is None):
+        raise errors.ConflictError(
+            f"{known.asset.id} is published, and its offer was removed",
+            hint="say to whom it is offered now: --to, --marking or --policy",
+        )
+    before = known.contract or ANYONE_LISTED
+    contract = before if policy is None else policy
     if framework:
-        contract = await connector.database.read(lambda tx: frameworks.inherited(tx, framework, contract))
-    content.check_policy(contract)
-    return _Terms(contract if access_policy is None else access_policy, contract, approval)
+        under = release.without(contract) if policy is None else contract  # one takes the place of another
+        contract = await connector.database.read(lambda tx: frameworks.inherited(tx, framework, under))
+    if contract is not before:
+        content.check_policy(contract)
+    own = known.access if known.access != known.contract and (keep or policy is None) else None
+    return _Terms(access_policy or own or contract, contract, approval)
+
+
+def _check_kept(asset_id: str, known: Before, wanted: _Terms) -> None:
+    """Refuse terms without all of the kinds that hold.
+
+    Raises:
+        ConflictError: it names what would fall away.
+    """
+    pairs = ((known.contract, wanted.contract), (known.access, wanted.access))
+    found = dict.fromkeys(said for old, new in pairs if old is not None for said in fallen.terms(old, new))
+    if found:
+        raise errors.ConflictError(
+            f"{asset_id} is published under terms that would fall away: {'; '.join(found)}",
+            hint="say them too, as options; or --new-terms, if they are to hold no longer",
+        )
 
 
 def _parents(known: Before) -> list[Parent]:
@@ -287,6 +316,7 @@ def _published(
         skipped=list(draft.found.scan.skipped),
         warnings=list(warnings),
         policy=draft.wanted.contract,
+        effectivity=made.effectivity,
         derived_from=draft.origins,
     )
 

@@ -28,7 +28,7 @@ from comity.controlplane import (
 from comity.controlplane.connector import Connector
 from comity.controlplane.progress import NOT_TAKEN, Progress, finish
 from comity.controlplane.transfer_moves import Revoked
-from comity.dataplane import disk
+from comity.dataplane import disk, growing, places
 from comity.dataplane.pull import Pull as Fetch
 from comity.db import exchanges, pulls, transfers
 from comity.db.pulls import Pull
@@ -42,6 +42,7 @@ from comity.techdata import manifest
 
 ACCESS_ATTEMPTS = 8
 NEWS_ATTEMPTS = 2
+CONTRADICTIONS = 8
 NO_ACCESS = (401, 403, 404)
 
 log = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ class Pulling:
             failed = msgspec.structs.replace(
                 pull, state=pulls.FAILED, error=error.message, error_code=error.code
             )
-            await finish(self._connector, failed, pulls.save_own, NOT_TAKEN)
+            await finish(self._connector, failed, pulls.save_own, _end(error))
 
     async def _note(self, transfer_id: str, error: str) -> None:
         """Write down what it waits for."""
@@ -206,17 +207,27 @@ class Pulling:
         await self._connector.database.write(unit)
 
 
+def _end(error: errors.ComityError) -> decide.Move:
+    """Return the end that an error makes: the provider refused the data, or we could not take them."""
+    if isinstance(error, errors.PermanentDeliveryError) and error.status in NO_ACCESS:
+        reason = f"the data were refused: {error.reason or error.message}"
+        return decide.Move(kind=decide.TERMINATE, reason=reason, code="refused")
+    return NOT_TAKEN
+
+
 class Tries:
     """How often it failed since bytes last came, and what is worth another attempt.
 
     A partner that is away, a disk without room and a folder in use may all change; so may a refused token, which a
-    new start replaces, but not for ever. What is wrong with the data itself stays wrong.
+    new start replaces, but not for ever. What contradicts its manifest may have been published again: it is fetched
+    once more, and after `CONTRADICTIONS` other manifests no more. What is wrong with the data itself stays wrong.
     """
 
     def __init__(self) -> None:
         self._failed = 0
         self._refused = 0
         self._other = 0
+        self._contradicted: set[places.Wanted] = set()
         self._most_bytes = 0
 
     def count(self, bytes_done: int) -> None:
@@ -243,6 +254,10 @@ class Tries:
             self._refused += 1
             return self._refused <= ACCESS_ATTEMPTS
         self._refused = 0
+        if isinstance(error, growing.ContradictionError):
+            again = error.promised in self._contradicted or len(self._contradicted) == CONTRADICTIONS
+            self._contradicted.add(error.promised)
+            return not again
         waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
         return waits or error.code in {disk.DISK_FULL, opening.AWAY}
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from comity import errors
-from comity.controlplane import decide, process, transfer_moves
+from comity.controlplane import decide, incomplete, process, transfer_moves
 from comity.controlplane.connector import Connector
 from comity.controlplane.content import Contents
 from comity.controlplane.progress import Progress, finish
@@ -32,6 +32,8 @@ from comity.dsp.transfer import Transfer
 from comity.storage import source as sources
 
 PER_PARTNER = 8
+ANEW_ATTEMPTS = 6
+"""How often what is not as it was published is looked at again: who changes a package is about to publish it."""
 CHANGED = "the data is not what was published any more: ask its provider to publish it again"
 
 log = logging.getLogger(__name__)
@@ -107,7 +109,10 @@ class Pushing:
                 return None  # suspended or ended meanwhile: that is why
             if progress.row.bytes_done > push.bytes_done:
                 failed = 0
-            if not self._may_mend(error, progress.row):
+            mends = self._may_mend(error, progress.row)
+            if not mends and error.code == sources.CHANGED and failed < ANEW_ATTEMPTS:
+                mends = self._destination(record).folder
+            if not mends:
                 await self._give_up(record.id, error)
                 return None
             await self._note(progress.row, error)
@@ -121,6 +126,12 @@ class Pushing:
         else:
             waits = isinstance(error, errors.TransientDeliveryError | errors.ConflictError)
         return waits and not retry.expired(push.moved_at, self._connector.now_ms())
+
+    def _destination(self, record: Transfer) -> forms.Destination:
+        plain = self._connector.seal.open(
+            record.data_address_sealed or b"", transfer_moves.ADDRESS + record.id
+        )
+        return forms.read(msgspec.json.decode(plain))
 
     def _pause_s(self, failed: int, asked_s: float | None) -> float:
         return retry.delay_s(failed + 1, self._chance(), asked_s=asked_s)
@@ -139,12 +150,9 @@ class Pushing:
         return await self._connector.database.read(unit)
 
     async def _attempt(self, record: Transfer, progress: Progress[Push]) -> None:
-        plain = self._connector.seal.open(
-            record.data_address_sealed or b"", transfer_moves.ADDRESS + record.id
-        )
-        destination = forms.read(msgspec.json.decode(plain))
+        destination = self._destination(record)
         grant = await self._contents.to_push(record.id)
-        progress.row = pinned(progress.row, grant.content)
+        progress.row = pinned(progress.row, grant.content, folder=destination.folder)
         async with progress.kept():
             size_bytes = await self._run(grant, destination, progress)
         done = msgspec.structs.replace(
@@ -179,6 +187,8 @@ class Pushing:
         if push is None:
             return
         log.info("transfer %s is given up: %s", transfer_id, error.message)
+        if error.code == sources.CHANGED:
+            await incomplete.note_asked(self._connector, transfer_id, "")
         failed = msgspec.structs.replace(
             push, state=pushes.FAILED, error=error.message, error_code=error.code
         )
@@ -195,13 +205,15 @@ class Pushing:
         await self._connector.database.write(lambda tx: pushes.save_own(tx, waiting))
 
 
-def pinned(push: Push, content: serve.Package | sources.Source) -> Push:
-    """Return the push with what tells its content from any other.
+def pinned(push: Push, content: serve.Package | sources.Source, *, folder: bool = False) -> Push:
+    """Return the push with what tells its content from any other; to a `folder` a package may follow another one.
 
     Raises:
         StorageError: part of another content has been sent already.
     """
     name = sending.content_id(content)
+    if push.content not in {"", name} and folder and isinstance(content, serve.Package):
+        return msgspec.structs.replace(push, content=name, files_done=0, bytes_done=0)
     if push.content not in {"", name} and push.bytes_done:
         raise sources.changed("it was published anew after a part of it had been pushed")
     return msgspec.structs.replace(push, content=name, files_done=push.files_done if name else 0)

@@ -6,7 +6,8 @@ evidence, once for each file and a few minutes (`openings`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,14 +15,20 @@ from comity import errors
 from comity.controlplane import kept, readings, received, seals, token_refresh
 from comity.controlplane.connector import Connector
 from comity.controlplane.readings import Open
-from comity.dataplane import flows, remote, serve
+from comity.dataplane import flows, looked, remote, serve
+from comity.db import readings as reading_rows
 from comity.db.store import Transaction
 from comity.dsp import transfer
 from comity.dsp.transfer import Access
 from comity.storage.source import Source
 
 T = TypeVar("T")
+Body = bytes | AsyncGenerator[bytes, None]
 NO_ACCESS = frozenset({401, 403})
+GONE = frozenset({401, 404, 410})
+"""What a data plane answers of a transfer that its connector has ended, or does not know."""
+BEGINNING_MS = 60_000
+"""How long a reading of which nothing came yet counts as one that begins."""
 
 
 async def find(connector: Connector, name: str, *, by: str = "") -> serve.Package | Source:
@@ -32,7 +39,7 @@ async def find(connector: Connector, name: str, *, by: str = "") -> serve.Packag
         PolicyError: its terms do not let it be read now.
         DeliveryError: the partner cannot be reached or refuses.
     """
-    return await _look(connector, await _judged(connector, name, by=by))
+    return await _look(connector, await _judged(connector, name, by=by), now=True)
 
 
 async def load_manifest(connector: Connector, name: str, *, by: str = "") -> serve.Package:
@@ -59,7 +66,9 @@ async def answer(
         PolicyError, DeliveryError: as `find`.
     """
     opened = await _judged(connector, name, path, by=by)
-    found = await _look(connector, opened)
+    found = await _look(connector, opened, now=method == "HEAD")
+    if _file(found, path) is None and method != "HEAD":
+        found = await _look(connector, opened, now=True)
     source = _file(found, path)
     if source is None:
         raise errors.NotFoundError(f"the partner has no file {path[:200]!r} there")
@@ -79,7 +88,21 @@ async def answer(
     except errors.ConflictError:
         connector.looked.forget(name)
         raise
-    return reply, lambda: _holds(connector, name)
+    return replace(reply, body=_paced(connector, name, reply.body)), lambda: _holds(connector, name)
+
+
+def _paced(connector: Connector, name: str, body: Body) -> Body:
+    """Let the bytes of a body come no faster than the operator lets those of all transfers come."""
+    if isinstance(body, bytes):
+        return body
+
+    async def paced() -> AsyncGenerator[bytes, None]:
+        async with aclosing(body):
+            async for piece in body:
+                await connector.speeds.incoming.take(name, len(piece))
+                yield piece
+
+    return paced()
 
 
 async def _held(connector: Connector, opened: Open, sha256: str, path: str) -> Source | None:
@@ -114,7 +137,7 @@ async def _judged(connector: Connector, name: str, path: str = "", *, by: str) -
 
 
 def _sha256(connector: Connector, name: str) -> str:
-    found = connector.looked.find(name, connector.now_ms())
+    found = connector.looked.find(name, connector.now_ms() - looked.FRESH_MS)
     return found.sha256 if isinstance(found, serve.Package) else ""
 
 
@@ -126,10 +149,14 @@ async def _note(connector: Connector, opened: Open, path: str, reasons: tuple[st
         return
     detail = "; ".join([access.words(), f"read at the partner: {path or 'the list of files'}", *reasons])
     outcome = "refused" if reasons else "opened"
+
+    async def unit(tx: Transaction) -> None:
+        await received.record_use(connector, tx, record.id, access, outcome=outcome, detail=detail)
+        if not reasons:
+            await reading_rows.touch(tx, opened.reading.exchange_id, connector.now_ms())
+
     try:
-        await connector.database.write(
-            lambda tx: received.record_use(connector, tx, record.id, access, outcome=outcome, detail=detail)
-        )
+        await connector.database.write(unit)
     except errors.DatabaseError:
         connector.openings.forget(what)
         raise
@@ -143,15 +170,17 @@ async def _holds(connector: Connector, name: str) -> bool:
     return await connector.database.read(unit)
 
 
-async def _look(connector: Connector, opened: Open) -> serve.Package | Source:
-    name = opened.reading.exchange_id
+async def _look(connector: Connector, opened: Open, *, now: bool = False) -> serve.Package | Source:
+    """Return what the partner has: as it was seen a moment ago, or `now`, as when something is opened."""
+    name, asked_ms = opened.reading.exchange_id, connector.now_ms()
     async with connector.looked.one_at_a_time(name):
-        found = connector.looked.find(name, connector.now_ms())
+        found = connector.looked.find(name, asked_ms if now else asked_ms - looked.FRESH_MS)
         if found is None:
+            began_ms = connector.now_ms()
             found = await _with_access(
                 connector, opened, lambda access: _look_there(connector, opened, access)
             )
-            connector.looked.keep(name, found, connector.now_ms())
+            connector.looked.keep(name, found, began_ms)
     return found
 
 
@@ -186,17 +215,33 @@ async def _with_access(connector: Connector, opened: Open, ask: Callable[[Access
     try:
         return await ask(access)
     except errors.PermanentDeliveryError as error:
-        if error.status not in NO_ACCESS:
-            raise
-        newer = transfer.access(await token_refresh.current(connector, record, force=True))
+        newer = access
+        if error.status in NO_ACCESS:
+            newer = transfer.access(await token_refresh.current(connector, record, force=True))
         if newer == access:
-            raise _refused(error) from error
+            await _check_refusal(connector, opened, error)
+            raise
     try:
         return await ask(newer)
     except errors.PermanentDeliveryError as error:
-        raise _refused(error) if error.status in NO_ACCESS else error from error
+        await _check_refusal(connector, opened, error)
+        raise
 
 
-def _refused(error: errors.PermanentDeliveryError) -> errors.PolicyError:
-    said = error.reason or f"status {error.status}"
-    return errors.PolicyError("the partner does not let it be read", reasons=(said,))
+async def _check_refusal(connector: Connector, opened: Open, error: errors.PermanentDeliveryError) -> None:
+    """Tell refusals apart; a reading whose transfer is not there any more ends, so that another can begin.
+
+    One that is refused from its beginning goes on: the next one would be refused as well.
+
+    Raises:
+        PolicyError: the partner does not allow it, or knows nothing of it any more.
+    """
+    name, said = opened.reading.exchange_id, error.reason or f"status {error.status}"
+    young = connector.now_ms() - opened.exchange.created_at < BEGINNING_MS
+    if error.status in GONE and not (young and connector.looked.last(name) is None):
+        await readings.give_up(connector, name, f"the partner takes its token no more: {said}")
+        raise errors.PolicyError(
+            "the partner does not let it be read any more", reasons=(said,), hint="begin to read it again"
+        ) from error
+    if error.status in NO_ACCESS:
+        raise errors.PolicyError("the partner does not let it be read", reasons=(said,)) from error

@@ -7,16 +7,26 @@ same one, unless the agreement counts: there each is a use of its own. What is r
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from comity import errors
-from comity.controlplane import decide, facts, get, negotiation_moves, offering, received, transfer_moves
+from comity.controlplane import (
+    decide,
+    facts,
+    get,
+    negotiation_moves,
+    offering,
+    received,
+    revision_states,
+    transfer_moves,
+)
 from comity.controlplane.connector import Connector
 from comity.controlplane.received import Access
-from comity.db import agreements, readings, retirements, transfers
+from comity.db import agreements, readings, retirements, revisions, transfers
 from comity.db.exchanges import Exchange
 from comity.db.readings import Reading
 from comity.db.store import Transaction
@@ -29,6 +39,8 @@ from comity.management.readings import FIELDS
 Document = dict[str, Any]
 READY, SUSPENDED, ENDED = "READY", "SUSPENDED", "ENDED"
 _OVER: Final = "what was to be read is not wanted any more"
+IDLE_MS: Final = 24 * 3600 * 1000
+"""How long a reading goes on that nobody reads: programs end without a word, and its transfer runs at both sides."""
 _OF_TRANSFER: Final = {
     terms.STARTED: READY,
     terms.SUSPENDED: SUSPENDED,
@@ -81,6 +93,7 @@ async def start(connector: Connector, wanted: Wanted, access: Access) -> Documen
         person=access.person,
         nationalities=access.nationalities,
         opened_by=access.by,
+        read_at=connector.now_ms(),
     )
     same = (wanted.counterparty_id, wanted.asset_id, access.purpose, access.by, access.person)
     async with connector.looked.one_at_a_time(repr(same)):  # who asks at the same time gets the same one
@@ -108,8 +121,10 @@ async def _begin(connector: Connector, wanted: Wanted, access: Access, who: Read
 
 async def _find_same(tx: Transaction, wanted: Wanted, purpose: str, who: Reading) -> str:
     """Return the id of a reading that goes on and may be shared, or nothing."""
-    found = await readings.find_same(tx, wanted.counterparty_id, wanted.asset_id, purpose, who)
-    if found is None or found[1].revision != wanted.revision:
+    found = await readings.find_same(
+        tx, wanted.counterparty_id, wanted.asset_id, purpose, wanted.revision, who
+    )
+    if found is None:
         return ""
     stage = (await get.status_of(tx, found[1]))["stage"]
     opened = await _with_records(tx, *found)
@@ -174,7 +189,20 @@ async def _status(connector: Connector, tx: Transaction, name: str) -> Document:
     error = shown["error"] or (opened.record.error if opened.record else "")
     told = {"@type": "Reading", "stage": ENDED if opened.reading.ended_at else stage, "error": error}
     locked = await obstacles(connector, tx, opened) if stage == READY else ()
-    return {**shown, **told, "person": opened.reading.person, "locked": list(locked)}
+    since = await _became(tx, opened.exchange)
+    became = {"became": since.words} if since.words else {}
+    return {**shown, **told, "person": opened.reading.person, "locked": list(locked), **became}
+
+
+async def _became(tx: Transaction, exchange: Exchange) -> revision_states.Became:
+    """Return what became of the revision that was asked for by its number: else it is the newest one that is read."""
+    told = (
+        await revisions.find_told(tx, exchange.counterparty_id, exchange.asset_id)
+        if exchange.revision
+        else []
+    )
+    sha256 = next((each.manifest_sha256 for each in told if each.number == exchange.revision), "")
+    return await revision_states.became(tx, exchange.counterparty_id, exchange.asset_id, sha256)
 
 
 async def obstacles(connector: Connector, tx: Transaction, opened: Open, sha256: str = "") -> tuple[str, ...]:
@@ -219,8 +247,35 @@ async def end(connector: Connector, name: str) -> None:
         return opened
 
     opened = await connector.database.write(unit)
-    connector.looked.forget(name)
     if opened.record is None and opened.exchange.negotiation_id is not None:
         move = decide.Move(kind=decide.TERMINATE, reason=_OVER)
         with contextlib.suppress(errors.LocalProtocolError):  # it has ended already
             await negotiation_moves.make(connector, opened.exchange.negotiation_id, move)
+
+
+async def give_up(connector: Connector, name: str, reason: str) -> None:
+    """End a reading whose transfer the partner does not know any more: whoever asks next begins another.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+
+    async def unit(tx: Transaction) -> None:
+        opened = await load(tx, name)
+        record = opened.record
+        if opened.reading.ended_at is not None or record is None or record.state in machine.TERMINAL:
+            return
+        await readings.save(tx, msgspec.structs.replace(opened.reading, ended_at=connector.now_ms()))
+        await transfer_moves.give_up(connector, tx, record, decide.Move(kind=decide.TERMINATE, reason=reason))
+
+    await connector.database.write(unit)
+
+
+async def end_idle(connector: Connector) -> None:
+    """End what nobody has read for a day; what waits for its partner, or for people, goes on waiting."""
+    before_ms = connector.now_ms() - IDLE_MS
+    for name in await connector.database.read(lambda tx: readings.find_idle(tx, before_ms)):
+        opened = await connector.database.read(functools.partial(load, name=name))
+        if opened.record is not None and opened.record.state not in {None, terms.REQUESTED}:
+            with contextlib.suppress(errors.LocalProtocolError):  # later, then
+                await end(connector, name)

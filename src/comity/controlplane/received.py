@@ -20,8 +20,9 @@ from comity import errors
 from comity.controlplane import facts, kept, notify, offering, revision_states
 from comity.controlplane.connector import Connector
 from comity.controlplane.process import sha256_hex
+from comity.controlplane.revision_states import Became
 from comity.dataplane.kept import STORE
-from comity.db import agreements, contents, deliveries, evidence, partners, readings, revisions
+from comity.db import agreements, contents, deliveries, evidence, partners, readings
 from comity.db import kept as exports
 from comity.db.deliveries import Delivery
 from comity.db.kept import Export
@@ -37,7 +38,7 @@ from comity.odrl.operators import ELSEWHERE
 Document = dict[str, Any]
 KIND: Final = "received"
 ACCESS, ATTESTATION, EXPORT = "comity:Access", "comity:Attestation", "comity:Export"
-OPENED, EXPORTED, REFUSED = "opened", "exported", "refused"
+OPENED, EXPORTED, REFUSED, FAILED = "opened", "exported", "refused", "failed"
 LEAVES = "it leaves what this node enforces"
 NOTICE: Final = "comity:AttestationNotice"
 MOST: Final = 1000
@@ -62,15 +63,16 @@ class Access(Struct, frozen=True, kw_only=True):
 class Held(Struct, frozen=True):
     """What was received, with its agreement; where it lies if another replica has it, and where copies of it went.
 
-    `revision` is its number, 0 where that is not known, `state` what its owner last told of it.
+    `copies_wait`: the store has deleted it, as was agreed, and people have to delete the copies.
+    `revision` says what became of it, as its owner last told us.
     """
 
     delivery: Delivery
     agreement: Agreement
     lies: str = ""
     exports: tuple[Export, ...] = ()
-    revision: int = 0
-    state: str = ""
+    copies_wait: bool = False
+    revision: Became = Became()
 
 
 HOW: Final = (
@@ -79,14 +81,15 @@ HOW: Final = (
 )
 
 
-async def find(connector: Connector) -> list[tuple[Held, tuple[str, ...]]]:
-    """Return the newest of what was received, and by which terms it is locked now, whoever opens it."""
+async def find(connector: Connector, transfer_id: str = "") -> list[tuple[Held, tuple[str, ...]]]:
+    """Return the newest of what was received, or of it one, and by which terms it is locked now, whoever opens it."""
 
     async def unit(tx: Transaction) -> list[tuple[Held, tuple[str, ...]]]:
-        found = [
-            await _with_agreement(connector, tx, each)
-            for each in await deliveries.find_all_received(tx, limit=MOST)
-        ]
+        one = await deliveries.find(tx, transfer_id) if transfer_id else None
+        listed = [one] if one else []
+        if not transfer_id:
+            listed = await deliveries.find_all_received(tx, limit=MOST)
+        found = [await _with_agreement(connector, tx, each) for each in listed]
         return [(each, await locked(connector, tx, each)) for each in found if each is not None]
 
     return await connector.database.read(unit)
@@ -110,7 +113,7 @@ async def open_(connector: Connector, name: str, access: Access) -> Held:
 
     held, reasons = await connector.database.write(unit)
     if reasons:
-        raise errors.PolicyError("it may not be opened so", reasons=reasons, hint=HOW)
+        raise refusal(held, reasons, "it may not be opened so")
     return held
 
 
@@ -199,7 +202,9 @@ async def _with_agreement(connector: Connector, tx: Transaction, delivery: Deliv
         return held
     lies = await kept.lies_elsewhere(connector, tx, delivery.transfer_id)
     copies = tuple(await exports.find_exports(tx, delivery.transfer_id))
-    return msgspec.structs.replace(held, lies=lies, exports=copies)
+    is_open = bool(copies) and delivery.must_delete and delivery.deleted_at is None
+    waits = is_open and await exports.find(tx, delivery.transfer_id) is None
+    return msgspec.structs.replace(held, lies=lies, exports=copies, copies_wait=waits)
 
 
 async def _of_delivery(tx: Transaction, delivery: Delivery) -> Held | None:
@@ -208,9 +213,8 @@ async def _of_delivery(tx: Transaction, delivery: Delivery) -> Held | None:
     found = await agreements.find_of_party(tx, delivery.agreement_id, delivery.counterparty_id, delivery.role)
     if found is None:
         return None
-    told = await revisions.find_told(tx, delivery.counterparty_id, delivery.asset_id)
-    same = next((each for each in told if each.manifest_sha256 == delivery.sha256), None)
-    return Held(delivery, found, revision=same.number, state=same.state) if same else Held(delivery, found)
+    since = await revision_states.became(tx, delivery.counterparty_id, delivery.asset_id, delivery.sha256)
+    return Held(delivery, found, revision=since)
 
 
 async def locked(connector: Connector, tx: Transaction, held: Held) -> tuple[str, ...]:
@@ -246,6 +250,8 @@ async def _judge(
 ) -> tuple[str, ...]:
     if held.delivery.deleted_at is not None:
         return ("it was deleted",)
+    if held.copies_wait:
+        return ("it was deleted from the store",)
     return await judge(connector, tx, held.agreement, stated, held.delivery.sha256)
 
 
@@ -258,15 +264,14 @@ async def judge(
     """
     policy, now_ms = offering.parse(agreement.document), connector.now_ms()
     provider = await partners.find(tx, agreement.counterparty_id)
+    since = await revision_states.became(tx, agreement.counterparty_id, agreement.asset_id, sha256)
     known: dict[str, object] = {
         **_checked_there(),
         "recipient": connector.participant_id,
         "dateTime": datetime.fromtimestamp(now_ms / 1000, UTC),
         "elapsedTime": timedelta(milliseconds=now_ms - agreement.created_at),
         "count": await _uses(tx, agreement) if facts.mentions(policy, "count") else 0,
-        facts.REVISION_STATUS: await revision_states.of_received(
-            tx, agreement.counterparty_id, agreement.asset_id, sha256
-        ),
+        facts.REVISION_STATUS: since.state,
         **({"spatial": connector.places} if connector.places else {}),
         **stated,
     }
@@ -276,7 +281,24 @@ async def judge(
     if decision.allowed:
         return ()
     lapsed = await facts.lapsed(tx, agreement.counterparty_id, [policy], now_ms)
-    return tuple(facts.told(each, lapsed) for each in decision.reasons)
+    return tuple(_told(facts.told(each, lapsed), since) for each in decision.reasons)
+
+
+def _told(reason: str, since: Became) -> str:
+    """Return a reason; of a term about revisions, what became of this one and which one to get."""
+    if not since.words or facts.REVISION_STATUS not in reason:
+        return reason
+    get = f": get revision {since.instead}" if since.instead else ""
+    return f"{since.words}{get} ({reason})"
+
+
+def refusal(held: Held, reasons: tuple[str, ...], message: str) -> errors.PolicyError:
+    """Return the error for what may not be opened, with what to do about it."""
+    hint = HOW
+    if held.revision.words and any(held.revision.words in each for each in reasons):
+        newer = f"revision {held.revision.instead}" if held.revision.instead else "another revision"
+        hint = f"get {newer}: comity get {held.agreement.counterparty_id} {held.agreement.asset_id}"
+    return errors.PolicyError(message, reasons=reasons, hint=hint)
 
 
 async def _uses(tx: Transaction, agreement: Agreement) -> int:

@@ -1,8 +1,9 @@
 """Takes what providers push to our inbox into the folders of their transfers, and says what becomes of these.
 
 Only the holder of the token, only while the transfer is open and runs (a provider may begin before its start has
-arrived), never after its end. Requests for one transfer come one after the other; a new one for the same path ends the
-one before, whose sender has gone. When all is here the provider is to complete; if it does not, we do
+arrived), never after its end. Requests for different files of a transfer go side by side (`turns`), in a place that is
+open as long as they come (`reception`). A manifest that came before is replaced by another one of the same asset: what
+was received counts by its SHA-256 only. When all is here the provider is to complete; if it does not, we do
 (`transfer_moves`). What a folder cannot take in the end terminates the transfer.
 """
 
@@ -22,6 +23,7 @@ from comity import errors
 from comity.controlplane import (
     destinations,
     frameworks,
+    get,
     process,
     receipts,
     revision_states,
@@ -33,7 +35,8 @@ from comity.controlplane.progress import NOT_TAKEN, SAVE_S, Progress, finish
 from comity.dataplane import attempt as attempts
 from comity.dataplane import disk, fetch, flows, inbox, packages
 from comity.dataplane.attempt import Attempt, Received, Tally
-from comity.db import exchanges, pulls, received, transfers
+from comity.dataplane.reception import Opened, Reception
+from comity.db import exchanges, pulls, received, revisions, transfers
 from comity.db.pulls import Pull
 from comity.db.store import Transaction
 from comity.dsp import machine, terms, transfer
@@ -61,7 +64,22 @@ class Receiving:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._packages: dict[str, inbox.Package] = {}
-        self._turns: dict[str, _Turn] = {}
+        self._open: dict[str, Opened] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Give all places free that no request uses; the others follow."""
+        self._closed = True
+        for transfer_id in [name for name, each in self._open.items() if each.turns.idle]:
+            self._open.pop(transfer_id).close()
+
+    @property
+    def ahead_bytes(self) -> int:
+        """How many bytes blocks may come before their turn; 0: requests of a transfer come one after the other.
+
+        With other replicas the next request may come to one of them, which must find the place free.
+        """
+        return self._connector.speeds.bytes_ahead if self._connector.database.is_alone() else 0
 
     async def admit(self, transfer_id: str, token_digest: bytes) -> Admitted:
         """Return what a token opens.
@@ -100,23 +118,32 @@ class Receiving:
         return Admitted(pull, await revision_states.expected(tx, record, exchange), record.revision)
 
     @contextlib.asynccontextmanager
-    async def turn(self, transfer_id: str, path: str, flow: flows.Flow) -> AsyncGenerator[None, None]:
-        """Wait for the requests before this one; one for the same path has lost its sender and ends."""
-        turn = self._turns.setdefault(transfer_id, _Turn())
-        turn.waiting += 1
-        if turn.path == path and turn.flow is not None:
-            turn.flow.end("left")
+    async def turn(
+        self, transfer_id: str, path: str, flow: flows.Flow, *, block: int | None = None
+    ) -> AsyncGenerator[None, None]:
+        """Wait for the requests before this one; those for the same path have lost their sender and end.
+
+        `block` is where a block of what the path names begins that waits for its turn: it comes beside others.
+        """
+        opened = self._open.setdefault(transfer_id, Opened())
+        opened.go_on()
+        anew = inbox.kind_of(path) == "manifest"
         try:
-            async with turn.lock:
-                turn.path, turn.flow = path, flow
-                try:
-                    yield
-                finally:
-                    turn.path, turn.flow = None, None
+            async with opened.turns.take(path, block, flow, alone=anew or not self.ahead_bytes, anew=anew):
+                yield
         finally:
-            turn.waiting -= 1
-            if not turn.waiting:
-                self._turns.pop(transfer_id, None)
+            if opened.turns.idle:
+                self._let_rest(transfer_id, opened)
+
+    def _let_rest(self, transfer_id: str, opened: Opened) -> None:
+        """Close the place of a transfer that nobody asks for any more: soon, or at once where nothing comes after."""
+
+        def close() -> None:
+            if self._open.get(transfer_id) is opened:
+                del self._open[transfer_id]
+            opened.close()
+
+        opened.let_rest(close, at_once=self._closed or not self.ahead_bytes)
 
     async def stand(self, admitted: Admitted, path: str) -> inbox.Stand:
         """Return how much of what a path names is here.
@@ -128,7 +155,7 @@ class Receiving:
         pull = admitted.pull
         if pull.state == pulls.DONE:
             return await self._stand_when_done(pull, path)
-        return await self._in_folder(pull, None, lambda attempt: self._stand(attempt, admitted, path))
+        return await self._in_folder(pull, None, lambda attempt, at: self._stand(attempt, at, admitted, path))
 
     async def _stand_when_done(self, pull: Pull, path: str) -> inbox.Stand:
         """All of it is here; of a file only its package's manifest knows the size, and that is told no more."""
@@ -136,84 +163,172 @@ class Receiving:
             raise errors.ConflictError("all of it has been received")
         return inbox.Stand(pull.bytes_done, pull.bytes_done)
 
-    async def _stand(self, attempt: Attempt, admitted: Admitted, path: str) -> inbox.Stand:
+    async def _stand(
+        self, attempt: Attempt, reception: Reception, admitted: Admitted, path: str
+    ) -> inbox.Stand:
         pull, kind = admitted.pull, inbox.kind_of(path)
         if kind == "manifest":
             raise errors.NotFoundError("a manifest is sent whole")
         if kind == "resource":
-            stand, whole = await inbox.stand_of_resource(attempt, admitted.expected_sha256)
+            stand, whole = await inbox.stand_of_resource(attempt, reception, admitted.expected_sha256)
             if whole is not None:
                 await self._done(pull, _resource(whole))
             return stand
         package = await self._package(attempt, pull)
         file = package.find(path)
-        stand = await inbox.stand_of_file(attempt, package, file)
+        stand = await inbox.stand_of_file(attempt, reception, package, file)
         if stand.offset == stand.total_bytes:
-            await self._file_done(attempt, pull, package, path)
+            await self._file_done(attempt, reception, pull, package, path)
         return stand
 
-    async def take(self, admitted: Admitted, path: str, sent: inbox.Sent) -> str:
-        """Receive a body to its end and return its SHA-256 (hex).
+    async def take(self, admitted: Admitted, path: str, sent: inbox.Sent) -> tuple[inbox.Stand, str]:
+        """Receive a body to its end; return where we stand, and the SHA-256 (hex) of what is whole, else "".
 
         Raises:
             OffsetError, MismatchError, ConflictError: see `dataplane.inbox`.
             NotFoundError: the path names nothing.
             TransientDeliveryError: the body ended too early.
+            InvalidInputError: it is the rest of something else.
             PermanentDeliveryError, StorageError: it is not, or cannot be, taken.
         """
         pull = admitted.pull
         if pull.state == pulls.DONE:
-            raise errors.ConflictError("all of it has been received")
+            stand = await self._stand_when_done(pull, path)
+            if sent.offset is None:
+                raise errors.ConflictError("all of it has been received")
+            if sent.offset != stand.offset:
+                raise inbox.OffsetError(stand.offset)
+            return stand, ""
         progress = Progress(self._connector, pull, _save_unless_ended)
         async with progress.kept(after_s=SAVE_S):  # what ends at once is written down at its end
             try:
-                return await self._in_folder(
-                    pull, progress, lambda attempt: self._take(attempt, admitted, path, sent)
+                stand, sha256 = await self._in_folder(
+                    pull, progress, lambda attempt, at: self._take(attempt, at, admitted, path, sent)
                 )
             except errors.ComityError as error:
                 await self._failed(progress.row, error)
                 raise
+        if not sha256 and (not sent.waits or self._open[pull.transfer_id].is_time(SAVE_S)):
+            await progress.save()
+        return stand, sha256
 
-    async def _take(self, attempt: Attempt, admitted: Admitted, path: str, sent: inbox.Sent) -> str:
+    async def _take(
+        self, attempt: Attempt, reception: Reception, admitted: Admitted, path: str, sent: inbox.Sent
+    ) -> tuple[inbox.Stand, str]:
         pull, kind = admitted.pull, inbox.kind_of(path)
         if kind == "resource":
-            whole = await inbox.take_resource(attempt, sent, admitted.expected_sha256)
-            await self._done(pull, _resource(whole))
-            return whole.sha256
+            stand, whole = await inbox.take_resource(attempt, reception, sent, admitted.expected_sha256)
+            if whole is not None:
+                await self._done(pull, _resource(whole))
+            return stand, whole.sha256 if whole is not None else ""
         if kind == "manifest":
-            check = seals.Check(self._connector, admitted.revision)
-            package = await inbox.take_manifest(attempt, sent, admitted.expected_sha256, check)
-            await self._begin_package(attempt, pull, package)
-            return manifest.digest(package.data)
+            return await self._take_manifest(attempt, reception, admitted, sent)
         package = await self._package(attempt, pull)
         file = package.find(path)
         attempt.tally.bytes_total = package.size_bytes
         attempt.tally.files_done, attempt.tally.bytes_done = len(package.whole), package.whole_bytes
+        stand = inbox.Stand(file.size_bytes or 0, file.size_bytes)
         if path not in package.whole:
-            await inbox.take_file(attempt, file, sent)
-        await self._file_done(attempt, pull, package, path)
-        return file.sha256
+            stand = await inbox.take_file(attempt, reception, file, sent)
+        if stand.offset != file.size_bytes:
+            return stand, ""
+        await self._file_done(attempt, reception, pull, package, path)
+        return stand, file.sha256
+
+    async def _take_manifest(
+        self, attempt: Attempt, reception: Reception, admitted: Admitted, sent: inbox.Sent
+    ) -> tuple[inbox.Stand, str]:
+        """Begin a package, or go on with it, or with another revision of it: then nothing that was noted counts."""
+        if sent.offset is not None:
+            raise errors.NotFoundError("a manifest is sent whole")
+        pull, data = admitted.pull, await inbox.read_manifest(sent)
+        sha256 = manifest.digest(data)
+        if sha256 != (admitted.expected_sha256 or sha256):
+            await self._look_again(pull.transfer_id, sha256)
+        await seals.Check(self._connector, admitted.revision)(data, sent.seal)
+        if sha256 != await attempt.where.run(lambda: inbox.begun(attempt.where)):
+            reception.let_all_go()
+            self._packages.pop(pull.transfer_id, None)
+            await self._connector.database.write(lambda tx: received.clear(tx, pull.transfer_id))
+        package = await inbox.begin_package(attempt, data, sent.seal)
+        await self._begin_package(attempt, reception, pull, package)
+        return inbox.Stand(len(data), len(data)), sha256
+
+    async def _look_again(self, transfer_id: str, came: str) -> None:
+        """Ask the provider what its catalog shows now: it may have published another revision meanwhile.
+
+        Raises:
+            ConflictError: it brings a revision before the one that it told us of.
+            PermanentDeliveryError: it shows another one than it brings.
+        """
+        try:
+            await get.look_again(self._connector, transfer_id)
+        except errors.TransientDeliveryError as error:
+            raise errors.ConflictError("your catalog cannot be read now") from error
+
+        async def unit(tx: Transaction) -> tuple[str, bool]:
+            record = await transfers.load(tx, transfer_id)
+            exchange = await exchanges.find_by_transfer(tx, transfer_id)
+            told = await revisions.find_told(tx, record.counterparty_id, record.asset_id)
+            older = not record.revision and any(each.manifest_sha256 == came for each in told)
+            return await revision_states.expected(tx, record, exchange), older
+
+        expected, older = await self._connector.database.read(unit)
+        if came == expected:
+            return
+        if older:
+            raise errors.ConflictError("this revision was followed by another one: send that")
+        raise attempts.broken(attempts.HASH_MISMATCH, f"the manifest has the SHA-256 {came}, not {expected}")
 
     async def _in_folder(
-        self, pull: Pull, progress: Progress[Pull] | None, work: Callable[[Attempt], Awaitable[T]]
+        self,
+        pull: Pull,
+        progress: Progress[Pull] | None,
+        work: Callable[[Attempt, Reception], Awaitable[T]],
     ) -> T:
-        try:
-            where = await destinations.open_(self._connector, pull.transfer_id, pull.destination)
-        except errors.ConflictError:
-            place = pull.destination
-            log.info("transfer %s: another transfer is being received into %r", pull.transfer_id, place)
-            raise errors.ConflictError("the place for this is in use now") from None
-        try:
-            tally = Tally(progress.tell if progress else None)
-            name = f"inbox:{pull.transfer_id}"
-            speed = self._connector.speeds.of(pull.transfer_id)
-            return await work(Attempt(_nothing_is_fetched, name, "", where, tally, speed=speed))
-        finally:
-            where.close()
+        reception = await self._reception(pull)
+
+        def tell(files_done: int, bytes_done: int, bytes_total: int) -> None:
+            package = self._packages.get(pull.transfer_id)
+            if package is not None:  # others grow beside this one
+                files_done, bytes_done = len(package.whole), package.whole_bytes + reception.growing_bytes
+            if progress is not None:
+                progress.tell(files_done, bytes_done, bytes_total)
+
+        name = f"inbox:{pull.transfer_id}"
+        speed = self._connector.speeds.of(pull.transfer_id)
+        return await work(
+            Attempt(_nothing_is_fetched, name, "", reception.where, Tally(tell), speed=speed), reception
+        )
+
+    async def _reception(self, pull: Pull) -> Reception:
+        opened = self._open[pull.transfer_id]
+        async with opened.opening:
+            if opened.reception is None:
+                task = asyncio.create_task(
+                    destinations.open_(self._connector, pull.transfer_id, pull.destination)
+                )
+                try:
+                    where = await asyncio.shield(task)
+                except asyncio.CancelledError:
+                    with contextlib.suppress(errors.ComityError):
+                        (await task).close()  # else it would stay locked
+                    raise
+                except errors.ConflictError:
+                    log.info(
+                        "transfer %s: another transfer is being received into %r",
+                        pull.transfer_id,
+                        pull.destination,
+                    )
+                    raise errors.ConflictError("the place for this is in use now") from None
+                opened.reception = Reception(where, opened.turns, self._connector.speeds.bytes_ahead)
+            return opened.reception
 
     async def _package(self, attempt: Attempt, pull: Pull) -> inbox.Package:
-        package = self._packages.get(pull.transfer_id)
-        if package is None:
+        async with self._open[pull.transfer_id].opening:
+            package = self._packages.get(pull.transfer_id)
+            if package is not None and (self.ahead_bytes or await self._stands(attempt, package)):
+                return package
             found = (
                 await attempt.where.run(lambda: inbox.load_package(attempt.where))
                 if pull.files_total
@@ -221,9 +336,14 @@ class Receiving:
             )
             if found is None:
                 raise errors.NotFoundError("the manifest of the package comes first")
-            package = found
-            await self._remember(pull, package)
-        return package
+            await self._remember(pull, found)
+            return found
+
+    @staticmethod
+    async def _stands(attempt: Attempt, package: inbox.Package) -> bool:
+        """Return whether no other replica took another manifest since."""
+        begun = await attempt.where.run(lambda: inbox.begun(attempt.where))
+        return begun == manifest.digest(package.data)
 
     async def _remember(self, pull: Pull, package: inbox.Package) -> None:
         name = pull.transfer_id
@@ -237,22 +357,25 @@ class Receiving:
         size_bytes = sum(len(each.data) for each in self._packages.values())
         return len(self._packages) > KEPT or size_bytes > KEPT_BYTES
 
-    async def _begin_package(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
-        begun = self._packages.get(pull.transfer_id)
-        if begun is not None and begun.data != package.data:
-            raise attempts.broken(attempts.BAD_CONTENT, "another manifest came before for this transfer")
+    async def _begin_package(
+        self, attempt: Attempt, reception: Reception, pull: Pull, package: inbox.Package
+    ) -> None:
         await self._remember(pull, package)
         pull = msgspec.structs.replace(
             pull,
+            files_done=len(package.whole),
             files_total=len(package.files),
+            bytes_done=package.whole_bytes + reception.growing_bytes,
             bytes_total=package.size_bytes,
             updated_at=self._connector.now_ms(),
         )
-        await self._connector.database.write(lambda tx: _save_unless_ended(tx, pull))
+        await self._connector.database.write(lambda tx: _save_unless_ended(tx, pull, anew=True))
         if len(package.whole) == len(package.files):
             await self._package_done(attempt, pull, package)
 
-    async def _file_done(self, attempt: Attempt, pull: Pull, package: inbox.Package, path: str) -> None:
+    async def _file_done(
+        self, attempt: Attempt, reception: Reception, pull: Pull, package: inbox.Package, path: str
+    ) -> None:
         async def unit(tx: Transaction) -> Pull:
             await pulls.find(tx, pull.transfer_id)  # replicas that take files of one package take turns
             await received.add(tx, pull.transfer_id, path)
@@ -266,7 +389,7 @@ class Receiving:
                 state=pulls.RUNNING,
                 files_done=len(package.whole),
                 files_total=len(package.files),
-                bytes_done=package.whole_bytes,
+                bytes_done=package.whole_bytes + reception.growing_bytes,
                 bytes_total=package.size_bytes,
                 error="",
                 updated_at=self._connector.now_ms(),
@@ -275,12 +398,12 @@ class Receiving:
             return now
 
         now = await self._connector.database.write(unit)
-        if len(package.whole) == len(package.files):
+        if now.files_done == now.files_total:  # the last of those that ended side by side
             await self._package_done(attempt, now, package)
 
     async def _package_done(self, attempt: Attempt, pull: Pull, package: inbox.Package) -> None:
-        left = await attempt.where.run(lambda: packages.end(attempt.where, package.data))
-        pull = msgspec.structs.replace(pull, note=left.words)
+        left = await attempt.where.run(lambda: inbox.end_package(attempt.where, package))
+        pull = msgspec.structs.replace(pull, note=left)
         sha256 = manifest.digest(package.data)
         digests = tuple(each.sha256 for each in package.files.values())
         size = package.whole_bytes
@@ -331,10 +454,11 @@ class Receiving:
         await finish(self._connector, failed, pulls.save, NOT_TAKEN)
 
     def _settle(self, pull: Pull) -> None:
-        """Let the request that brought a transfer to its end still have its answer."""
-        turn = self._turns.get(pull.transfer_id)
-        if turn is not None and turn.flow is not None:
-            turn.flow.settle()
+        """Let the request that brought a transfer to its end still have its answer; nothing comes after it."""
+        opened = self._open.get(pull.transfer_id)
+        if opened is not None:
+            opened.ended = True
+            opened.turns.settle()
 
 
 def _resource(whole: Received) -> receipts.What:
@@ -343,25 +467,19 @@ def _resource(whole: Received) -> receipts.What:
     )
 
 
-class _Turn:
-    """Who is at work for a transfer, and how many are or wait to be."""
+async def _save_unless_ended(tx: Transaction, pull: Pull, *, anew: bool = False) -> None:
+    """Save figures, but never over the end, or what the manifest said, that was noted while they waited their turn.
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.path: str | None = None
-        self.flow: flows.Flow | None = None
-        self.waiting = 0
-
-
-async def _save_unless_ended(tx: Transaction, pull: Pull) -> None:
-    """Save figures, but never over the end, or what the manifest said, that was noted while they waited their turn."""
+    `anew`: they are a manifest's.
+    """
     stored = await pulls.find(tx, pull.transfer_id)
     if stored is not None and stored.state not in {pulls.DONE, pulls.FAILED}:
         files, size_bytes = (
             max(each)
             for each in ((pull.files_total, stored.files_total), (pull.bytes_total, stored.bytes_total))
         )
-        await pulls.save(tx, msgspec.structs.replace(pull, files_total=files, bytes_total=size_bytes))
+        totals = {} if anew else {"files_total": files, "bytes_total": size_bytes}
+        await pulls.save(tx, msgspec.structs.replace(pull, **totals))
 
 
 def _nothing_is_fetched(

@@ -149,6 +149,9 @@ class _Noting:
     def check_lease(self) -> None:
         self._store.check_lease()
 
+    def is_alone(self) -> bool:
+        return self._store.is_alone()
+
     async def write(self, unit: Unit[T]) -> T:
         async def noting(tx: Transaction) -> T:
             result: Any = await unit(tx)

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from comity import errors
 from comity.controlplane import kept, received
 from comity.controlplane.connector import Connector
+from comity.controlplane.received import Held
 from comity.dataplane.kept import STORE
 from comity.dataplane.places import MANIFEST_NAME
 from comity.db.store import Transaction
@@ -54,17 +55,26 @@ async def _title(connector: Connector, listed: dict[str, Source]) -> str:
     return ""
 
 
+async def find_warnings(connector: Connector, address: str) -> list[str]:
+    """Say what became of the revision that is published on from the store, where it is not the one to use any more."""
+    if not address.startswith(STORE):
+        return []
+    name = address.removeprefix(STORE)
+    held = await connector.database.read(lambda tx: received.load(connector, tx, name))
+    return [held.revision.words] if held.revision.words else []
+
+
 async def _unlocked(connector: Connector, name: str) -> str:
     """Return the transfer that brought something, if nobody is kept from opening it now."""
 
-    async def unit(tx: Transaction) -> tuple[str, tuple[str, ...]]:
+    async def unit(tx: Transaction) -> tuple[Held, tuple[str, ...]]:
         held = await received.load(connector, tx, name)
-        return held.delivery.transfer_id, await received.locked(connector, tx, held)
+        return held, await received.locked(connector, tx, held)
 
-    transfer_id, reasons = await connector.database.read(unit)
+    held, reasons = await connector.database.read(unit)
     if reasons:
-        raise errors.PolicyError("what was received may not be passed on now", reasons=reasons)
-    return transfer_id
+        raise received.refusal(held, reasons, "what was received may not be passed on now")
+    return held.delivery.transfer_id
 
 
 class Storage:

@@ -7,12 +7,14 @@ manifest of the same number is not taken.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from comity import errors
-from comity.controlplane import notify, offering, origins, revision_states
+from comity.controlplane import derivatives, notify, offering, origins, revision_states
 from comity.controlplane.connector import Connector
 from comity.db import agreements, partners, retirements
 from comity.db import events as event_rows
@@ -32,6 +34,9 @@ from comity.techdata.changes import Changes
 
 Document = dict[str, Any]
 SAID = 1000
+HISTORY = 1000
+"""How many revisions, the newest ones, are told to who has just agreed: in notices of up to `forms.MOST` each."""
+log = logging.getLogger(__name__)
 GONE = "it is no partner any more"
 
 
@@ -98,6 +103,28 @@ async def _keep(
     await notice_rows.save(tx, new)
 
 
+async def tell_history(connector: Connector, tx: Transaction, agreement: Agreement) -> None:
+    """Tell who holds an agreement about an asset of ours how those revisions stand of which it was told nothing yet.
+
+    The recalled ones too: a copy of one may come from elsewhere. What it did not take is told again after a day.
+    """
+    asset_id, holder_id = agreement.asset_id, agreement.counterparty_id
+    until = connector.now_ms() - notify.ASKED_AGAIN_MS
+    untold = await notice_rows.find_untold(tx, asset_id, holder_id, until=until)
+    partner = await partners.find(tx, holder_id) if untold else None
+    if partner is None or notify.is_deaf(connector, holder_id):
+        return
+    left = [each for each in await rows.find_all(tx, asset_id) if each.number in untold][:HISTORY]
+    while left:
+        document = _standing_of(agreement, left[0], left, history=True)
+        name = await notify.send(connector, tx, partner, document, agreement.id)
+        said = {each["revision"] for each in document["revisions"]}
+        for each in left:
+            if each.number in said:
+                await _keep(connector, tx, each, _event(each), holder_id, name)
+        left = [each for each in left if each.number not in said]
+
+
 async def answered(connector: Connector, tx: Transaction, row: Outgoing, answer: Document) -> None:
     """Keep that a holder was told."""
     del answer
@@ -125,17 +152,25 @@ async def find_told(tx: Transaction, asset_id: str) -> dict[int, list[RevisionNo
 
 async def carried(tx: Transaction, agreement: Agreement, about: rows.Revision) -> Document:
     """Return the notice that goes on a medium with a revision: how all of them stand."""
-    event = forms.RECALLED if about.state == effectivity.RECALLED else forms.PUBLISHED
-    standing = [_standing(each) for each in await rows.find_all(tx, about.asset_id)]
-    title = str(about.properties.get("dct:title") or "")[:SAID]
+    return _standing_of(agreement, about, await rows.find_all(tx, about.asset_id))
+
+
+def _standing_of(
+    agreement: Agreement, about: rows.Revision, listed: Sequence[rows.Revision], *, history: bool = False
+) -> Document:
     return forms.Notice(
         agreement_id=agreement.id,
         asset_id=about.asset_id,
         revision=about.number,
-        event=event,
-        title=title,
-        revisions=standing,
+        event=_event(about),
+        title=str(about.properties.get("dct:title") or "")[:SAID],
+        revisions=[_standing(each) for each in listed],
+        history=history,
     ).document()
+
+
+def _event(row: rows.Revision) -> str:
+    return forms.RECALLED if row.state == effectivity.RECALLED else forms.PUBLISHED
 
 
 def _standing(row: rows.Revision) -> forms.Standing:
@@ -190,24 +225,51 @@ async def receive(connector: Connector, tx: Transaction, partner: Partner, notic
         if _agrees(said, each, known.get(each.revision))
     ]
     await rows.save_told(tx, new)
-    about = next(each for each in new if each.number == said.revision)
-    before = known.get(about.number)
-    if before is None or before.state != about.state:
-        await note_event(connector, tx, about, said.event)
+    for about, event in _news(said, new, known):
+        await note_event(connector, tx, about, event)
+        if event == forms.RECALLED:
+            await _note_affected(connector, tx, about)
     return {}
 
 
+async def _note_affected(connector: Connector, tx: Transaction, recalled: rows.Told) -> None:
+    """Tell our own people what we published from a partner's revision that was recalled: it stays published."""
+    since = await revision_states.became(
+        tx, recalled.counterparty_id, recalled.asset_id, recalled.manifest_sha256
+    )
+    for each in await derivatives.find(connector, tx, recalled):
+        why = f"it was made from {revision_states.plain(recalled.asset_id)}, of which {since.words}"
+        log.warning("revision %d of %s stays published: %s", each.number, each.asset_id, why)
+        await note_event(connector, tx, each, events.AFFECTED, reason=why)
+
+
+def _news(
+    said: forms.Notice, new: Sequence[rows.Told], known: Mapping[int, rows.Told]
+) -> list[tuple[rows.Told, str]]:
+    """Return what those who listen to events learn from a notice: also a recall whose own notice comes later."""
+    found = []
+    for each in new:
+        before = known.get(each.number)
+        if before is not None and before.state == each.state:
+            continue
+        if before is not None and each.state == effectivity.RECALLED:
+            found.append((each, forms.RECALLED))
+        elif each.number == said.revision and not said.history:
+            found.append((each, said.event))
+    return found
+
+
 async def note_event(
-    connector: Connector, tx: Transaction, row: rows.Revision | rows.Told, event: str
+    connector: Connector, tx: Transaction, row: rows.Revision | rows.Told, event: str, *, reason: str = ""
 ) -> None:
-    """Tell those who listen to events what happened to a revision, ours or a partner's."""
+    """Tell those who listen to events what happened to a revision, ours or a partner's; `reason`: else its recall's."""
     data = events.RevisionData(
         asset_id=row.asset_id,
         counter_party_id=row.counterparty_id if isinstance(row, rows.Told) else "",
         revision=row.number,
         state=row.state,
         manifest_sha256=row.manifest_sha256,
-        reason=row.reason,
+        reason=reason or row.reason,
     )
     name = events.REVISION + event
     await event_rows.add(tx, name, row.asset_id, number=0, at=connector.now_ms(), data=data)

@@ -6,6 +6,7 @@ out to nobody. Of what was received we know what its provider told us (`revision
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from comity.db.exchanges import Exchange
 from comity.db.store import Transaction
 from comity.dsp.negotiation import Agreement
 from comity.dsp.transfer import Transfer
-from comity.techdata import manifest
+from comity.techdata import effectivity, manifest
 from comity.techdata.effectivity import RECALLED, RELEASED, SUPERSEDED, Effectivity
 
 Document = dict[str, Any]
@@ -82,15 +83,53 @@ async def check_asked(tx: Transaction, asset_id: str, number: int) -> None:
         raise errors.InvalidInputError(f"there is no revision {number} of it", path="$.comity:revision")
 
 
-async def of_received(tx: Transaction, counterparty_id: str, asset_id: str, sha256: str) -> str:
-    """Return the state of a received package, by the SHA-256 of its manifest, as its provider told us.
+class Became(Struct, frozen=True):
+    """What became of a received revision as its provider told us: `words` are empty while it is released.
+
+    `instead` is the number of the revision that took its place, 0 where none is known.
+    """
+
+    number: int = 0
+    state: str = RELEASED
+    words: str = ""
+    instead: int = 0
+
+
+async def became(tx: Transaction, counterparty_id: str, asset_id: str, sha256: str) -> Became:
+    """Return what became of a received package, by the SHA-256 of its manifest.
 
     What no partner called otherwise is released.
     """
-    for each in await rows.find_told(tx, counterparty_id, asset_id):
-        if each.manifest_sha256 == sha256:
-            return each.state
-    return RELEASED
+    found = await rows.find_told_by_manifest(tx, counterparty_id, asset_id, sha256)
+    if found is None or found.state == RELEASED:
+        return Became(found.number if found else 0)
+    instead = _instead(found, await rows.find_told(tx, counterparty_id, asset_id))
+    if found.state == RECALLED:
+        why = f": {plain(found.reason)}" if found.reason else ""
+        words = f"revision {found.number} was recalled by {counterparty_id}{why}"
+    else:
+        words = f"revision {found.number} was superseded{f' by revision {instead}' if instead else ''}"
+    return Became(found.number, found.state, words, instead)
+
+
+def plain(text: str) -> str:
+    """Return a partner's words as they may stand in a line of a log or a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _instead(found: rows.Told, told: Sequence[rows.Told]) -> int:
+    """Return the newest released revision that is meant for all that this one is meant for."""
+    meant = effectivity.read(found.effectivity)
+    return next(
+        (
+            each.number
+            for each in told
+            if each.number > found.number
+            and each.state == RELEASED
+            and effectivity.covers(effectivity.read(each.effectivity), meant)
+        ),
+        0,
+    )
 
 
 async def note_received(tx: Transaction, agreement: Agreement, data: bytes, now_ms: int) -> None:
@@ -108,7 +147,7 @@ async def note_received(tx: Transaction, agreement: Agreement, data: bytes, now_
         title=received.title,
         changes={},
         agreement_id=agreement.id,
-        published_at=now_ms,
+        published_at=rows.UNTOLD,
         told_at=now_ms,
     )
     await rows.save_told(tx, [new])

@@ -35,7 +35,7 @@ from comity.techdata.manifest import Manifest
 
 Document = dict[str, Any]
 KIND = "revision"
-SHOWN = 3
+_NAMED = 20
 PROPERTIES = frozenset(
     {
         "dcat:version",
@@ -138,11 +138,11 @@ def _overlaps(row: Revision, made: Manifest) -> bool:
 
 
 async def other_terms(connector: Connector, asset_id: str, offered: Document) -> list[str]:
-    """Say that there are agreements with other terms than are offered now: their holders get the next revision too."""
+    """Name the agreements with other terms than are offered now: their holders get the next revision too."""
 
     async def unit(tx: Transaction) -> list[str]:
         return [
-            each.counterparty_id
+            f"agreement {each.id} of {each.counterparty_id}"
             for each in await agreements.find_holders(tx, asset_id)
             if not compare.same(each.document, offered)
             and await retirements.find(tx, each.negotiation_id) is None
@@ -151,8 +151,11 @@ async def other_terms(connector: Connector, asset_id: str, offered: Document) ->
     found = sorted(set(await connector.database.read(unit)))
     if not found:
         return []
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return [f"an agreement with other terms covers it too, of {', '.join(found[:SHOWN])}{more}"]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return [
+        f"it is handed out under other terms too, until it is retired: {', '.join(found[:_NAMED])}{more}",
+        "end one with: comity agreements retire ID --reason TEXT",
+    ]
 
 
 async def add(

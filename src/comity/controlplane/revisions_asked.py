@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from comity import errors
-from comity.controlplane import inquiries, revision_notices, revisions
+from comity.controlplane import derivatives, inquiries, revision_notices, revisions, whole
 from comity.controlplane.connector import Connector
 from comity.db import revisions as rows
 from comity.db.revision_notices import RevisionNotice
@@ -24,6 +24,7 @@ from comity.techdata.effectivity import Question
 
 Document = dict[str, Any]
 MOST = 1000
+SHOWN = 3
 
 
 async def find_last(connector: Connector, counterparty_id: str) -> list[Document]:
@@ -47,11 +48,11 @@ async def find_last(connector: Connector, counterparty_id: str) -> list[Document
     return await connector.database.read(unit)
 
 
-async def find(connector: Connector, asset_id: str, counterparty_id: str) -> list[Document]:
-    """Return the revisions of an asset, newest first.
+async def find(connector: Connector, asset_id: str, counterparty_id: str, number: int = 0) -> list[Document]:
+    """Return the revisions of an asset, newest first; or one by its number, of ours with the files that are lost to it.
 
     Raises:
-        NotFoundError: we know of none.
+        NotFoundError: we know of none, or not of that one.
     """
 
     async def unit(tx: Transaction) -> list[Document]:
@@ -68,7 +69,17 @@ async def find(connector: Connector, asset_id: str, counterparty_id: str) -> lis
     found = await connector.database.read(unit)
     if not found:
         raise _unknown(asset_id, counterparty_id)
-    return found
+    if not number:
+        return found
+    named = [each for each in found if each["revision"] == number]
+    if not named:
+        raise errors.NotFoundError(f"there is no revision {number} of {asset_id[:200]}")
+    if not counterparty_id and named[0]["state"] != effectivity.RECALLED:
+        named[0]["lost"] = await whole.find_lost(connector, asset_id, number)
+        named[0]["parents"] = await connector.database.read(
+            lambda tx: derivatives.find_reasons(connector, tx, asset_id, number)
+        )
+    return named
 
 
 def _unknown(asset_id: str, counterparty_id: str) -> errors.NotFoundError:
@@ -228,14 +239,26 @@ async def applies(connector: Connector, asked: QuestionForm) -> Document:
         raise _unknown(asked.asset_id, party)
     question = Question(part=asked.part, serial=asked.serial_number, plant=asked.plant)
     answer = effectivity.applies(revisions.meant(listed), question, granted)
+    lacks = _lacks(listed, answer.revision) if party else ""
     return forms.encode_answer(
         asked.asset_id,
         revision=answer.revision,
         manifest_sha256=next((each.manifest_sha256 for each in listed if each.number == answer.revision), ""),
         deviations=[granted[answer.revision or 0][each] for each in answer.deviations],
-        why=answer.why,
+        why=f"{answer.why}; {lacks}" if lacks else answer.why,
+        complete=not lacks,
         counterparty_id=party,
     )
+
+
+def _lacks(told: list[rows.Told], answer: int | None) -> str:
+    """Return what we do not know of a partner's revisions and might make the answer another, empty if nothing."""
+    if all(each.published_at == rows.UNTOLD for each in told):
+        return "its provider has not told us yet which revisions there are, and another one may apply"
+    shown, count = effectivity.unknown({each.number for each in told}, answer, SHOWN)
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    listed = ", ".join(map(str, shown))
+    return f"its provider has not told us of revision {listed}{more}, which may apply" if shown else ""
 
 
 async def _granted(
@@ -253,5 +276,6 @@ async def _granted(
                 "inquiryId": each.id,
                 "text": each.text,
                 "limits": each.limits.document(),
+                **({} if asked.counterparty_id else {"counterPartyId": each.counterparty_id}),
             }
     return found

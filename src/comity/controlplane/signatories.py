@@ -60,7 +60,7 @@ async def verify(content: bytes, document: bytes, framework: Framework, roots: b
         else:
             verdict = await _verify_cms(content, document, roots)
     except ImportError:
-        return Verdict("", "", False, "not verified: that needs pip install 'comity[signatures]'")
+        return Verdict("", "", False, f"not verified: that needs {errors.install('signatures')}")
     except Exception as error:  # noqa: BLE001  a file from outside, read by others' code
         return Verdict("", "", False, f"it cannot be read: {type(error).__name__}: {error}"[:300])
     return _named(verdict, framework, party)

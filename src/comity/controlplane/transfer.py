@@ -17,6 +17,7 @@ from comity.controlplane import (
     negotiation_moves,
     process,
     reconcile,
+    revision_notices,
     revision_states,
     transfer_moves,
 )
@@ -80,6 +81,7 @@ async def _receive_first(
     await connector.limits.take_place(tx, incoming.kind, partner.id, connector.now_ms())
     agreement = await _agreement(connector, tx, partner, message.agreement_id)
     await revision_states.check_asked(tx, agreement.asset_id, message.revision or 0)
+    await revision_notices.tell_history(connector, tx, agreement)
     if message.format not in transfer.FORMATS:
         raise errors.InvalidInputError(
             f"the format must be one of the dataset's distributions: {', '.join(transfer.FORMATS)}",

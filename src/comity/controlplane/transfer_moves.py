@@ -264,10 +264,7 @@ async def step(connector: Connector, tx: Transaction, transfer_id: str, move: de
     """Make a move inside a transaction of the caller's; it raises what `make` does."""
     record = await transfers.load(tx, transfer_id)
     if connector.held.check(record.id, move.kind):
-        record = await end_here(connector, tx, record, move.reason)
-        if record.counterparty_pid is not None:
-            await process.send_ended(connector, tx, record, message_of(connector, record, move))
-        tx.announce(Released(record.id))
+        await give_up(connector, tx, record, move)
         return
     if move.kind == decide.START and record.role == terms.CONSUMER and record.suspended_by == terms.PROVIDER:
         raise errors.LocalProtocolError(SUSPENDED_THERE, hint="ask the provider to resume it")
@@ -276,6 +273,14 @@ async def step(connector: Connector, tx: Transaction, transfer_id: str, move: de
         if not allowed:
             raise errors.PolicyError(decide.refusal(reasons), reasons=reasons)
     await carry_out(connector, tx, record, move)
+
+
+async def give_up(connector: Connector, tx: Transaction, record: Transfer, end: decide.Move) -> None:
+    """End a transfer here and now, whatever the partner takes it for, and tell the partner."""
+    record = await end_here(connector, tx, record, end.reason)
+    if record.counterparty_pid is not None:
+        await process.send_ended(connector, tx, record, message_of(connector, record, end))
+    tx.announce(Released(record.id))
 
 
 async def carry_out(connector: Connector, tx: Transaction, record: Transfer, move: decide.Move) -> None:

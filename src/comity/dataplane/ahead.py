@@ -1,4 +1,4 @@
-"""How far asking for bytes goes ahead of what is kept: at most so many bytes, over at most so many streams.
+"""How far asking for bytes, or sending them, goes ahead of what is kept: so many bytes at most, over so many streams.
 
 Only what was asked for and is not kept has to be sent again after a cut, so this is what a cut may cost. A block is
 what one request asks for: half of that on a quick line; on a slow one as much as comes in a moment, so that more
@@ -34,14 +34,17 @@ class Ahead:
         streams: int = STREAMS,
         pace: Callable[[int], Awaitable[None]] | None = None,
         bytes_per_s: int = 0,
+        grace_s: float = _GRACE_S,
     ) -> None:
         """Ask for at most `bytes_ahead` over at most `streams`; `pace` waits until so many bytes may be asked for.
 
-        `bytes_per_s` is what it lets pass in the long run, 0 if that is not known.
+        `bytes_per_s` is what it lets pass in the long run, 0 if that is not known. What still runs when something broke
+        has `grace_s` to end.
         """
         self._bytes_ahead = bytes_ahead
         self._streams = streams
         self._pace = pace
+        self._grace_s = grace_s
         self._most = max(MIN_BLOCK_BYTES, bytes_ahead // 2)
         if bytes_per_s:  # no block takes longer than a second
             self._most = max(MIN_BLOCK_BYTES, min(self._most, bytes_per_s))
@@ -125,10 +128,10 @@ class Ahead:
             if error is None:
                 await self.rest()
             elif self._running and self._failure is error:
-                await asyncio.wait(self._running, timeout=_GRACE_S)
+                await asyncio.wait(self._running, timeout=self._grace_s)
         except BaseException:
             if self._running and self._failure is not None:
-                await asyncio.wait(self._running, timeout=_GRACE_S)
+                await asyncio.wait(self._running, timeout=self._grace_s)
             raise
         finally:
             running = list(self._running)

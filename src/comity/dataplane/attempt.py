@@ -106,7 +106,7 @@ class Attempt:
         """
         free = self.where.free_bytes()
         if free is not None and needed_bytes > 0 and needed_bytes + self.reserve_bytes > free:
-            raise disk.full(self.where.shown, needed_bytes + self.reserve_bytes, free)
+            raise disk.full(self.where.shown, needed_bytes, free, reserve_bytes=self.reserve_bytes)
 
     def check_rest(self, size_bytes: int) -> None:
         """Look from time to time, while bytes come, whether there is still room for the rest. Blocks."""

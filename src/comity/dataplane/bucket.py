@@ -39,12 +39,13 @@ _AT_ONCE: Final = 4
 
 
 class Put(Struct, frozen=True, rename="camel"):
-    """An object that we put at a path, as the store told of it then."""
+    """An object that we put at a path, as the store told of it then; not `ours`: the same lay there before."""
 
     path: str
     sha256: str
     size_bytes: int
     etag: str
+    ours: bool = True
 
 
 class Bucket:
@@ -63,7 +64,7 @@ class Bucket:
         with disk.failures(staging):
             descriptor.make_folder(staging, 0o700)  # what is on its way is for nobody else of this machine
         try:
-            self._staged = target.Folder(os.path.join(staging, name))
+            self._staged = target.Folder(os.path.join(staging, name), staging=True)
         except ConflictError:
             raise ConflictError(f"another transfer is being received into {str(place)!r}") from None
         self._ours: dict[str, Put] | None = None
@@ -85,10 +86,20 @@ class Bucket:
         """Nobody knows how much a bucket takes; what is staged is a few files, whatever the package has."""
 
     def begin(self, files: Sequence[Wanted]) -> Here:
-        """Return what is here: objects that are as we put them, copies of these, and what is staged."""
+        """Return what is here: objects that are as we put them, or lay here before; copies of these; what is staged.
+
+        Raises:
+            StorageError: something that was not received here, or was changed since, has the path of a file.
+        """
         ours = self._known()
         now = self._now([each.path for each in files])
         whole = {each.path for each in files if _is(ours.get(each.path), now.get(each.path), each.sha256)}
+        for each in files:
+            if each.path not in whole and each.path in now:
+                lying = self._check_free(each.path, each.sha256)
+                if lying is not None:
+                    self._note([_put(each.path, lying, ours=False)])
+                    whole.add(each.path)
         by_digest = {ours[path].sha256: path for path in whole}
         for each in files:
             if each.path not in whole and each.sha256 in by_digest:
@@ -129,9 +140,14 @@ class Bucket:
         """Close a part and remove it."""
         self._staged.drop(part)
 
+    def drop_older(self, before: bytes, data: bytes) -> Left:
+        """Remove objects of a package that another one has not any more, and what is staged of it."""
+        self._staged.drop_older(before, data)
+        return older.remove(before, data, self._remove)
+
     def end(self, data: bytes) -> Left:
         """Keep the manifest, its seal and what we put there beside the package; nothing of it stays on the disk."""
-        left = older.remove(self.read_object(MANIFEST_NAME), data, self._remove)
+        left = self.drop_older(self.read_object(MANIFEST_NAME), data)
         seal = self._staged.read_note(SEAL_NAME, manifest.MAX_BYTES)
         received = msgspec.json.encode(sorted(self._known().values(), key=lambda each: each.path))
         for name, note in ((SEAL_NAME, seal), (RECEIVED_NAME, received), (MANIFEST_NAME, data)):
@@ -145,9 +161,13 @@ class Bucket:
         return left
 
     def _remove(self, files: Sequence[manifest.File]) -> list[str]:
-        """Remove objects that are as they were received; return the others."""
+        """Remove objects that we put there and are as they were received; return the others."""
+        known = self._known()
         kept = [
-            each.path for each in files if not self.delete(Wanted(each.path, each.size_bytes, each.sha256))
+            each.path
+            for each in files
+            if not (each.path not in known or known[each.path].ours)
+            or not self.delete(Wanted(each.path, each.size_bytes, each.sha256))
         ]
         for each in files:
             if each.path not in kept:
@@ -171,11 +191,11 @@ class Bucket:
         return self._opened.get_small(self._place.below(name), manifest.MAX_BYTES)
 
     def delete(self, wanted: Wanted) -> bool:
-        """Delete an object, if it is there; return False for one that is there and is not what was received."""
-        found = self._look(wanted.path)
-        if found is None:
+        """Delete an object, if we put it there; return False for one that is there and is not what was received."""
+        found, put = self._look(wanted.path), self._known().get(wanted.path)
+        if found is None or (put is not None and not put.ours):
             return True
-        ours = _is(self._known().get(wanted.path), found, wanted.sha256)
+        ours = _is(put, found, wanted.sha256)
         if not ours and self._opened.measure(self._place.below(wanted.path)).sha256 != wanted.sha256:
             return False
         self.delete_object(wanted.path)
@@ -217,18 +237,25 @@ class Bucket:
         return Named(path, found.size_bytes or 0, found.etag.strip('"'))
 
     def _copy(self, path: str, wanted: Wanted) -> None:
-        self._check_free(wanted.path, wanted.sha256)
+        lying = self._check_free(wanted.path, wanted.sha256)
         to = self._place.below(wanted.path)
-        self._note([(wanted.path, self._opened.copy(self._place.below(path), to, wanted.sha256))])
+        if lying is None:
+            self._note([Put(wanted.path, wanted.sha256, wanted.size_bytes or 0, "")])
+        source = lying or self._opened.copy(self._place.below(path), to, wanted.sha256)
+        self._note([_put(wanted.path, source, ours=lying is None)])
 
     def _upload(self, files: Sequence[tuple[Wanted, str]]) -> None:
         """Put staged files into the bucket; a failure of one leaves the others noted."""
 
         def one(wanted: Wanted, path: str) -> None:
             staged = self._folder / path
-            self._check_free(path, wanted.sha256)
-            written = self._opened.put(self._place.below(path), staged, wanted.sha256)
-            self._note([(path, written)])
+            lying = self._check_free(path, wanted.sha256)
+            if lying is None:
+                self._note([Put(path, wanted.sha256, wanted.size_bytes or 0, "")])
+                written = self._opened.put(self._place.below(path), staged, wanted.sha256)
+                self._note([_put(path, written)])
+            else:  # it is somebody's own, and stays what it is
+                self._note([_put(path, lying, ours=False)])
             staged.unlink()
 
         if not files:
@@ -238,29 +265,37 @@ class Bucket:
         for each in running:
             each.result()
 
-    def _check_free(self, path: str, sha256: str) -> None:
-        """Refuse to replace an object that we did not put there."""
+    def _check_free(self, path: str, sha256: str) -> Source | None:
+        """Refuse to replace an object that we did not put there; return one that is the same, to be left alone."""
         found = self._look(path)
         put = self._known().get(path)
-        if found is None or (put is not None and put.etag == found.etag):
-            return
-        if self._opened.measure(self._place.below(path)).sha256 != sha256:
-            raise StorageError(
-                f"{str(self._place.below(path))!r} is there already and was not received here; it is not replaced",
-                hint="move it away, or receive to another address",
-            )
+        if found is None or (put is not None and put.ours and put.etag == found.etag):
+            return None
+        lying = self._opened.measure(self._place.below(path))
+        if lying.sha256 == sha256:
+            return None if put is not None and put.ours else lying
+        received = put is not None and put.ours
+        what = "was changed since it was received" if received else "was not received here"
+        raise StorageError(
+            f"{str(self._place.below(path))!r} is there already and {what}; it is not replaced",
+            hint="move it away, or receive to another address",
+        )
 
-    def _note(self, written: Iterable[tuple[str, Source]]) -> None:
-        """Note objects as ours, on the disk before their staged files go."""
-        ours = self._known()
+    def _note(self, written: Iterable[Put]) -> None:
+        """Note objects on the disk: as ours before they are put there, too, and before their staged files go."""
+        known = self._known()
         lines = b"\n"  # a kill may have left half a line before
-        for path, source in written:
-            ours[path] = Put(path, source.sha256, source.size_bytes or 0, source.etag.strip('"'))
-            lines += msgspec.json.encode(ours[path]) + b"\n"
+        for put in written:
+            known[put.path] = put
+            lines += msgspec.json.encode(put) + b"\n"
         log = self._folder / LOG_NAME
         with disk.failures(str(log)), log.open("ab", buffering=0) as file:
             file.write(lines)
             os.fsync(file.fileno())
+
+
+def _put(path: str, source: Source, *, ours: bool = True) -> Put:
+    return Put(path, source.sha256, source.size_bytes or 0, source.etag.strip('"'), ours)
 
 
 def read_received(opened: Opened, place: Place) -> dict[str, Put]:

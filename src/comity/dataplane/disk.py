@@ -27,20 +27,22 @@ DISK_FULL: Final = "disk-full"
 HOLE_BYTES: Final = 4096
 ONE_BY_ONE: Final = 8
 """A group of more files is made durable by one call for their whole file system."""
+_IN_MB: Final = 100_000
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Seen(NamedTuple):
-    """What the disk says of a file: who changes it changes this."""
+    """What the disk says of a file: who changes it changes this. `sha256` is what it had then."""
 
     size_bytes: int
     mtime_ns: int
     inode: int
+    sha256: str
 
 
-def seen(status: os.stat_result) -> Seen:
+def seen(status: os.stat_result, sha256: str) -> Seen:
     """Return what the disk says of a file."""
-    return Seen(status.st_size, status.st_mtime_ns, status.st_ino)
+    return Seen(status.st_size, status.st_mtime_ns, status.st_ino, sha256)
 
 
 def free_bytes(folder: str) -> int:
@@ -59,15 +61,23 @@ def failures(path: str, needed_bytes: int = 0) -> Iterator[None]:
         raise StorageError(f"{path!r} cannot be written: {error.strerror or error}") from error
 
 
-def full(path: str, needed_bytes: int, free: int | None = None) -> StorageError:
-    """Make the error that says a disk has no room; its code is `disk-full`."""
-    told = "" if free is None else f", and {free} are free"
+def full(path: str, needed_bytes: int, free: int | None = None, *, reserve_bytes: int = 0) -> StorageError:
+    """Make the error that says a disk has no room; `reserve_bytes` of what is free stay so. Its code is `disk-full`."""
+    told = [
+        f"at least {_size(needed_bytes)} more are needed" if needed_bytes else "",
+        f"{_size(reserve_bytes)} are kept free" if reserve_bytes else "",
+        "" if free is None else f"{_size(free)} are free",
+    ]
     error = StorageError(
-        f"no room to write {path!r}: at least {needed_bytes} more bytes are needed{told}",
+        f"no room to write {path!r}: {', '.join(filter(None, told)) or 'the disk is full'}",
         hint="make room: the transfer then goes on where it stopped",
     )
     error.code = DISK_FULL
     return error
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= _IN_MB else f"{size_bytes:,} bytes"
 
 
 def pieces(number: int, size: int, piece_bytes: int, stopped: Callable[[], bool]) -> Iterator[bytes]:
@@ -167,8 +177,8 @@ def read_log(data: bytes) -> dict[str, Seen]:
     found: dict[str, Seen] = {}
     for line in data.splitlines():
         with contextlib.suppress(msgspec.MsgspecError):
-            path, *figures = msgspec.json.decode(line, type=tuple[str, int, int, int])
-            found[path] = Seen(*figures)
+            written = msgspec.json.decode(line, type=tuple[str, int, int, int, str])
+            found[written[0]] = Seen(*written[1:])
     return found
 
 
@@ -211,6 +221,6 @@ def _is_right(folder: int, name: str, file: Wanted, before: Seen | None, stopped
         status = os.fstat(number)
         if not stat.S_ISREG(status.st_mode) or status.st_size != file.size_bytes:
             return False
-        return before == seen(status) or digest(number, status.st_size, stopped) == file.sha256
+        return before == seen(status, file.sha256) or digest(number, status.st_size, stopped) == file.sha256
     finally:
         os.close(number)

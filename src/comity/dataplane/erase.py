@@ -1,8 +1,9 @@
 """Deleting what a transfer brought into a folder, and nothing else that lies there.
 
-Which files those are says the manifest that the transfer left, checked by its digest. A file goes only while its bytes
-are those that were received: whoever changed it made it another. Folders are opened as for receiving, so no link leads
-out. The manifest goes last (`sweep`), when it is written down that the files are gone: until then all can be repeated.
+Which files those are says the manifest that the transfer left, checked by its digest. A file goes only if we put it
+there (`before`), and while its bytes are those that were received: whoever changed it made it another. Folders are
+opened as for receiving, so no link leads out. The manifest goes last (`sweep`), when it is written down that the files
+are gone: until then all can be repeated.
 """
 
 from __future__ import annotations
@@ -29,9 +30,17 @@ def package(folder: str, sha256: str) -> None:
     """
     with _locked(folder) as where:
         data = where.read_note(packages.MANIFEST_NAME, manifest.MAX_BYTES)
-        if manifest.digest(data) != sha256:
+        if manifest.digest(data) == sha256:
+            _delete(where, manifest.decode(data).files)
+            return
+        incoming = where.read_note(packages.INCOMING_NAME, manifest.MAX_BYTES)
+        if manifest.digest(incoming) != sha256:
             raise unknown(folder, data)
-        _delete(where, manifest.decode(data).files)
+        other = {(each.path, each.sha256) for each in manifest.decode(data).files} if data else set()
+        files = manifest.decode(
+            incoming
+        ).files  # a copy that broke off; what is here whole keeps what both have
+        _delete(where, [each for each in files if (each.path, each.sha256) not in other])
 
 
 def unknown(where: str, data: bytes) -> errors.ConflictError:
@@ -65,20 +74,23 @@ def resource(folder: str, file: ReceivedFile) -> None:
 
 
 def sweep(folder: str, sha256: str) -> None:
-    """Remove what told of the transfer with this digest, and the folder if nothing else is in it. Blocks."""
+    """Remove what told of the transfer with this digest, and the folder if we made it and it is empty. Blocks."""
     if not os.path.isdir(folder):
         return
     with contextlib.suppress(errors.StorageError, errors.ConflictError), _locked(folder) as where:
         forget(where, sha256)
+        made = where.forget_before()
         removing.settle(where.folder, ())
-        with contextlib.suppress(OSError):
-            os.rmdir(where.folder)
+        if made:
+            with contextlib.suppress(OSError):
+                os.rmdir(where.folder)
 
 
 def forget(where: places.Target, sha256: str) -> None:
     """Drop the notes that told of the transfer with this digest. Blocks."""
     for name, told_of, beside in (
         (packages.MANIFEST_NAME, manifest.digest, packages.SEAL_NAME),
+        (packages.INCOMING_NAME, manifest.digest, ""),
         (resources.STATE_NAME, resources.told_of, ""),
     ):
         if told_of(where.read_note(name, manifest.MAX_BYTES)) == sha256:  # else another needs it still
@@ -102,6 +114,6 @@ def _locked(folder: str) -> Iterator[target.Folder]:
 
 
 def _delete(where: target.Folder, files: Sequence[removing.File]) -> None:
-    kept = removing.files(where.folder, files)
+    kept = where.remove(files)
     if kept:
         raise changed(kept)

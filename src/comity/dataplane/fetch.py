@@ -140,9 +140,11 @@ async def _words(answer: Response) -> str:
 
 
 def part_of(answer: Response) -> tuple[int, int, int] | None:
-    """Read Content-Range as (first byte, byte after the last, whole size)."""
+    """Read Content-Range as (first byte, byte after the last, whole size); None if Content-Length says otherwise."""
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range") or "")
-    return (int(found[1]), int(found[2]) + 1, int(found[3])) if found else None
+    if found is None or length_of(answer) not in {None, int(found[2]) + 1 - int(found[1])}:
+        return None
+    return int(found[1]), int(found[2]) + 1, int(found[3])
 
 
 def length_of(answer: Response) -> int | None:

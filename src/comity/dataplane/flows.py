@@ -43,7 +43,7 @@ class Flow:
         self._check_every_s = check_every_s
         self._stall_s = stall_s
         self._pace = pace
-        self._waits = False
+        self._waiting = 0
         self._watching: asyncio.Task[None] | None = None
 
     def end(self, ending: Ending) -> None:
@@ -56,12 +56,12 @@ class Flow:
         """Wait until so many bytes may be sent; waiting for that is not standing still."""
         if not self._pace.bytes_per_s:
             return
-        self._waits = True
+        self._waiting += 1
         try:
             for at in range(0, size_bytes, PIECE_BYTES):
                 await self._pace.take(self.transfer_id, min(PIECE_BYTES, size_bytes - at))
         finally:
-            self._waits = False
+            self._waiting -= 1
 
     def settle(self) -> None:
         """Take that all has been moved and only the answer is left: nothing ends it any more."""
@@ -81,7 +81,7 @@ class Flow:
         stalled_s, before = 0.0, self.bytes_sent
         while not self.ending:
             await asyncio.sleep(self._check_every_s)
-            stands = self.bytes_sent == before and not self._waits
+            stands = self.bytes_sent == before and not self._waiting
             stalled_s = stalled_s + self._check_every_s if stands else 0.0
             before = self.bytes_sent
             if still_allowed is not None and not await self._holds(still_allowed):

@@ -17,10 +17,24 @@ from comity.errors import ComityError, TransientDeliveryError
 
 _OK: Final = 200
 _PARTIAL: Final = 206
+_NOT_THERE: Final = frozenset({412, 416})
 
 
 class NoRangesError(TransientDeliveryError):
-    """All of it came where a range of it was asked for: the next attempt asks for all of it."""
+    """Something else came where a range of it was asked for: the next attempt asks for all of it."""
+
+
+class ContradictionError(TransientDeliveryError):
+    """What is handed out contradicts its manifest, which may be an older one: that is to be read again.
+
+    `promised` is what the manifest says: whoever has been told twice gives up.
+    """
+
+    code = attempts.BAD_CONTENT
+
+    def __init__(self, promised: places.Wanted, differing: str) -> None:
+        super().__init__(f"the provider's {promised.path!r} is not what its manifest says: {differing}")
+        self.promised = promised
 
 
 class Growing:
@@ -74,20 +88,30 @@ class Growing:
 
     async def _block(self, start: int, end: int, window: ahead.Ahead) -> None:
         async with self._attempt.get(self._url, self.headers(start, end)) as answer:
-            if answer.status not in {_OK, _PARTIAL}:
+            if answer.status not in {_OK, _PARTIAL, *_NOT_THERE}:
                 raise await fetch.refusal(answer)
-            if (answer.headers.get("ETag") or self._etag) != self._etag:
-                raise TransientDeliveryError(
-                    f"the provider now has another {self.wanted.path!r}: its manifest is to be read again"
-                )
+            differing = self._differing(answer, start, end)
+            whole = answer.status == _OK and (start, end) != (0, self.size_bytes)
+            if not self._part_of_package and (whole or differing):
+                raise NoRangesError(f"the provider of {self.wanted.path!r} does not serve ranges after all")
+            if differing:
+                raise ContradictionError(self.wanted, differing)
             if answer.status == _PARTIAL and fetch.part_of(answer) != (start, end, self.size_bytes):
                 raise attempts.broken(
                     attempts.BAD_CONTENT, f"the provider sends another range of {self.wanted.path!r}"
                 )
-            whole = answer.status == _OK and (start, end) != (0, self.size_bytes)
-            if whole and not self._part_of_package:
-                raise NoRangesError(f"the provider of {self.wanted.path!r} does not serve ranges after all")
             await self.take(answer, start, end, window, skip=start if whole else 0, leave=whole)
+
+    def _differing(self, answer: fetch.Response, start: int, end: int) -> str:
+        """Return in which way an answer is about something else than what was asked for, empty if it is not."""
+        if answer.status in _NOT_THERE:
+            return f"its bytes {start} to {end - 1} of {self.size_bytes} are not there"
+        etag = answer.headers.get("ETag") or self._etag
+        if etag != self._etag:
+            return f"it has the entity tag {etag[:100]}, not {self._etag}"
+        part = fetch.part_of(answer)
+        size = part[2] if part else fetch.length_of(answer) if answer.status == _OK else None
+        return "" if size in {None, self.size_bytes} else f"it has {size} bytes, not {self.size_bytes}"
 
     def headers(self, start: int, end: int) -> dict[str, str]:
         """Headers that ask for a block: none for all of it."""
@@ -111,7 +135,7 @@ class Growing:
         `skip` what stands before it in the body, and `leave` what follows it: there are providers without ranges.
 
         Raises:
-            TransientDeliveryError: it ended too early.
+            TransientDeliveryError: it broke off, or a file of a package ends too early.
             PermanentDeliveryError: it goes on after its end.
         """
         gathered: list[bytes] = []
@@ -133,9 +157,10 @@ class Growing:
         if failure is not None:
             raise failure
         if size < end - start:
-            raise TransientDeliveryError(
-                f"{self.wanted.path!r} broke off after {start + size} of {self.size_bytes} bytes"
-            )
+            after = f"after {start + size} of {self.size_bytes} bytes"
+            if self._part_of_package:
+                raise ContradictionError(self.wanted, f"it ends {after}")
+            raise TransientDeliveryError(f"{self.wanted.path!r} broke off {after}")
 
     async def _put(self, start: int, data: bytes, window: ahead.Ahead) -> None:
         """Append what has its turn now, and keep the rest for later."""

@@ -209,6 +209,10 @@ class KeptTarget:
             with disk.failures(SHOWN), contextlib.suppress(FileNotFoundError):
                 os.unlink(self._folder.path(part.object_name))
 
+    def drop_older(self, before: bytes, manifest: bytes) -> Left:  # noqa: ARG002  see `places.Target`
+        """Remove nothing: what a manifest does not name is not shown, and goes with its transfer."""
+        return Left()
+
     def end(self, manifest: bytes) -> Left:
         """Keep the manifest beside its files; each transfer has its own, so nothing older is there."""
         self._put(MANIFEST_NAME, manifest)

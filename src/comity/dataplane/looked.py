@@ -31,26 +31,27 @@ class Looked:
         """Return the lock to look with: who comes meanwhile takes what is seen."""
         return self._looking.setdefault(reading_id, asyncio.Lock())
 
-    def find(self, reading_id: str, now_ms: int) -> serve.Package | Source | None:
-        """Return what was seen for a reading, None if that is long ago."""
+    def find(self, reading_id: str, since_ms: int) -> serve.Package | Source | None:
+        """Return what was seen for a reading after a moment, None if nobody has looked since."""
         at, found = self._seen.get(reading_id, (0, None))
-        return found if now_ms - at < FRESH_MS else None
+        return found if at > since_ms else None
 
     def last(self, reading_id: str) -> serve.Package | Source | None:
         """Return what was seen for a reading, however long ago."""
         return self._seen.get(reading_id, (0, None))[1]
 
-    def keep(self, reading_id: str, found: serve.Package | Source, now_ms: int) -> None:
-        """Keep what was seen for a reading."""
-        self._seen[reading_id] = (now_ms, found)
+    def keep(self, reading_id: str, found: serve.Package | Source, at_ms: int) -> None:
+        """Keep what was seen for a reading by a look that began at `at_ms`."""
+        self._seen[reading_id] = (at_ms, found)
         self._seen.move_to_end(reading_id)
         files = sum(_files(each) for _, each in self._seen.values())
         while len(self._seen) > KEPT or (files > KEPT_FILES and len(self._seen) > 1):
             files -= _files(self._seen.popitem(last=False)[1][1])
 
     def forget(self, reading_id: str) -> None:
-        """Look again the next time."""
-        self._seen.pop(reading_id, None)
+        """Look again the next time; what was seen last is still known, so that only another manifest is sent."""
+        if reading_id in self._seen:
+            self._seen[reading_id] = (0, self._seen[reading_id][1])
 
 
 def _files(found: serve.Package | Source) -> int:

@@ -28,8 +28,10 @@ GROUP_BYTES: Final = 64 * 1024 * 1024
 """So many files, or bytes, at most wait to be made durable together."""
 
 
-async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Received:
-    """Receive all files that a manifest's bytes name, or what is missing of them.
+async def receive(attempt: Attempt, data: bytes, expected_sha256: str, seal: str | None = None) -> Received:
+    """Receive all files that a manifest's bytes name, or what is missing of them; `seal` None: there are none.
+
+    Nothing is written before all of it was looked at.
 
     Raises:
         PermanentDeliveryError, TransientDeliveryError, StorageError: see `pull.Pull.run`.
@@ -44,11 +46,27 @@ async def receive(attempt: Attempt, data: bytes, expected_sha256: str) -> Receiv
     where = attempt.where
     here = await where.run(lambda: where.begin(files))
     await where.run(lambda: check_room(attempt, files, here))
-    await where.run(lambda: where.write_note(INCOMING_NAME, data))
+    if seal is not None:
+        await where.run(lambda: note_seal(where, seal))
+    await where.run(lambda: note_incoming(where, files, here, data))
     await _receive_files(attempt, files, here)
     left = await where.run(lambda: end(where, data))
     received = tuple(ReceivedFile(file.path, file.size_bytes or 0, file.sha256) for file in files)
     return Received(received, sha256, attempt.tally.fetched_bytes, data, left.words)
+
+
+def note_incoming(where: places.Target, files: Sequence[Wanted], here: places.Here, data: bytes) -> None:
+    """Note the manifest of what comes now; of another one that was on its way nothing stays that it has not. Blocks."""
+    before = where.read_note(INCOMING_NAME, manifest.MAX_BYTES)
+    if before not in {b"", data}:
+        where.drop_older(before, data)
+        begun = [file for file in files if file.path in here.begun]
+        with contextlib.suppress(ComityError):
+            old = {file.path: file.sha256 for file in read(before)}
+            begun = [file for file in begun if file.sha256 != old.get(file.path)]
+        for file in begun:
+            where.drop(where.part(file, keep=False))
+    where.write_note(INCOMING_NAME, data)
 
 
 def note_seal(where: places.Target, seal: str) -> None:

@@ -45,6 +45,7 @@ class FilePart:
         self._digest = hashlib.sha256()
         self._journal = -1
         self._records = 0
+        self._synced: set[int] = set()
         self.number = self._open_regular(part_name(place.name))
         try:
             if keep:
@@ -151,14 +152,16 @@ class FilePart:
     def sync(self) -> None:
         """Make durable what it holds so far, and that it is there."""
         with failures(self.place.shown):
-            for each in (self.number, self._journal):
-                if each >= 0:
-                    os.fsync(each)
-            os.fsync(self.place.number)
+            opened = {each for each in (self.number, self._journal) if each >= 0}
+            for each in opened:
+                os.fsync(each)
+            if opened - self._synced:  # their names are new
+                os.fsync(self.place.number)
+                self._synced |= opened
 
     def rename(self, name: str) -> disk.Seen:
         """Give it its final name, once it is synced, and return what the disk says of it."""
-        seen = disk.seen(os.fstat(self.number))
+        seen = disk.seen(os.fstat(self.number), self.sha256)
         folder = self.place.number
         os.replace(part_name(self.place.name), name, src_dir_fd=folder, dst_dir_fd=folder)
         self._drop_journal()
@@ -182,6 +185,7 @@ class FilePart:
     def _drop_journal(self) -> None:
         if self._journal >= 0:
             os.close(self._journal)
+            self._synced.discard(self._journal)
             self._journal = -1
         with contextlib.suppress(FileNotFoundError):
             os.unlink(journal_name(self.place.name), dir_fd=self.place.number)

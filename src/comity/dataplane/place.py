@@ -68,20 +68,22 @@ class Place:
         """Size of a regular file of the folder, 0 if it is none."""
         return disk.size_of(self.number, name)
 
-    def check_free(self, known: Callable[[], Collection[str]], name: str | None = None) -> None:
-        """Refuse to replace a file that we did not put there: its SHA-256 (hex) must be a known one.
+    def check_free(self, known: Callable[[], Collection[str]], sha256: str, name: str | None = None) -> None:
+        """Refuse to replace a file that we did not put there: it has the SHA-256 (hex), or one of those that are known.
 
         Raises:
-            StorageError: there is a file of somebody else's, or something that is no file.
+            StorageError: there is a file of somebody else's, or one that was changed, or something that is no file.
         """
         try:
             status = os.stat(name or self.name, dir_fd=self.number, follow_symlinks=False)
         except FileNotFoundError:
             return
-        if self.digest_of_whole(status.st_size, name) not in known():
+        received, found = known(), self.digest_of_whole(status.st_size, name)
+        if found != sha256 and found not in received:
+            shown = os.path.join(os.path.dirname(self.shown), name or self.name)
+            what = "and was changed since it was received" if received else "and was not received here"
             raise StorageError(
-                f"{os.path.join(os.path.dirname(self.shown), name or self.name)!r} is there already and was not"
-                " received here; it is not replaced",
+                f"{shown!r} is there already {what}; it is not replaced",
                 hint="move it away, or receive into another folder",
             )
 

@@ -18,6 +18,8 @@ T = TypeVar("T")
 MANIFEST_NAME: Final = ".comity-manifest.json"
 INCOMING_NAME: Final = ".comity-incoming.json"
 """Notes of the manifest of a package that is here, and of one that is on its way."""
+STATE_NAME: Final = ".resource.json"
+"""Note of the single resource that is on its way, or came last."""
 SEAL_NAME: Final = ".comity-seal.jws"
 """Note of the seal of a package."""
 
@@ -134,6 +136,10 @@ class Target(Protocol):
 
     def drop(self, part: Part) -> None:
         """Close a part and remove it."""
+        ...
+
+    def drop_older(self, before: bytes, manifest: bytes) -> Left:
+        """Remove what came of a package (its manifest) that another one of the same asset has not any more."""
         ...
 
     def end(self, manifest: bytes) -> Left:

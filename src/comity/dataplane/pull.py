@@ -2,7 +2,7 @@
 
 Everything an attempt achieves is kept in the place, so `run` may be called again after a cut, a crash or `kill -9` and
 does only what is missing. A wrong hash starts that file over once and then fails visibly. Retrying with back-off, and
-a fresh token, are the caller's.
+a fresh token, are the caller's; and so is giving up what contradicts its manifest twice (`growing`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ CheckSeal = Callable[[bytes, str], Awaitable[None]]
 _OK: Final = 200
 _PARTIAL: Final = 206
 _UNCHANGED: Final = 304
+_NOT_THERE: Final = frozenset({412, 416})
 
 
 class Pull:
@@ -112,7 +113,7 @@ def check_name(name: str) -> None:
 
 
 async def _ask(attempt: Attempt, name: str, expected_sha256: str, *, fresh: bool) -> Received | bytes | None:
-    """Ask the endpoint: a manifest's bytes if it is a package, else the resource, None if its hash is wrong."""
+    """Ask the endpoint: a manifest's bytes if it is a package, else the resource, None if that is to begin anew."""
     where = attempt.where
     async with resources.opened(attempt, expected_sha256, fresh=fresh) as begun:
         if begun.received is not None:
@@ -124,6 +125,8 @@ async def _ask(attempt: Attempt, name: str, expected_sha256: str, *, fresh: bool
         async with attempt.get(attempt.url, {**begun.condition, **unless}) as answer:
             if answer.status == _UNCHANGED and known:
                 return known
+            if answer.status in _NOT_THERE and begun.condition and not fresh:
+                return None  # there is less of it than was said
             if answer.status not in {_OK, _PARTIAL}:
                 raise await fetch.refusal(answer)
             if fetch.media_type_of(answer) == manifest.MEDIA_TYPE and answer.status == _OK:
@@ -138,8 +141,7 @@ async def _package(
         return await packages.receive(attempt, data, expected_sha256)
     seal = await _seal(attempt)
     await check_seal(data, seal)
-    await attempt.where.run(lambda: packages.note_seal(attempt.where, seal))
-    return await packages.receive(attempt, data, expected_sha256)
+    return await packages.receive(attempt, data, expected_sha256, seal)
 
 
 async def _seal(attempt: Attempt) -> str:

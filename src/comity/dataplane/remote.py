@@ -18,7 +18,13 @@ from weakref import WeakValueDictionary
 
 from comity.dataplane import fetch, serve
 from comity.dsp.transfer import Access
-from comity.errors import ConflictError, InvalidInputError, PermanentDeliveryError, TransientDeliveryError
+from comity.errors import (
+    ConflictError,
+    DeliveryError,
+    InvalidInputError,
+    PermanentDeliveryError,
+    TransientDeliveryError,
+)
 from comity.storage.source import Source
 from comity.techdata import manifest
 
@@ -29,7 +35,7 @@ AT_ONCE: Final = 8
 """How many ranges of one transfer are read at a time: a Comity hands out at most 16 streams of one."""
 TRIES: Final = 5
 PAUSE_S: Final = 0.05
-_OK, _PARTIAL, _UNCHANGED, _CROWDED = 200, 206, 304, 429
+_OK, _PARTIAL, _UNCHANGED, _CONFLICT, _CROWDED = 200, 206, 304, 409, 429
 _NO_HEAD: Final = frozenset({400, 404, 405, 406, 501})
 """What servers answer HEAD that only know GET."""
 _CHANGED: Final = frozenset({404, 410, 412, 416})
@@ -206,7 +212,8 @@ async def _check(source: Source, answer: fetch.Response, start: int, stop: int |
     if answer.status in _CHANGED and source.etag:
         raise _changed(source)
     if answer.status not in {_OK, _PARTIAL}:
-        raise await fetch.refusal(answer)
+        refusal = await fetch.refusal(answer)
+        raise _spoilt(source, refusal) if answer.status == _CONFLICT else refusal
     if source.etag and (answer.headers.get("ETag") or source.etag) != source.etag:
         raise _changed(source)
     if answer.status == _PARTIAL and fetch.part_of(answer) != (start, stop, source.size_bytes):
@@ -217,6 +224,12 @@ def _changed(source: Source) -> ConflictError:
     return ConflictError(
         f"the partner has another {source.name!r} now", hint="open it again to read the newer revision"
     )
+
+
+def _spoilt(source: Source, refusal: DeliveryError) -> ConflictError:
+    said = (isinstance(refusal, PermanentDeliveryError) and refusal.reason) or "it is not what was published"
+    named = said if repr(source.name) in said else f"{source.name!r} cannot be had: {said}"
+    return ConflictError(f"the partner says: {named}")
 
 
 async def _exactly(

@@ -22,7 +22,7 @@ from comity.errors import InvalidInputError, TransientDeliveryError
 from comity.techdata import paths
 
 PLACE: Final = "resource"
-STATE_NAME: Final = ".resource.json"
+STATE_NAME: Final = places.STATE_NAME
 _MAX_STATE: Final = 4096
 _PARTIAL: Final = 206
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
@@ -52,7 +52,12 @@ class Resource:
         self._state = state
         self._expected_sha256 = expected_sha256
         self._part: places.Part | None = None
+        self._noted = False
         self.received: Received | None = None
+
+    def go_on(self, attempt: Attempt, expected_sha256: str) -> None:
+        """Go on in another attempt."""
+        self._attempt, self._expected_sha256 = attempt, expected_sha256
 
     async def look(self) -> None:
         """See what is there already: all of it, a part that can be continued, or nothing of use."""
@@ -68,6 +73,11 @@ class Resource:
     def size_bytes(self) -> int | None:
         """Size of all of it, where it is known."""
         return self._state.size_bytes if self._state else None
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of the part that is open."""
+        return self._part.size if self._part is not None else 0
 
     def part_bytes(self) -> int:
         """Bytes of it that are here and can be gone on from; this blocks."""
@@ -122,9 +132,9 @@ class Resource:
         """
         part = self._part or await self._open(keep=False)
         if answer.status != _PARTIAL:
-            again = bool(part.size) and (answer.headers.get("ETag") or "") == (
-                self._state.etag if self._state else None
-            )
+            known = self._state
+            same = known is not None and (answer.headers.get("ETag") or "") == known.etag
+            again = known is not None and (not known.ranges or (bool(part.size) and same))
             if part.size:
                 await self._attempt.start_over(part)
             await self._describe(answer, name, again=again)
@@ -175,7 +185,9 @@ class Resource:
 
     def _keep_so_far(self, part: places.Part) -> None:
         """Make durable what is here: who pushes is told how much that is."""
-        self._where.write_note(STATE_NAME, msgspec.json.encode(self._state))
+        if not self._noted:
+            self._where.write_note(STATE_NAME, msgspec.json.encode(self._state))
+            self._noted = True
         part.sync()
 
     async def finish(self) -> Received | None:
@@ -203,12 +215,17 @@ class Resource:
 
     async def _open(self, *, keep: bool) -> places.Part:
         wanted = places.Wanted(PLACE, self.size_bytes)
-        self._part = part = await self._where.run(lambda: self._where.part(wanted, keep=keep))
+
+        def opened() -> places.Part:  # who cancels this closes it
+            self._part = self._where.part(wanted, keep=keep)
+            return self._part
+
+        part = await self._where.run(opened)
         self._attempt.tally.add(part.size, fetched=False)
         return part
 
     async def _describe(self, answer: fetch.Response, name: str, *, again: bool) -> None:
-        """Note what is told; `again`: all of it came where the rest was asked for, so there are no ranges."""
+        """Note what is told; `again`: all of it came where a range was asked for, so there are no ranges."""
         etag = answer.headers.get("ETag") or ""
         strong = bool(_STRONG_ETAG.fullmatch(etag))
         ranged = (answer.headers.get("Accept-Ranges") or "").strip().lower() == "bytes"
@@ -220,7 +237,7 @@ class Resource:
             sha256=fetch.digest_of(answer),
             ranges=strong and ranged and not again,
         )
-        self._state = state
+        self._state, self._noted = state, False
         # Bytes wait and the client forgets them when the connection breaks, so the disk is not waited for here;
         # a note lost with the power only means starting over.
         note = msgspec.json.encode(state)
@@ -232,14 +249,24 @@ async def opened(
     attempt: Attempt, expected_sha256: str, *, fresh: bool, look: bool = True
 ) -> AsyncGenerator[Resource, None]:
     """Look at what an earlier attempt left in the place, unless not to `look`; with `fresh` it counts for nothing."""
+    resource = await open_(attempt, expected_sha256, fresh=fresh, look=look)
+    try:
+        yield resource
+    finally:
+        resource.close()
+
+
+async def open_(attempt: Attempt, expected_sha256: str, *, fresh: bool, look: bool = True) -> Resource:
+    """Look at what is there, as `opened`; who asks closes it."""
     state = None if fresh else await attempt.where.run(lambda: _load(attempt.where, attempt.url))
     resource = Resource(attempt, state, expected_sha256)
     try:
         if look:
             await resource.look()
-        yield resource
-    finally:
+    except BaseException:
         resource.close()
+        raise
+    return resource
 
 
 def _load(where: places.Target, url: str) -> State | None:

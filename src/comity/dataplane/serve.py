@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,13 +47,15 @@ class Package:
 class Grant:
     """The right of one transfer to one content, as looked up for this request.
 
-    `still_allowed` is asked every 2 s while bytes flow. `revoked` refuses at once.
+    `still_allowed` is asked every 2 s while bytes flow. `revoked` refuses at once. `note_lost` is told the path of a
+    file that is not what was published.
     """
 
     transfer_id: str
     content: Package | sources.Source
     still_allowed: flows.StillAllowed | None = None
     revoked: bool = False
+    note_lost: Callable[[str], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,12 @@ async def answer(
         return Answer(200, described, b"" if method == "HEAD" else content)
     if isinstance(content, Package):
         return _manifest(content, method, headers)
-    return await resource(content, method, headers, storages)
+    try:
+        return await resource(content, method, headers, storages)
+    except ConflictError:
+        if grant.note_lost is not None:
+            await grant.note_lost(path.strip("/").removeprefix(FILES))
+        raise
 
 
 def below(endpoint: str, path: str) -> str:
@@ -176,7 +183,8 @@ async def _open(
         if error.code != sources.CHANGED:
             raise
         raise ConflictError(
-            "the resource is not what was published: ask its provider to publish it again"
+            f"{source.name!r} is not what was published: its provider does not have that any more;"
+            " ask it to publish it again"
         ) from error
 
 

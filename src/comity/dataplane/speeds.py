@@ -40,8 +40,8 @@ class Speeds:
     ) -> None:
         """Let at most `bytes_per_s` come, and as many go; 0 is no limit."""
         self.incoming, self.outgoing = Pace(bytes_per_s), Pace(bytes_per_s)
-        self._bytes_ahead = bytes_ahead
-        self._streams = streams
+        self.bytes_ahead = bytes_ahead
+        self.streams = streams
 
     def of(self, transfer_id: str, bytes_per_s: int = 0) -> Speed:
         """Return how fast a transfer may come in that may have a limit of its own."""
@@ -52,4 +52,4 @@ class Speeds:
             await self.incoming.take(transfer_id, size_bytes)
 
         limits = [each for each in (bytes_per_s, self.incoming.bytes_per_s) if each]
-        return Speed(self._bytes_ahead, self._streams, pace, min(limits, default=0))
+        return Speed(self.bytes_ahead, self.streams, pace, min(limits, default=0))

@@ -19,6 +19,8 @@ TUS: Final = "1.0.0"
 OFFSET_TYPE: Final = "application/offset+octet-stream"
 SEAL: Final = "Comity-Seal"
 """Header of the request that brings a package's manifest: the seal over it."""
+AHEAD: Final = "Comity-Ahead"
+"""Header of an answer: so many bytes may be sent before their turn, in blocks side by side; of a block that waits."""
 CONFLICT: Final = 409
 MISMATCH: Final = 460
 """Status of tus for bytes that do not have the digest that was told."""
@@ -46,10 +48,14 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a resumable endpoint stands: bytes it has, and whether it still wants to be told how many there will be."""
+    """Where a resumable endpoint stands: bytes it has, and whether it still wants to be told how many there will be.
+
+    `ahead_bytes`: blocks may come so far before their turn (0: all of the rest is one body).
+    """
 
     offset: int
     length_unknown: bool
+    ahead_bytes: int = 0
 
 
 def digest_header(sha256: str) -> str:
@@ -72,21 +78,24 @@ def whole_headers(content: Described) -> dict[str, str]:
     return headers
 
 
-def rest_headers(content: Described, place: Place) -> dict[str, str]:
-    """Headers of a PATCH with the rest of a body whose size is known."""
+def rest_headers(content: Described, place: Place, block: tuple[int, int] | None = None) -> dict[str, str]:
+    """Headers of a PATCH with the rest of a body whose size is known, or a `block` of it (begin, end)."""
     size = content.size_bytes or 0
+    begin, end = block or (place.offset, size)
     headers = {
         "Tus-Resumable": TUS,
-        "Upload-Offset": str(place.offset),
+        "Upload-Offset": str(begin),
         "Content-Type": OFFSET_TYPE,
-        "Content-Length": str(size - place.offset),
+        "Content-Length": str(end - begin),
         "Content-Disposition": serve.disposition(content.name),
     }
+    if block:
+        headers[AHEAD] = "1"
     if place.length_unknown:
         headers["Upload-Length"] = str(size)
     if content.sha256:
         headers["Repr-Digest"] = digest_header(content.sha256)
-        if not place.offset:
+        if (begin, end) == (0, size):
             headers["Content-Digest"] = headers["Repr-Digest"]
     return headers
 
@@ -113,7 +122,13 @@ def read_place(answer: fetch.Response, content: Described) -> Place | None:
             f"{WHO} expects {length or 'another number of'} bytes and has {offset}, but there are {content.size_bytes}",
             status=answer.status,
         )
-    return Place(int(offset), known is None)
+    return Place(int(offset), known is None, ahead_of(answer))
+
+
+def ahead_of(answer: fetch.Response) -> int:
+    """Read how far before their turn an endpoint takes blocks; 0 if it does not say so."""
+    told = answer.headers.get(AHEAD) or ""
+    return int(told) if _NUMBER.fullmatch(told) else 0
 
 
 async def check(answer: fetch.Response, sha256: str) -> None:

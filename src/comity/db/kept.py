@@ -198,6 +198,13 @@ async def find_exports(tx: Transaction, transfer_id: str) -> list[Export]:
     return await _EXPORTS.all(tx, "WHERE transfer_id = ?1 ORDER BY at, destination", transfer_id)
 
 
+async def forget_export(tx: Transaction, transfer_id: str, destination: str) -> None:
+    """Remove that a copy went to a place: nothing of it came there."""
+    await tx.run(
+        "DELETE FROM kept_export WHERE transfer_id = ?1 AND destination = ?2", transfer_id, destination
+    )
+
+
 async def forget_exports(tx: Transaction, transfer_id: str) -> None:
     """Remove where copies went: they are deleted."""
     await tx.run("DELETE FROM kept_export WHERE transfer_id = ?1", transfer_id)

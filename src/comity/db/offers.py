@@ -6,6 +6,7 @@ One set of functions serves the three kinds; what is sealed here is opened by `c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
@@ -117,6 +118,17 @@ async def find_private_properties(tx: Transaction, asset_id: str) -> Document | 
     """Return what only our own people are told of an asset, read as `find_properties` does; None if there is none."""
     row = await tx.one("SELECT private_properties FROM asset WHERE id = ?1", asset_id)
     return dict(msgspec.json.decode(row[0])) if row else None
+
+
+async def find_naming(tx: Transaction, member: str, texts: Collection[str]) -> list[str]:
+    """Return the ids of the assets whose list in a private property names one of some texts."""
+    async with aclosing(tx.each("SELECT id, private_properties FROM asset ORDER BY id")) as rows:
+        having = [row async for row in rows if member.encode() in row[1]]
+    return [
+        str(name)
+        for name, private in having
+        if set(msgspec.json.decode(private).get(member) or ()) & set(texts)
+    ]
 
 
 async def find_some(tx: Transaction, kind: type[T], names: Collection[str]) -> list[T]:

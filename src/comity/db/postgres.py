@@ -106,6 +106,10 @@ class Postgres:
         if self._replica is not None:
             self._replica.check()
 
+    def is_alone(self) -> bool:
+        """Return whether there is no other replica on the database, as far as is known: one may begin any moment."""
+        return self._replica is None or not self._replica.others
+
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` with what units announced, after their commit, in the event loop."""
         self._listeners.add(listener)

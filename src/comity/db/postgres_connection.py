@@ -19,7 +19,7 @@ try:
 except ImportError:
     raise errors.SettingsError(
         "database.url is set, but the driver of PostgreSQL is not installed",
-        hint="install it: `make setup` in a clone of the repository does, else: pip install 'asyncpg>=0.31'",
+        hint=f"install it: {errors.install('postgres')}",
     ) from None
 
 Connection: TypeAlias = "asyncpg.Connection"

@@ -1,4 +1,4 @@
-"""Rows of readings: exchanges whose data stays at the partner, with who reads it and since when nobody does any more.
+"""Rows of readings: exchanges whose data stays at the partner, with who reads it, when last, and until when.
 
 Partner, asset, purpose, agreement and transfer are the exchange's.
 """
@@ -27,6 +27,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     nationalities: tuple[str, ...] = ()
     opened_by: str = ""
     ended_at: int | None = None
+    read_at: int | None = None
 
 
 _TABLE = Table("reading", Reading, documents=("nationalities",))
@@ -34,8 +35,11 @@ _SAVE = _TABLE.upsert("exchange_id", "person", "nationalities", "opened_by")
 _SAME = (
     "SELECT exchange.id FROM exchange JOIN reading ON reading.exchange_id = exchange.id"
     " WHERE counterparty_id = ?1 AND asset_id = ?2 AND destination = '' AND purpose = ?3"
-    " AND person = ?4 AND opened_by = ?5 AND ended_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1"
+    " AND revision = ?4 AND person = ?5 AND nationalities = ?6 AND opened_by = ?7 AND ended_at IS NULL"
+    " ORDER BY created_at DESC, id DESC LIMIT 1"
 )
+_TOUCH = "UPDATE reading SET read_at = ?2 WHERE exchange_id = ?1"
+_IDLE = "SELECT exchange_id FROM reading WHERE ended_at IS NULL AND read_at < ?1"
 _USES = (
     "SELECT count(*) FROM transfer JOIN exchange ON exchange.transfer_id = transfer.id"
     " JOIN reading ON reading.exchange_id = exchange.id"
@@ -72,13 +76,23 @@ async def load(tx: Transaction, exchange_id: str) -> tuple[Reading, Exchange]:
     )
 
 
-async def find_same(
-    tx: Transaction, counterparty_id: str, asset_id: str, purpose: str, who: Reading
+async def find_same(  # noqa: PLR0913, PLR0917  all that makes it the same
+    tx: Transaction, counterparty_id: str, asset_id: str, purpose: str, revision: int, who: Reading
 ) -> tuple[Reading, Exchange] | None:
-    """Return the newest reading of an asset by the same person and key for the same purpose that was not ended."""
-    row = await tx.one(_SAME, counterparty_id, asset_id, purpose, who.person, who.opened_by)
-    found = await load(tx, row[0]) if row else None
-    return found if found is None or found[0].nationalities == who.nationalities else None
+    """Return the newest reading of a revision by the same person and key for the same purpose that was not ended."""
+    same = _TABLE.values(who, ("person", "nationalities", "opened_by"))
+    row = await tx.one(_SAME, counterparty_id, asset_id, purpose, revision, *same)
+    return await load(tx, row[0]) if row else None
+
+
+async def touch(tx: Transaction, exchange_id: str, at_ms: int) -> None:
+    """Note that something is read now."""
+    await tx.run(_TOUCH, exchange_id, at_ms)
+
+
+async def find_idle(tx: Transaction, before_ms: int) -> list[str]:
+    """Return the ids of readings that nobody has ended, and nobody read since a moment."""
+    return [str(row[0]) for row in await tx.all(_IDLE, before_ms)]
 
 
 async def find_page(

@@ -148,7 +148,8 @@ class Replica:
         self._tell = tell
         self._connection: Connection | None = None
         self._renewed_s = 0.0
-        self._others = 0
+        self.others = 0
+        """How many others there were when the lease was last renewed."""
         self._deposed = False
         self._wake = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
@@ -238,8 +239,8 @@ class Replica:
             await self._register(connection)
             others = 0
         self._renewed_s = began_s
-        missed = missed or (others > 0 and not self._others)  # before, not all was said to nobody
-        self._others = others
+        missed = missed or (others > 0 and not self.others)  # before, not all was said to nobody
+        self.others = others
         taken = await self._take_over(connection)
         if self._deposed or missed:
             own = await self._own(connection)

@@ -16,6 +16,8 @@ from comity.db.store import Row, Transaction
 from comity.db.table import Table
 from comity.management import query
 
+RETIRED = "this agreement was retired"
+
 
 class Retirement(Struct, frozen=True, kw_only=True):
     """A retired agreement, why, and since when (ms)."""
@@ -28,7 +30,7 @@ class Retirement(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """What both sides are told."""
-        return f"this agreement was retired: {self.reason}"
+        return f"{RETIRED}: {self.reason}"
 
 
 _TABLE = Table("retirement", Retirement)

@@ -29,6 +29,11 @@ class RevisionNotice(Struct, frozen=True, kw_only=True):
 _TABLE = Table("revision_notice", RevisionNotice)
 _SAVE = _TABLE.upsert("asset_id, number, counterparty_id", "asset_id", "number", "counterparty_id")
 _SETTLE = "UPDATE revision_notice SET delivery = ?2, said = ?3, at = ?4 WHERE id = ?1"
+_UNTOLD = (
+    "SELECT number FROM revision WHERE asset_id = ?1 AND NOT EXISTS (SELECT 1 FROM revision_notice AS notice"
+    " WHERE notice.asset_id = revision.asset_id AND notice.number = revision.number"
+    " AND notice.counterparty_id = ?2 AND (notice.delivery <> ?3 OR notice.at > ?4))"
+)
 _OPEN = (
     "SELECT process_id, last_error FROM outbox JOIN revision_notice ON process_id = revision_notice.id"
     " WHERE asset_id = ?1"
@@ -48,6 +53,12 @@ async def settle(tx: Transaction, name: str, *, taken: bool, said: str, at: int)
 async def find_of(tx: Transaction, asset_id: str) -> list[RevisionNotice]:
     """Return what the holders of the revisions of an asset were told, in the order of their ids."""
     return await _TABLE.all(tx, "WHERE asset_id = ?1 ORDER BY number, counterparty_id", asset_id)
+
+
+async def find_untold(tx: Transaction, asset_id: str, counterparty_id: str, *, until: int) -> set[int]:
+    """Return the revisions, by number, of which a holder was told nothing, or did not take it `until` a time (ms)."""
+    found = await tx.all(_UNTOLD, asset_id, counterparty_id, NOT_TAKEN, until)
+    return {int(row[0]) for row in found}
 
 
 async def find_open(tx: Transaction, asset_id: str) -> dict[str, str]:

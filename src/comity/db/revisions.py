@@ -15,6 +15,8 @@ from comity.db.table import Table
 from comity.techdata.effectivity import RELEASED
 
 Document = dict[str, Any]
+UNTOLD = 0
+"""When a partner's revision was published of which it has told us nothing: it is known by having been received."""
 
 
 class Revision(Struct, frozen=True, kw_only=True):
@@ -75,7 +77,8 @@ _LAST_OF_EACH = (
 )
 _LAST_TOLD_OF_EACH = (
     "WHERE number = (SELECT max(number) FROM revision_told AS other WHERE other.asset_id = revision_told.asset_id"
-    " AND other.counterparty_id = revision_told.counterparty_id) ORDER BY published_at DESC, asset_id LIMIT ?1"
+    " AND other.counterparty_id = revision_told.counterparty_id)"
+    " ORDER BY coalesce(nullif(published_at, 0), told_at) DESC, asset_id LIMIT ?1"
 )
 _TOLD_OF = "WHERE counterparty_id = ?1 AND asset_id = ?2 ORDER BY number DESC"
 
@@ -149,6 +152,19 @@ async def save(tx: Transaction, changed: Revision) -> None:
 async def find_told(tx: Transaction, counterparty_id: str, asset_id: str) -> list[Told]:
     """Return what a partner told us of the revisions of its asset, newest first."""
     return await _TOLD.all(tx, _TOLD_OF, counterparty_id, asset_id)
+
+
+async def find_told_by_manifest(
+    tx: Transaction, counterparty_id: str, asset_id: str, sha256: str
+) -> Told | None:
+    """Return the revision of a partner's asset that has a manifest with this digest, or None."""
+    return await _TOLD.one(
+        tx,
+        "WHERE counterparty_id = ?1 AND asset_id = ?2 AND manifest_sha256 = ?3 ORDER BY number DESC LIMIT 1",
+        counterparty_id,
+        asset_id,
+        sha256,
+    )
 
 
 async def find_last_told_of_each(tx: Transaction, *, limit: int) -> list[Told]:

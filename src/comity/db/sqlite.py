@@ -271,6 +271,10 @@ class Database:
     def check_lease(self) -> None:
         """Do nothing: a file has one process."""
 
+    def is_alone(self) -> bool:
+        """Return True: a file has one process."""
+        return True
+
     def close(self) -> None:
         """Let waiting units finish, then close both connections."""
         self._closed = True

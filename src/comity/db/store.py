@@ -132,6 +132,9 @@ class Store(Protocol):
             DatabaseError: another one may have taken it over, or will in a moment.
         """
 
+    def is_alone(self) -> bool:
+        """Return whether there is no other process on the database, as far as is known: one may begin any moment."""
+
 
 class Listeners:
     """Who is told of what units announced."""

@@ -76,7 +76,10 @@ class Changes(Struct, frozen=True, kw_only=True):
 
 
 class Notice(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The members of a notice; `changes` are None for who may not have the data now."""
+    """The members of a notice; `changes` are None for who may not have the data now.
+
+    With `history` nothing happened now: who has just agreed is told what there is.
+    """
 
     type: str = field(name="@type", default_factory=lambda: NOTICE)
     agreement_id: messages.Pid
@@ -86,6 +89,7 @@ class Notice(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     title: Words = ""
     revisions: Annotated[list[Standing], Meta(min_length=1, max_length=MOST)]
     changes: Changes | None = None
+    history: bool = False
 
     def document(self) -> Document:
         """Return it as a notice, with so many revisions as one can carry: first the one that it is about."""

@@ -35,6 +35,19 @@ def inherit(policy: Mapping[str, Any], urn: str, *frameworks: Framework) -> Docu
     return {**policy, "permission": permissions}
 
 
+def without(policy: Mapping[str, Any]) -> Document:
+    """Return a policy that is under no framework agreement any more; the release rules of one stay."""
+    permissions = [
+        {**rule, "constraint": [each for each in _list(rule.get("constraint")) if not _names(each)]}
+        for rule in _list(policy.get("permission"))
+    ]
+    return {**policy, "permission": permissions}
+
+
+def _names(constraint: Mapping[str, Any]) -> bool:
+    return constraint.get("leftOperand") == OPERAND
+
+
 def _with_rules(policy: Mapping[str, Any], urn: str, framework: Framework) -> Document:
     found = [*contradictions(policy, framework.release_rules), *_beyond(policy, urn, framework)]
     if found:

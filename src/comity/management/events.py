@@ -27,7 +27,9 @@ INQUIRY_STEPS = (
     "asked", "said", "proposed", "answered", "granted", "refused", "revised", "revoked", "withdrawn",
     UNDELIVERED,
 )  # fmt: skip
-REVISION, REVISION_STEPS = "revision.", ("published", "recalled")
+INCOMPLETE, AFFECTED = "incomplete", "affected"
+REVISION, REVISION_STEPS = "revision.", ("published", "recalled", INCOMPLETE, AFFECTED)
+DELETION_WAITING = "deletion.waiting"
 LOG, LOG_STEPS = "log.", ("forked", "restarted", "consistent")
 TRANSFER_STATES = ("requested", "started", "suspended", "completed", "terminated")
 CREATED, UPDATED, DELETED = "created", "updated", "deleted"
@@ -37,6 +39,7 @@ NAMES = (
     *(APPROVAL + step for step in APPROVAL_STEPS),
     *(INQUIRY + step for step in INQUIRY_STEPS),
     *(REVISION + step for step in REVISION_STEPS),
+    DELETION_WAITING,
     *(LOG + step for step in LOG_STEPS),
     *(
         f"{noun}.{change}"
@@ -133,7 +136,10 @@ class InquiryData(Struct, kw_only=True, rename="camel"):
 
 
 class RevisionData(Struct, kw_only=True, rename="camel"):
-    """What an event says of a revision, a partner's or (`counter_party_id` is empty) ours; `reason` is of a recall."""
+    """What an event says of a revision, a partner's or (`counter_party_id` is empty) ours.
+
+    `reason` is of a recall, or says which file is not to be had, or what it was made from and became of that.
+    """
 
     asset_id: str
     counter_party_id: str
@@ -141,6 +147,21 @@ class RevisionData(Struct, kw_only=True, rename="camel"):
     state: str
     manifest_sha256: str
     reason: str
+
+
+class DeletionData(Struct, kw_only=True, rename="camel"):
+    """What an event says of something that the store has deleted as agreed, and whose copies wait for a person.
+
+    `copies` are the folders that they are in, one of them empty for a program that read it; `contract_id` is the
+    agreement's.
+    """
+
+    transfer_process_id: str
+    counter_party_id: str
+    contract_id: str
+    asset_id: str
+    copies: list[str]
+    due_at: int
 
 
 class LogData(Struct, rename="camel"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from comity import errors
 from comity.identity import did, jose
@@ -23,19 +23,23 @@ ATTRIBUTES = {"purpose": "purpose", "spatial": "spatial", "distributionClass": "
 
 
 class PartnerForm(Struct, frozen=True):
-    """A partner as the operator names it: a DID, an address, or an id with an address."""
+    """A partner as the operator names it: a DID, an address, or an id with an address.
+
+    What is not said is None: of a partner that is on the list it stays. `approval` has its own word for that, since
+    None is nobody.
+    """
 
     participant: str
-    name: str
-    address: str
-    purpose: list[str]
-    spatial: list[str]
-    classes: list[str]
-    keys: list[Document] | None
-    pin: bool
-    signed: bool
-    approval: approvals.Rule | None = None
-    attributes: dict[str, list[str]] = {}
+    name: str | None = None
+    address: str | None = None
+    purpose: list[str] | None = None
+    spatial: list[str] | None = None
+    classes: list[str] | None = None
+    keys: list[Document] | None = None
+    pin: bool | None = None
+    signed: bool | None = None
+    approval: approvals.Rule | UnsetType | None = UNSET
+    attributes: dict[str, list[str]] | None = None
 
 
 def decode(body: Document) -> PartnerForm:
@@ -46,19 +50,22 @@ def decode(body: Document) -> PartnerForm:
     """
     participant = wire.check_id(wire.text(body, "participant", required=True), "$.participant")
     _check(lambda: _check_participant(participant), "$.participant")
-    return PartnerForm(
-        participant,
-        wire.text(body, "name"),
-        wire.text(body, "address"),
-        wire.texts(body, "purpose"),
-        wire.texts(body, "spatial"),
-        wire.texts(body, "distributionClass"),
-        _keys(names.get(body, "keys")),
-        wire.flag(body, "pin"),
-        wire.flag(body, "signed"),
-        approvals.read(body),
-        _attributes(body),
-    )
+    readers: dict[str, Callable[[], Any]] = {
+        "name": partial(wire.text, body, "name"),
+        "address": partial(wire.text, body, "address"),
+        "purpose": partial(wire.texts, body, "purpose"),
+        "spatial": partial(wire.texts, body, "spatial"),
+        "distributionClass": partial(wire.texts, body, "distributionClass"),
+        "keys": lambda: _keys(names.get(body, "keys")),
+        "pin": partial(wire.flag, body, "pin"),
+        "signed": partial(wire.flag, body, "signed"),
+        "approval": partial(approvals.read, body),
+        "attributes": partial(_attributes, body),
+    }
+    said = {name: read() for name, read in readers.items() if names.get(body, name) is not None}
+    if "distributionClass" in said:
+        said["classes"] = said.pop("distributionClass")
+    return PartnerForm(participant, **said)
 
 
 def _attributes(body: Document) -> dict[str, list[str]]:
@@ -98,10 +105,8 @@ def _check_participant(participant: str) -> None:
         did.document_url(participant, insecure=True)
 
 
-def _keys(keys: Any) -> list[Document] | None:
+def _keys(keys: Any) -> list[Document]:
     """Return the keys to pin; one that could never prove anything is refused now."""
-    if keys is None:
-        return None
     if not (isinstance(keys, list) and keys and all(isinstance(each, dict) for each in keys)):
         raise errors.InvalidInputError("keys must be a list of public JWKs", path="$.keys")
     for at, key in enumerate(keys):

@@ -30,8 +30,10 @@ def parse(text: str, path: str = "$") -> int:
             f"{text[:50]!r} is no number of bytes a second", path=path, hint="write it as 5MB/s or 800kB/s"
         )
     bytes_per_s = float(found[1]) * _UNITS[(found[2] or "").lower()]
-    if 0 < bytes_per_s < LEAST:
+    if bytes_per_s < LEAST:
         raise errors.InvalidInputError(
-            f"a limit is at least {LEAST // 1000} kB/s, or there is none", path=path
+            f"a limit is at least {LEAST // 1000} kB/s",
+            path=path,
+            hint="leave it out where there shall be none",
         )
     return int(bytes_per_s)

@@ -59,9 +59,11 @@ def encode(  # noqa: PLR0913  what was received has these members
     locked: Sequence[str] = (),
     lies: str = "",
     exports: Sequence[Document] = (),
+    copies_wait: bool = False,
     seal: Document | None = None,
     revision: int = 0,
     revision_state: str = "",
+    became: str = "",
 ) -> Document:
     """Write what a transfer brought, its terms, and the terms by which it is locked."""
     return wire.document(
@@ -80,10 +82,12 @@ def encode(  # noqa: PLR0913  what was received has these members
         policy=wire.policy(policy),
         locked=list(locked),
         exports=list(exports) or None,
+        copiesWait=copies_wait or None,
         lies=lies or None,
         seal=seal,
         revision=revision or None,
         revisionState=revision_state or None,
+        became=became or None,
     )
 
 

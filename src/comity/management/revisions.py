@@ -105,7 +105,7 @@ def encode(  # noqa: PLR0913  a revision has these members
         effectivity=effectivity,
         changes=counts,
         reason=reason or None,
-        publishedAt=published_at,
+        publishedAt=published_at or None,
         by=by or None,
         files=int(files) if files.isdecimal() else None,
         sizeBytes=int(size_bytes) if size_bytes.isdecimal() else None,
@@ -155,6 +155,7 @@ def encode_answer(  # noqa: PLR0913  an answer has these members
     manifest_sha256: str,
     deviations: list[Any],
     why: str,
+    complete: bool,
     counterparty_id: str = "",
 ) -> Document:
     """Write which revision applies."""
@@ -167,4 +168,5 @@ def encode_answer(  # noqa: PLR0913  an answer has these members
         manifestSha256=manifest_sha256 or None,
         deviations=deviations,
         why=why,
+        complete=complete,
     )

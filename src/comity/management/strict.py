@@ -1,7 +1,8 @@
-"""The strict check of bodies that v4 asks for: what a body is, it has to say, in EDC's own words.
+"""What is asked of bodies before they are read: of EDC's forms what v4 asks, of our own that every member is known.
 
 EDC validates v4 bodies by JSON schemas before it reads them; this asks the same of the forms that EDC has, and names
-the place. Whether a value makes sense is found out later, by the form's own module, for every version alike.
+the place. Whether a value makes sense is found out later, by the form's own module, for every version alike. EDC takes
+members that it does not know; in our own forms one may be a term that was misspelt, and then nobody would be bound.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from comity import errors
+from comity.management import names
 from comity.management.forms import form as forms
 from comity.management.forms.form import Form, Member
 
@@ -38,6 +40,25 @@ def check(known: Mapping[str, Form], name: str, body: Document, context: str) ->
             hint="or use v3, which takes any context",
         )
     _check_form(known, known[name], body, "$")
+
+
+def check_known(known: Mapping[str, Form], name: str, body: Document, path: str = "$") -> None:
+    """Refuse a member that the form `name` does not have, however it is spelled; what begins with @ is JSON-LD's.
+
+    Raises:
+        InvalidInputError: with its place.
+    """
+    members = known[name].members
+    for written, value in body.items():
+        member = members.get(names.canonical(written))
+        if member is None and not written.startswith("@"):
+            raise errors.InvalidInputError(
+                f"there is no member {written[:100]} here",
+                path=f"{path}.{written[:100]}",
+                hint=f"there is: {', '.join(members)}",
+            )
+        if member is not None and member.kind in known and isinstance(value, dict):
+            check_known(known, member.kind, value, f"{path}.{written}")
 
 
 def _check_form(known: Mapping[str, Form], form: Form, body: Document, path: str) -> None:

@@ -31,6 +31,8 @@ _MAX_THING_BYTES: Final = 4 * 1024 * 1024  # a dataset may have many offers
 _MAX_LINK: Final = 8192
 _OK: Final = 200
 _NOT_THERE: Final = frozenset({404, 405, 410})
+ANSWERS: Final = " answers with status "
+"""What stands in each error that a partner's answer is the reason of."""
 _AGAIN: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 _SECONDS = re.compile(r"[0-9]{1,10}")
@@ -180,7 +182,7 @@ class DspClient:
 
     def _refusal(self, url: str, answer: Response) -> errors.DeliveryError:
         words = reason(answer.body)
-        message = f"{url[:200]} answers with status {answer.status}" + (f": {words}" if words else "")
+        message = f"{url[:200]}{ANSWERS}{answer.status}" + (f": {words}" if words else "")
         if answer.status in _AGAIN or answer.status >= _SERVER_ERROR:
             return errors.TransientDeliveryError(
                 message,

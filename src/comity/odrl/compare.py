@@ -16,7 +16,7 @@ import msgspec
 
 from comity import errors
 from comity.odrl import read, values
-from comity.odrl.policy import Constraint, Logical, Policy, Rule, describe, describe_rule
+from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, describe, describe_rule
 from comity.odrl.vocabulary import printable
 
 MAX_SAID: Final = 10
@@ -161,7 +161,7 @@ def _pair(
     describe: Callable[[_T, _T, list[Difference]], None],
     found: list[Difference],
 ) -> None:
-    """Set aside what both sides have, then compare the rest in the order it comes in."""
+    """Set aside what both sides have, then compare what of the rest belongs together."""
     rest: dict[bytes, list[_T]] = {}
     for item in right:
         rest.setdefault(key(item), []).append(item)
@@ -173,14 +173,50 @@ def _pair(
         else:
             missing.append(item)
     extra = [item for items in rest.values() for item in items]
-    for one, other in zip(missing, extra, strict=False):
-        describe(one, other, found)
-    found.extend(
-        Difference(item.path, _plain(key(item)), None, (_words(item), "")) for item in missing[len(extra) :]
-    )
-    found.extend(
-        Difference(item.path, None, _plain(key(item)), ("", _words(item))) for item in extra[len(missing) :]
-    )
+    for one, other in _matched(missing, extra, describe):
+        if one is not None and other is not None:
+            describe(one, other, found)
+        elif one is not None:
+            found.append(Difference(one.path, _plain(key(one)), None, (_words(one), "")))
+        elif other is not None:
+            found.append(Difference(other.path, None, _plain(key(other)), ("", _words(other))))
+
+
+def _matched(
+    missing: list[_T], extra: list[_T], describe: Callable[[_T, _T, list[Difference]], None]
+) -> list[tuple[_T | None, _T | None]]:
+    """Pair those that are about the same thing, then those that differ in one place; the others stand alone."""
+    pairs: dict[int, _T] = {}
+    for about in (_about, _what):
+        waiting: dict[tuple[str, ...], list[_T]] = {}
+        for item in extra:
+            waiting.setdefault(about(item), []).append(item)
+        for index, item in enumerate(missing):
+            if index not in pairs and (alike := waiting.get(about(item))):
+                pairs[index] = alike.pop(0)
+        extra = [item for items in waiting.values() for item in items]
+    alone = [index for index in range(len(missing)) if index not in pairs]
+    for index, other in zip(alone, extra, strict=False):
+        tried: list[Difference] = []
+        describe(missing[index], other, tried)
+        if len(tried) == 1:
+            pairs[index] = other
+    paired = {id(item) for item in pairs.values()}
+    found: list[tuple[_T | None, _T | None]] = []
+    found += ((item, pairs.get(index)) for index, item in enumerate(missing))
+    found += ((None, item) for item in extra if id(item) not in paired)
+    return found
+
+
+def _about(item: Rule | Constraint) -> tuple[str, ...]:
+    return (item.operand, item.operator) if isinstance(item, Atomic) else _what(item)
+
+
+def _what(item: Rule | Constraint) -> tuple[str, ...]:
+    """Return what an item is about: a rule's action, a constraint's left operand, the operator that joins several."""
+    if isinstance(item, Rule):
+        return ("", item.action)
+    return ("", item.operator) if isinstance(item, Logical) else (item.operand,)
 
 
 def _words(item: Rule | Constraint | None) -> str:

@@ -16,14 +16,12 @@ import msgspec
 
 from comity import errors
 from comity.odrl import catenax, edc, read, stricter, vocabulary, write
-from comity.odrl.marking import LABEL
+from comity.odrl.marking import LABEL, PUBLIC, names
 from comity.odrl.policy import Atomic, Constraint, Logical, Policy, Rule, atoms, describe
 
 Document = dict[str, Any]
 PASSING_ON: Final = ("distribute", "transfer", "give", "sell", "grantUse")
 CONSENT: Final = "obtainConsent"
-PUBLIC: Final = "public"
-"""The marking that asks nothing."""
 _COUNTED_THERE: Final = frozenset({"count", "comity:licence"})
 _NAMES_OTHERS: Final = frozenset({"neq", "isNoneOf"})
 
@@ -79,17 +77,13 @@ def _is_done_sooner(rule: Rule, there: tuple[Rule, ...]) -> bool:
 
 def _label(offer: Policy, agreement: Policy) -> Document:
     """Return the markings of both together: all of them are the stricter; beside others `public` says nothing."""
-    said = [_names(agreement.extra.get(LABEL)), _names(offer.extra.get(LABEL))]
+    said = [names(agreement.extra.get(LABEL)), names(offer.extra.get(LABEL))]
     if not said[0]:
         return {}
     if set(said[0]) <= set(said[1]):  # it was derived before
         return {LABEL: offer.extra[LABEL]}
     both = list(dict.fromkeys([*said[0], *said[1]]))
     return {LABEL: ", ".join(each for each in both if each != PUBLIC or len(both) == 1)}
-
-
-def _names(label: object) -> list[str]:
-    return [each for each in label.split(", ") if each] if isinstance(label, str) else []
 
 
 def check_recipient(agreed: Mapping[str, object], recipient: str, *, us: str, owner: str = "") -> None:

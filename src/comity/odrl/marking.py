@@ -17,6 +17,8 @@ from comity import errors
 Document = dict[str, Any]
 LABEL: Final = "rdfs:label"
 """The member of a policy that says which markings it has; it limits nothing."""
+PUBLIC: Final = "public"
+"""The marking that asks nothing."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +52,7 @@ class Marking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STANDARD: Final = (
-    Marking(name="public", means="Every partner on the list may have it, without further terms."),
+    Marking(name=PUBLIC, means="Every partner on the list may have it, without further terms."),
     Marking(
         name="partners-only",
         means="Only partners for whom this class is written down.",
@@ -111,6 +113,11 @@ def choose(names: Iterable[str], known: Iterable[Marking] = STANDARD) -> list[Ma
                 f"there is no marking {name[:100]}", hint=f"there are: {', '.join(by_name)}"
             )
     return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def names(label: object) -> list[str]:
+    """Return the markings that a policy's label names."""
+    return [each for each in label.split(", ") if each] if isinstance(label, str) else []
 
 
 def policy(said: Said, markings: Sequence[Marking] = ()) -> Document | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from comity.errors import StorageError
+from comity.errors import StorageError, install
 
 _FINDING = re.compile(r"Error while trying to convert JSON object into (\w+): (.{1,200})")
 _FOLLOWS = re.compile(r"Expected a \w+ in .*, but found ", re.DOTALL)
@@ -42,7 +42,7 @@ def problems(environment: dict[str, Any]) -> list[str]:
     except ImportError:
         raise StorageError(
             "whether it keeps the rules of the AAS metamodel was not checked",
-            hint="the extra has it checked: pip install 'comity[aas]'",
+            hint=f"the extra has it checked: {install('aas')}",
         ) from None
     logger, kept = logging.getLogger("basyx.aas"), _Kept()
     propagate, logger.propagate = logger.propagate, False

@@ -53,6 +53,7 @@ def unpack(path: str, target: str) -> Report:
         InvalidInputError: it is no AASX, or one that could do harm, or names a file that no package can hold.
         StorageError: it cannot be read, or the folder cannot be written.
     """
+    _check_is_container(path)
     with opc.Container(path) as container:
         specs, inner = _inner(container)
         environment = _environment(container, specs)
@@ -77,6 +78,19 @@ def unpack(path: str, target: str) -> Report:
                 report.size_bytes += _put(made, name, iter([content]))
             _put(made, about.NAME, iter([about.write(said)]))
     return report
+
+
+def _check_is_container(path: str) -> None:
+    """Refuse an environment by itself, as samples of submodels are: it is told what is missing."""
+    with contextlib.suppress(OSError), open(path, "rb") as opened:
+        begins = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        if begins in {b"{", b"<"}:
+            kind = "JSON" if begins == b"{" else "XML"
+            raise InvalidInputError(
+                f"{os.path.basename(path)} is {kind}, as an environment without its container is; an AASX is imported",
+                hint="get it as .aasx, or pack it as one with the tool that made it: the files that it names are then"
+                " in it",
+            )
 
 
 def _stem(path: str) -> str:

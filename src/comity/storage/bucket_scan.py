@@ -15,8 +15,8 @@ from comity.storage.buckets import Place
 from comity.storage.folder import Found, Scan
 from comity.storage.hashing import Listed, Progress
 from comity.storage.objects import Objects, Opened
-from comity.storage.source import Source, changed
-from comity.techdata import about, paths
+from comity.storage.source import AT_REST, Source, changed
+from comity.techdata import about
 
 _THREADS: Final = 8
 
@@ -38,7 +38,7 @@ async def scan(objects: Objects, address: str, on_progress: Progress | None = No
     ]
     listed.sort(key=lambda entry: entry.path)
     folder.check_count(len(listed), str(place))
-    paths.check_distinct(entry.path for entry in listed)
+    folder.check_names(listed)
     opened = await objects.open_bucket(place)
     said = await objects.run(place, lambda: opened.get_small(place.below(about.NAME), about.MAX_BYTES))
     sizes = {entry.real: entry.size_bytes for entry in listed}
@@ -58,7 +58,7 @@ def _measure(opened: Opened, place: Place, sizes: dict[str, int]) -> hashing.Mea
     def measure(path: str, add: Callable[[int], None], given_up: Callable[[], bool]) -> Source:
         found = opened.measure(place.below(path), add, given_up)
         if found.size_bytes != sizes[path]:
-            raise changed(f"{str(place.below(path))!r} changed while it was published")
+            raise changed(f"{str(place.below(path))!r} changed while it was hashed", hint=AT_REST)
         return found
 
     return measure

@@ -18,6 +18,8 @@ from comity.errors import InvalidInputError, SettingsError, StorageError
 KINDS: Final = ("s3", "azure", "gcs")
 """Schemes of addresses; each is also the extra that brings what is needed."""
 LIST_IT: Final = "list it as [buckets.NAME] in comity.toml; see docs/how-to/buckets.md"
+REGION: Final = "us-east-1"
+"""The region of an s3 bucket for which the settings name none."""
 _ADDRESS: Final = re.compile(rf"({'|'.join(KINDS)})://([^/]*)/?(.*)", re.DOTALL)
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62})")
 _LONGEST_KEY: Final = 1024
@@ -233,13 +235,7 @@ def from_edc(buckets: Sequence[Bucket], address: Mapping[str, Any], *, at: str, 
             many = " (publish a package instead: comity publish)" if member == words.prefix else ""
             raise InvalidInputError(f"{member[:100]} is not taken{many}", path=f"{at}.{member[:100]}")
     said = {member: address.get(member) or "" for member in taken}
-    bucket = next((each for each in buckets if _is_described(each, words, said)), None)
-    if bucket is None:
-        raise InvalidInputError(
-            f"no {words.kind} bucket of the settings is so described",
-            path=f"{at}.{words.container}",
-            hint=LIST_IT,
-        )
+    bucket = _described(buckets, words, said, at)
     path = said[words.folder].strip("/")
     if not one and said[words.name]:
         raise InvalidInputError(
@@ -259,10 +255,35 @@ def from_edc(buckets: Sequence[Bucket], address: Mapping[str, Any], *, at: str, 
     return find([bucket], f"{bucket.kind}://{bucket.name}/{path}")
 
 
-def _is_described(bucket: Bucket, words: _Words, said: Mapping[str, str]) -> bool:
-    if (bucket.kind, bucket.container) != (words.kind, said[words.container]):
-        return False
-    return all(
-        said[theirs].rstrip("/") in {"", getattr(bucket, ours).rstrip("/")}
-        for theirs, ours in words.where.items()
+def _described(buckets: Sequence[Bucket], words: _Words, said: Mapping[str, str], at: str) -> Bucket:
+    """Return the bucket that is so described, or refuse by the member that describes another."""
+    container = said[words.container]
+    named = [each for each in buckets if (each.kind, each.container) == (words.kind, container)]
+    if not named:
+        raise InvalidInputError(
+            f"no {words.kind} bucket of the settings is called {container[:100]!r}",
+            path=f"{at}.{words.container}",
+            hint=LIST_IT,
+        )
+    found = next((each for each in named if not _differing(each, words, said)), None)
+    if found is not None:
+        return found
+    member, known = _differing(named[0], words, said)[0]
+    raise InvalidInputError(
+        f"{member} is {known or 'empty'} for the bucket {named[0].name} of the settings, not {said[member][:100]!r}",
+        path=f"{at}.{member}",
+        hint="leave it out, or list the other bucket as well",
     )
+
+
+def _differing(bucket: Bucket, words: _Words, said: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the members that describe another bucket, each with what the settings say."""
+    known = {
+        theirs: getattr(bucket, ours) or (REGION if ours == "region" else "")
+        for theirs, ours in words.where.items()
+    }
+    return [
+        (name, value)
+        for name, value in known.items()
+        if said[name].rstrip("/") not in {"", value.rstrip("/")}
+    ]

@@ -18,7 +18,7 @@ from typing import Final
 
 from comity.errors import StorageError
 from comity.storage import descriptor, media_types
-from comity.storage.source import CHUNK_BYTES, Source, changed
+from comity.storage.source import AT_REST, CHUNK_BYTES, Source, changed
 
 BytesMore = Callable[[int], None]
 
@@ -52,10 +52,7 @@ class Files:
         except (OSError, ValueError) as error:  # ValueError: half a surrogate pair
             raise unreadable(path, error) from error
         if self._root_of(real) is None:
-            raise StorageError(
-                f"{_leading(path, real)} outside the folders that may be published",
-                hint=ROOTS_HINT,
-            )
+            raise self._refusal(path, real, "be published")
         return real
 
     def check_destination(self, path: str) -> str:
@@ -68,10 +65,7 @@ class Files:
             raise StorageError(f"{path!r} is not an absolute path", hint=ROOTS_HINT)
         real = os.path.realpath(path)
         if self._root_of(real) is None:
-            raise StorageError(
-                f"{_leading(path, real)} outside the folders that may be received into",
-                hint=ROOTS_HINT,
-            )
+            raise self._refusal(path, real, "be received into")
         return real
 
     async def publish(self, path: str) -> Source:
@@ -111,7 +105,8 @@ class Files:
                 media_type=media_types.of(real),
                 name=os.path.basename(real),
             )
-            _check_unchanged(source, os.fstat(number))
+            if not _is_unchanged(source, os.fstat(number)):
+                raise changed(f"{real!r} changed while it was hashed", hint=AT_REST)
         finally:
             os.close(number)
         return source
@@ -133,6 +128,20 @@ class Files:
         stop = source.size_bytes if end is None else end
         return _chunks(opened, source, start, stop or 0)
 
+    def has(self, source: Source) -> bool:
+        """Return whether a published file still lies there as it was; blocks on the disk."""
+        try:
+            number = self._open(source.address)
+        except StorageError:
+            return False
+        try:
+            _check_unchanged(source, os.fstat(number))
+        except StorageError:
+            return False
+        finally:
+            os.close(number)
+        return True
+
     def _open(self, real: str) -> int:
         """Open a real path below a root, following no link, and only if it is a regular file."""
         root = self._root_of(real)
@@ -148,6 +157,18 @@ class Files:
             os.close(number)
             raise StorageError(f"{real!r} is not a regular file")
         return number
+
+    def _refusal(self, path: str, real: str, what: str) -> StorageError:
+        """Make the error for a path that is below no root, or is ours alone."""
+        if not any(_within(real, root) for root in self._roots):
+            said = f"{path!r} leads to {real!r}," if path != real else f"{path!r} lies"
+            return StorageError(f"{said} outside the folders that may {what}", hint=ROOTS_HINT)
+        where = "lies in" if _within(real, self._private) else "holds"
+        return StorageError(
+            f"{path!r} {'is' if real == self._private else where} the connector's own data folder, "
+            f"which may not {what}",
+            hint="take a folder that holds nothing of the connector's",
+        )
 
     def _root_of(self, real: str) -> str | None:
         return next(
@@ -180,8 +201,12 @@ def _open_file(root: str, relative: str) -> int:
         os.close(folder)
 
 
+def _is_unchanged(source: Source, status: os.stat_result) -> bool:
+    return (status.st_size, status.st_mtime_ns) == (source.size_bytes, source.mtime_ns)
+
+
 def _check_unchanged(source: Source, status: os.stat_result) -> None:
-    if (status.st_size, status.st_mtime_ns) != (source.size_bytes, source.mtime_ns):
+    if not _is_unchanged(source, status):
         raise changed(f"{source.address!r} changed since it was published")
 
 
@@ -201,7 +226,7 @@ def _digest(
         except OSError as error:
             raise unreadable(real, error) from error
         if not chunk:
-            raise changed(f"{real!r} became shorter while it was hashed")
+            raise changed(f"{real!r} became shorter while it was hashed", hint=AT_REST)
         digest.update(chunk)
         position += len(chunk)
         _forget_behind(number, position, position, size)
@@ -245,7 +270,3 @@ def _forget_behind(number: int, done: int, position: int, size: int) -> None:
     """
     if size > _CACHED_BYTES and done and done % _FORGET_BYTES == 0 and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(number, position - _FORGET_BYTES, _FORGET_BYTES, os.POSIX_FADV_DONTNEED)
-
-
-def _leading(path: str, real: str) -> str:
-    return f"{path!r} leads to {real!r}," if path != real else f"{path!r} lies"

@@ -18,7 +18,7 @@ from typing import Final
 from comity.errors import InvalidInputError, StorageError
 from comity.storage import file, hashing
 from comity.storage.hashing import Listed, Progress
-from comity.storage.source import Source, changed
+from comity.storage.source import AT_REST, Source, changed
 from comity.techdata import about, manifest, paths
 
 MOST_ENTRIES: Final = 2 * manifest.MAX_FILES
@@ -57,8 +57,8 @@ async def scan(files: file.Files, folder: str, on_progress: Progress | None = No
     listed, skipped = await asyncio.to_thread(list_all, base)
     said = await asyncio.to_thread(read_about, base)
     sources = await hashing.hash_all(files.measure, listed, on_progress)
-    if await asyncio.to_thread(_changed, base, listed, said):
-        raise changed(f"{base!r} changed while it was hashed")
+    if different := await asyncio.to_thread(_changed, base, listed, said):
+        raise changed(f"{different} changed while it was hashed", hint=AT_REST)
     found = (
         Found(path=entry.path, source=replace(source, name=entry.path.rpartition("/")[2]))
         for entry, source in zip(listed, sources, strict=True)
@@ -75,13 +75,30 @@ def list_all(base: str) -> tuple[list[Listed], list[str]]:
     """
     listed, skipped = _list(base)
     listed.sort(key=lambda entry: entry.path)
-    paths.check_distinct(entry.path for entry in listed)
+    check_names(listed)
     return listed, skipped
 
 
-def _changed(base: str, listed: list[Listed], said: bytes) -> bool:
-    """Say whether a folder is not any more what it was: files of two states would be published as one."""
-    return list_all(base)[0] != listed or read_about(base) != said
+def check_names(listed: list[Listed]) -> None:
+    """Refuse names that are one where case or Unicode form does not count.
+
+    Raises:
+        InvalidInputError: it names both.
+    """
+    paths.check_distinct(entry.path for entry in listed)
+    paths.check_folders(entry.path for entry in listed)
+
+
+def _changed(base: str, listed: list[Listed], said: bytes) -> str:
+    """Return what is not any more what it was, empty for nothing: files of two states would be published as one."""
+    before, now = ({each.path: each for each in some} for some in (listed, list_all(base)[0]))
+    others = [path for path in sorted(before.keys() | now.keys()) if before.get(path) != now.get(path)]
+    if read_about(base) != said:
+        others.insert(0, about.NAME)
+    if not others:
+        return ""
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return f"{others[0]!r}{more} in {base!r}"
 
 
 def read_about(base: str) -> bytes:

@@ -27,7 +27,7 @@ try:
 except ImportError:
     raise errors.SettingsError(
         "keys.hsm_module is set, but the driver of PKCS#11 is not installed",
-        hint="install it: pip install 'python-pkcs11>=0.9'",
+        hint=f"install it: {errors.install('hsm')}",
     ) from None
 
 T = TypeVar("T")

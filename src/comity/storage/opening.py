@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from comity.errors import StorageError
-from comity.storage.buckets import Bucket, Place
+from comity.errors import StorageError, install
+from comity.storage.buckets import REGION, Bucket, Place
 from comity.storage.source import changed
 
 AWAY: Final = "storage-away"
@@ -103,7 +103,7 @@ def store(bucket: Bucket, text: str, *, insecure: bool, stall_s: float = STALL_S
     if bucket.endpoint:
         options["base_url" if bucket.kind == "gcs" else "endpoint"] = bucket.endpoint
     if bucket.kind == "s3":
-        options["region"] = bucket.region or "us-east-1"
+        options["region"] = bucket.region or REGION
     if bucket.account:
         options["account_name"] = bucket.account
     client = {
@@ -137,7 +137,7 @@ def _class(bucket: Bucket) -> Any:
     except ImportError:
         raise StorageError(
             f"the bucket {bucket.name} needs what the extra {bucket.kind} brings",
-            hint=f"install it: pip install 'comity[{bucket.kind}]'",
+            hint=f"install it: {install(bucket.kind)}",
         ) from None
     return {"s3": stores.S3Store, "azure": stores.AzureStore, "gcs": stores.GCSStore}[bucket.kind]
 

@@ -55,10 +55,13 @@ class Storage(Protocol):
         ...
 
 
-def changed(message: str) -> StorageError:
-    """Make the error that says a resource is not what was published; its code is `storage-changed`."""
-    error = StorageError(
-        message, hint="publish it again: partners then get a new offer with the new contents"
-    )
+AT_REST: Final = "wait until nobody writes to it; comity watch does"
+
+
+def changed(
+    message: str, *, hint: str = "publish it again: partners then get a new offer with the new contents"
+) -> StorageError:
+    """Make the error that says a resource is not what was published, or hashed; its code is `storage-changed`."""
+    error = StorageError(message, hint=hint)
     error.code = CHANGED
     return error

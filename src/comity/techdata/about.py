@@ -6,6 +6,7 @@ within a segment, `**` for any. What stands later counts; what is about no file 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -22,8 +23,12 @@ from comity.techdata.manifest import File
 T = TypeVar("T", bound=Struct)
 
 NAME: Final = "comity-package.toml"
+UNPUBLISHED: Final = "{} is not published yet"
+PUBLISH_ONCE: Final = "publish it once, under its terms: comity publish {} --to PARTNER"
 MAX_BYTES: Final = 4 * 1024 * 1024
 _WILD = re.compile(r"(\*\*|\*|\?)")
+_KINDS = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_IN_TOML: Final = {"array": "a list", "object": "a table", "str": "text", "int": "a number"}
 _WILDCARDS: Final = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -64,6 +69,8 @@ def read(data: bytes) -> About:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _wrong(str(error)) from None
     about = _convert(said)
+    if place := _empty(said):
+        raise _wrong(f"{place} is empty", "leave it out: then what was said before stays")
     for index, each in enumerate(said.get("effectivity", ())):
         if not each:
             raise _wrong(
@@ -74,6 +81,16 @@ def read(data: bytes) -> About:
     except InvalidInputError as error:
         raise _wrong(f"{error.path}: {error.message}", error.hint) from None
     return about
+
+
+def _empty(said: object, place: str = "") -> str:
+    """Return where an empty text is said, which says nothing; empty for nowhere."""
+    if isinstance(said, dict):
+        dot = "." if place else ""
+        return next(filter(None, (_empty(each, f"{place}{dot}{name}") for name, each in said.items())), "")
+    if isinstance(said, list):
+        return next(filter(None, (_empty(each, f"{place}[{at}]") for at, each in enumerate(said))), "")
+    return place if said == "" else ""
 
 
 def _convert(said: dict[str, Any]) -> About:
@@ -91,13 +108,28 @@ def _one(said: object, kind: type[T], place: str) -> T:
         words, _, at = str(error).partition(" - at `$")
         key = (place + at.rstrip("`")).removeprefix(".") or "at the top"
         raise _wrong(
-            f"{key}: {words}", _known(Effectivity if key.startswith("effectivity") else kind)
+            f"{key}: {_plain(words)}", _known(Effectivity if key.startswith("effectivity") else kind)
         ) from None
+
+
+def _plain(words: str) -> str:
+    """Return what a decoder says of the wrong kind of value in the words of TOML."""
+    kinds = _KINDS.fullmatch(words)
+    if kinds is None:
+        return words
+    wanted, got = (_IN_TOML.get(each.partition(" |")[0], each) for each in kinds.groups())
+    return f"this must be {wanted}, not {got}"
 
 
 def _known(kind: type[Struct]) -> str:
     """Return the names that may stand where one is wrong."""
     return f"known here: {', '.join(each.encode_name for each in msgspec.structs.fields(kind))}"
+
+
+def own_id(participant_id: str, real: str) -> str:
+    """Return the asset id of a folder that says none: the same for the same publisher and real path, each time."""
+    place = hashlib.sha256(f"{participant_id}\n{real}".encode(errors="surrogateescape"))
+    return f"urn:comity:package:{place.hexdigest()[:32]}"
 
 
 def write(about: About) -> bytes:

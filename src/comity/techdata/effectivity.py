@@ -10,6 +10,7 @@ before SN-10, and that before SN-10A. Zeros before a number do not count (SN-09 
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
@@ -25,6 +26,7 @@ MOST: Final = 1000
 MAX_CHARACTERS: Final = 64 * 1024
 """How many effectivities a revision may have, and how many characters all of them: partners are told them."""
 MAX_NAME: Final = 200
+_SHOWN: Final = 3
 _NUMBER = re.compile(r"([0-9]+)")
 
 SerialKey: TypeAlias = tuple[str | tuple[int, str], ...]
@@ -43,12 +45,39 @@ class Effectivity(
     def __str__(self) -> str:
         """Say it in a few words."""
         ends = f"{self.serial_from or 'the first'} to {self.serial_to or 'the last'}"
+        one = self.serial_from == self.serial_to
         said = (
             ("part", self.part),
-            ("serial numbers", ends if self.serial_from or self.serial_to else ""),
+            ("serial number", self.serial_from if one else ""),
+            ("serial numbers", ends if not one else ""),
             ("plants", ", ".join(self.plants)),
         )
         return "; ".join(f"{name} {words}" for name, words in said if words) or "everything"
+
+
+class Anew(Struct, frozen=True):
+    """What is said anew of the one effectivity that something has: only these members of it are others."""
+
+    said: Effectivity
+    members: frozenset[str]
+
+    def upon(self, before: tuple[Effectivity, ...]) -> tuple[Effectivity, ...]:
+        """Return for what it is meant then.
+
+        Raises:
+            InvalidInputError: it is meant for several things: which of them is to be another cannot be told.
+        """
+        if len(before) > 1:
+            shown = " or ".join(map(str, before[:_SHOWN])) + (" or ..." if len(before) > _SHOWN else "")
+            raise InvalidInputError(
+                f"it is meant for {shown}: which of these {len(before)} is to be another cannot be told",
+                path="$.effectivity",
+                hint="say all of them in comity-package.toml",
+            )
+        known = before[0] if before else Effectivity()
+        made = msgspec.structs.replace(known, **{name: getattr(self.said, name) for name in self.members})
+        check((made,))
+        return (made,) if made != Effectivity() else ()
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -103,6 +132,16 @@ def applies(
     if len(released) == 1:
         return Answer(number, granted, "the released revision that is meant for it")
     return Answer(number, granted, f"the newest of {len(released)} released revisions that are meant for it")
+
+
+def unknown(numbers: Collection[int], answer: int | None, most: int) -> tuple[list[int], int]:
+    """Return the first revisions that are not known and might apply where `answer` (None: none) does; and how many.
+
+    Numbers begin with 1 and leave none out, and of two that apply the newer one does.
+    """
+    open_ = range((answer or 0) + 1, max(numbers, default=0))
+    first = list(itertools.islice((each for each in open_ if each not in numbers), most))
+    return first, len(open_) - sum(each in open_ for each in set(numbers))
 
 
 def _why_none(known: list[Revision], meant: list[Revision], question: Question) -> str:
@@ -239,3 +278,16 @@ def read(document: object, place: str = "$.effectivity") -> tuple[Effectivity, .
         raise InvalidInputError(f"this is no list of effectivities: {error}", path=place) from None
     check(found, place)
     return found
+
+
+def read_anew(document: object, place: str = "$.effectivity") -> Anew:
+    """Return what somebody says anew of one effectivity: the members that are there, be they empty.
+
+    Raises:
+        InvalidInputError: it is not one, with the place.
+    """
+    found = read(document, place)
+    if not isinstance(document, list) or len(found) != 1:
+        raise InvalidInputError("one effectivity can be said anew", path=place)
+    names = {each.encode_name: each.name for each in msgspec.structs.fields(Effectivity)}
+    return Anew(found[0], frozenset(names[each] for each in document[0]))

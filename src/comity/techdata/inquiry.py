@@ -76,12 +76,19 @@ class Limits(
     def words(self) -> str:
         """Return them as a person reads them."""
         said = [
-            f"lots {self.lot_from} to {self.lot_to}" if self.lot_from else "",
-            f"serial numbers {self.serial_from} to {self.serial_to}" if self.serial_from else "",
+            span("lot", self.lot_from, self.lot_to),
+            span("serial number", self.serial_from, self.serial_to),
             f"{self.quantity} pieces" if self.quantity else "",
             f"until {self.until}" if self.until else "",
         ]
         return ", ".join(each for each in said if each)
+
+
+def span(noun: str, first: str, last: str) -> str:
+    """Return a range in words, empty if there is none."""
+    if not first:
+        return ""
+    return f"{noun} {first}" if first == last else f"{noun}s {first} to {last}"
 
 
 class Proposal(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -292,6 +299,47 @@ def _check_range(first: str, last: str, path: str) -> None:
         raise errors.InvalidInputError(f"{first} comes after {last}", path=path)
 
 
+def within(asked: Limits | None, said: Limits | None) -> Limits | None:
+    """Return the limits that somebody says, and where nothing is said those that were asked for."""
+    if asked is None or said is None:
+        return said or asked
+    own = {name for names in _TOGETHER for name in names if any(getattr(said, each) for each in names)}
+    return msgspec.structs.replace(asked, **{name: getattr(said, name) for name in own})
+
+
+_TOGETHER: Final = (
+    ("lot_from", "lot_to"), ("serial_from", "serial_to"), ("quantity",), ("until",), ("conditions",),
+)  # fmt: skip
+"""Limits that are said together."""
+
+
+def beyond(asked: Limits | None, granted: Limits) -> str:
+    """Return in words what is granted beyond what was asked for, empty if nothing is."""
+    if asked is None:
+        return ""
+    found = []
+    for noun, wanted, given in (
+        ("lot", (asked.lot_from, asked.lot_to), (granted.lot_from, granted.lot_to)),
+        ("serial number", (asked.serial_from, asked.serial_to), (granted.serial_from, granted.serial_to)),
+    ):
+        if wanted[0] and not (given[0] and _is_in(given, wanted)):
+            found.append(f"{span(noun, *given) or f'any {noun}'}, asked for: {span(noun, *wanted)}")
+    if asked.quantity and not 0 < granted.quantity <= asked.quantity:
+        found.append(f"{granted.quantity or 'any number of'} pieces, asked for: {asked.quantity}")
+    if asked.until and not (granted.until and day(granted.until) <= day(asked.until)):
+        found.append(
+            f"{'until ' if granted.until else ''}{granted.until or 'for ever'}, asked for: {asked.until}"
+        )
+    if asked.conditions and granted.conditions != asked.conditions:
+        found.append("other conditions than those asked for")
+    return "; ".join(found)
+
+
+def _is_in(inner: tuple[str, str], outer: tuple[str, str]) -> bool:
+    first, last = (serial_key(each) for each in inner)
+    return serial_key(outer[0]) <= first and last <= serial_key(outer[1])
+
+
 def covers(limits: Limits, *, at_ms: int, lot: str = "", serial: str = "") -> bool:
     """Return whether a deviation within these limits holds for a lot and a serial number at a time.
 
@@ -319,6 +367,16 @@ def day(text: str, path: str = "$") -> int:
     except ValueError:
         raise errors.InvalidInputError("a day is written as 2027-12-31", path=path) from None
     return round(datetime(found.year, found.month, found.day, tzinfo=UTC).timestamp() * 1000)
+
+
+def check_ahead(text: str, now_ms: int, path: str) -> None:
+    """Refuse a last day that is over.
+
+    Raises:
+        InvalidInputError: it is, or is no day.
+    """
+    if text and now_ms >= day(text, path) + _DAY:
+        raise errors.InvalidInputError(f"{text} is over", path=path, hint="name a day that is still to come")
 
 
 def is_overdue(state: str, answer_by: str, now_ms: int) -> bool:

@@ -286,10 +286,12 @@ def _check_file(file: File, place: str, *, described: bool) -> None:
         )
     _check_digest(file.sha256, f"{place}.sha256")
     if not is_media_type(file.media_type):
-        raise InvalidInputError(f"{file.media_type[:100]!r} is not a media type", path=f"{place}.mediaType")
+        raise InvalidInputError(
+            f"{file.media_type[:100]!r}, of {file.path!r}, is not a media type", path=f"{place}.mediaType"
+        )
     if file.document_class and file.document_class not in DOCUMENT_CLASSES:
         raise InvalidInputError(
-            f"{file.document_class[:50]!r} is no document class of VDI 2770",
+            f"{file.document_class[:50]!r}, of {file.path!r}, is no document class of VDI 2770",
             path=f"{place}.documentClass",
             hint=f"there are: {', '.join(DOCUMENT_CLASSES)}",
         )
@@ -307,7 +309,9 @@ def _check_languages(languages: tuple[str, ...], place: str, *, described: bool)
         raise InvalidInputError("version 1 says nothing of documents", path=place)
     if len(languages) > MAX_LANGUAGES or not all(map(LANGUAGE.fullmatch, languages)):
         raise InvalidInputError(
-            f"languages are at most {MAX_LANGUAGES} tags of BCP 47", path=place, hint="de, en, pt-BR"
+            f"languages are at most {MAX_LANGUAGES} tags of BCP 47, and these are {', '.join(languages)[:100]!r}",
+            path=place,
+            hint="de, en, pt-BR",
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from comity.errors import InvalidInputError
 
 MAX_PATH_BYTES: Final = 1024
+_SHOWN: Final = 200
 MAX_SEGMENT_BYTES: Final = 240  # a file being received has a few characters more, and file systems end at 255
 _DIGITS: Final = "123456789\u00b9\u00b2\u00b3"
 _DEVICES: Final = frozenset(
@@ -52,7 +53,7 @@ def check_distinct(paths: Iterable[str]) -> None:
     for path in paths:
         key = folded(path)
         if key in seen:
-            raise InvalidInputError(f"{path!r} and {seen[key]!r} cannot lie side by side", path="$.files")
+            raise _alike(path, seen[key])
         seen[key] = path
     for key, path in seen.items():
         parent = key.rpartition("/")[0]
@@ -62,6 +63,35 @@ def check_distinct(paths: Iterable[str]) -> None:
                     f"{seen[parent]!r} is a file and a folder of {path!r}", path="$.files"
                 )
             parent = parent.rpartition("/")[0]
+
+
+def check_folders(paths: Iterable[str]) -> None:
+    """Refuse two folders that are one on a disk blind to case: what lies in both would lie in one.
+
+    Raises:
+        InvalidInputError: it names both.
+    """
+    seen: dict[str, str] = {}
+    known: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in known:
+            known.add(folder)
+            if (other := seen.setdefault(folded(folder), folder)) != folder:
+                raise _alike(f"{folder}/", f"{other}/")
+            folder = folder.rpartition("/")[0]
+
+
+def _alike(path: str, other: str) -> InvalidInputError:
+    names, why = f"{other!r} and {path!r}", "they differ only in upper and lower case"
+    if path == other:
+        names = f"two files named {path!r}"
+        why = (
+            "their names are the same, or differ in their Unicode form alone (\u00e9 as one sign, or as two)"
+        )
+    return InvalidInputError(
+        f"{names} cannot lie side by side: {why}", path="$.files", hint="rename one of them"
+    )
 
 
 def has_control(text: str) -> bool:
@@ -74,14 +104,20 @@ def has_control(text: str) -> bool:
 
 def _refuse(path: str, fault: str, place: str) -> None:
     if fault:
-        raise InvalidInputError(f"the path {path[:200]!r} {fault}", path=place)
+        raise InvalidInputError(f"the path {_shown(path)!r} {fault}", path=place)
+
+
+def _shown(path: str) -> str:
+    """Return a path with its end, by which people know it, however long it is."""
+    return path if len(path) <= _SHOWN else f"{path[: _SHOWN // 2]}...{path[-_SHOWN // 2 :]}"
 
 
 def _path_fault(path: str) -> str:
     if not path:
         return "is empty"
     if has_control(path):
-        return "holds a control character or half a surrogate pair"
+        surrogates = any("\ud800" <= sign <= "\udfff" for sign in path)
+        return "is not UTF-8" if surrogates else "holds a control character"
     if "\\" in path:
         return "holds a backslash; segments are separated by '/'"
     if not unicodedata.is_normalized("NFC", path):

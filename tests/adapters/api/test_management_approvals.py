@@ -63,7 +63,7 @@ async def test_a_refusal_says_why_and_ends_it(api, people, waiting):
         "state"
     ] == "REFUSED"
     shown = (await api.get(f"contractnegotiations/{negotiation}")).json
-    assert (shown["state"], shown["errorDetail"]) == ("TERMINATED", "people here refused it: no")
+    assert (shown["state"], shown["errorDetail"]) == ("TERMINATED", "people at the consumer refused it: no")
     late = await people["boris"].post(f"approvals/{name}/approve")
     assert (late.status, late.problem["message"]) == (409, f"it was refused already: approval {name}")
 

@@ -5,7 +5,9 @@ import os
 
 import pytest
 
+from comity.controlplane import framework_proposals as proposals
 from comity.techdata.effectivity import Effectivity
+from support import agreeing
 from support.edc import USE
 
 EVIL = [
@@ -129,6 +131,90 @@ async def test_other_terms_for_the_same_files_are_a_new_revision_and_stay_when_n
     assert third["policy"]["prohibition"] == forbidden["prohibition"]
 
 
+def permits(*said, **more):
+    names = ("leftOperand", "operator", "rightOperand")
+    constraints = [dict(zip(names, each, strict=True)) for each in said]
+    return {"@type": "Set", "permission": [{"action": "use", "constraint": constraints}], **more}
+
+
+BETA, COUNT = ("recipient", "eq", "did:web:beta.example"), ("count", "lteq", "10")
+NEVER = {"prohibition": [{"action": "distribute"}]}
+
+
+async def test_a_term_that_is_not_said_again_does_not_fall_away_unseen(api, site, folder):
+    body = {"folder": str(folder), "assetId": "p"}
+    first = (await api.post("packages", {**body, "policy": permits(BETA, **NEVER)})).json
+    (folder / "a.txt").write_bytes(b"another")
+    body["keep"] = ["terms"]
+    refused = await api.post("packages", {**body, "policy": permits(COUNT)})
+    assert (refused.status, refused.problem["type"]) == (409, "conflict")
+    assert refused.problem["message"] == (
+        "p is published under terms that would fall away: by did:web:beta.example; never distribute"
+    )
+    assert "--new-terms" in refused.problem["hint"]
+    assert (await site.manifest("p")).revision == first["revision"]
+    said = await api.post(
+        "packages", {**body, "policy": permits(("recipient", "eq", "did:web:c"), COUNT, **NEVER)}
+    )
+    assert said.json["revision"] == 2
+    assert (await api.post("packages", {**body, "keep": [], "policy": permits(COUNT)})).json["revision"] == 3
+    assert (await api.post("packages", {**body, "keep": ["title"]})).problem["path"] == "$.keep"
+
+
+async def test_who_sees_it_stays_where_that_was_said_by_itself(api, site, folder):
+    body = {"folder": str(folder), "assetId": "p"}
+    await api.post("packages", {**body, "policy": USE, "accessPolicy": permits(BETA)})
+    assert (await api.post("packages", {**body, "policy": permits(COUNT), "keep": ["terms"]})).status == 200
+    seen = (await api.get("policydefinitions/p%23access")).json["policy"]
+    assert "did:web:beta.example" in str(seen)
+    opened = {**body, "policy": permits(COUNT), "accessPolicy": USE, "keep": ["terms"]}
+    refused = await api.post("packages", opened)
+    assert "would fall away: by did:web:beta.example" in refused.problem["message"]
+
+
+async def test_a_framework_agreement_comes_to_the_terms_that_hold_and_takes_the_place_of_another(
+    api, site, folder
+):
+    texts = str(agreeing.write(site.folder.parent / "texts"))
+    urns = [
+        await proposals.propose(
+            site.connector,
+            agreeing.document((site.did, BETA[2]), id=agreeing.ID[:-1] + last, releaseRules=agreeing.FREE),
+            texts,
+        )
+        for last in "ab"
+    ]
+    body = {"folder": str(folder), "assetId": "p", "keep": ["terms"]}
+    await api.post("packages", {**body, "policy": permits(BETA)})
+    for urn in urns:
+        answer = await api.post("packages", {**body, "framework": urn})
+        assert answer.status == 200, answer.problem
+        under = answer.json["policy"]
+        [permission] = under["permission"]
+        assert [each["rightOperand"] for each in permission["constraint"]] == [BETA[2], urn]
+    refused = await api.post("packages", {**body, "policy": permits(BETA)})
+    assert refused.problem["message"].endswith(f": under {urns[1]}; never distribute")
+
+
+async def test_of_one_effectivity_the_members_that_are_not_said_stay(api, site, folder):
+    body = {"folder": str(folder), "assetId": "p"}
+    first = {"part": "P1", "plants": ["Ulm"], "serialFrom": "1", "serialTo": "100"}
+    await api.post("packages", {**body, "effectivity": [first]})
+    body["keep"] = ["effectivity"]
+    more = {"serialFrom": "1", "serialTo": "150"}
+    assert (await api.post("packages", {**body, "effectivity": [more]})).json["revision"] == 2
+    meant = Effectivity(part="P1", plants=("Ulm",), serial_from="1", serial_to="150")
+    assert (await site.manifest("p")).effectivity == (meant,)
+    everything = {"part": "", "plants": [], "serialFrom": "", "serialTo": ""}
+    await api.post("packages", {**body, "effectivity": [everything]})
+    assert (await site.manifest("p")).effectivity == ()
+    (folder / "comity-package.toml").write_text('[[effectivity]]\npart = "A"\n[[effectivity]]\npart = "B"\n')
+    refused = await api.post("packages", {**body, "effectivity": [more]})
+    assert (refused.status, refused.problem["path"]) == (400, "$.effectivity")
+    assert "part A or part B" in refused.problem["message"]
+    assert "comity-package.toml" in refused.problem["hint"]
+
+
 async def test_a_package_whose_offer_was_removed_is_not_opened_to_everybody_by_publishing_it_again(
     api, folder
 ):
@@ -204,7 +290,7 @@ async def test_publishing_again_can_be_asked_for_alone(api, site, folder):
         ('title = "a\n', "line 1"),
         ("titel = 3\n", "titel"),
         ('[files."c.txt"]\nrevision = "1"\n', "c.txt"),
-        ('[files."a.txt"]\ndocumentClass = "99-99"\n', "$.files[0].documentClass"),
+        ('[files."a.txt"]\ndocumentClass = "99-99"\n', "'99-99', of 'a.txt', is no document class"),
     ],
 )
 async def test_what_is_wrong_in_it_is_named_by_line_or_key(api, site, folder, written, place):

@@ -39,9 +39,12 @@ async def test_a_partner_is_added_by_its_did_or_address(started, client, by_addr
     assert [each["kty"] for each in shown["keys"]] == ["EC"]
     assert "d" not in shown["keys"][0]
     assert (await api.get("partners")).json == [shown]
-    changed = await api.post("partners", {"participant": there.did})
-    assert (changed.json["name"], changed.json["pinned"]) == (there.did, False)
-    assert changed.json["createdAt"] == shown["createdAt"]
+    again = await api.post("partners", {"participant": there.conf.address})
+    assert again.json == shown
+    body = {"participant": there.did, "name": "", "pin": False, "spatial": []}
+    changed = (await api.post("partners", body)).json
+    assert (changed["name"], changed["pinned"], changed["spatial"]) == (there.did, False, [])
+    assert (changed["purpose"], changed["createdAt"]) == (["repair"], shown["createdAt"])
     removed = await api.delete(f"partners/{quote(there.did, safe='')}")
     assert (removed.status, removed.body) == (204, b"")
     assert (await api.get("partners")).json == []
@@ -55,6 +58,34 @@ async def test_a_partner_is_added_by_hand_with_pinned_keys(api, key):
     assert added.status == 200
     assert (added.json["address"], added.json["pinned"]) == ("http://127.0.0.1:1/dsp", True)
     assert added.json["keys"] == [public(key)]
+
+
+async def test_what_is_not_said_of_a_partner_again_stays(api, key):
+    assert (await api.post("apikeys", {"name": "anna", "role": "approver"})).status == 200
+    body = {
+        "participant": "urn:connector:p",
+        "name": "P",
+        "address": "http://127.0.0.1:1/dsp",
+        "keys": [public(key)],
+        "signed": True,
+        "purpose": ["repair"],
+        "spatial": ["DE"],
+        "distributionClass": ["partners-only"],
+        "attributes": {"Membership": ["active"]},
+        "approval": {"approvers": ["anna"]},
+    }
+    added = (await api.post("partners", body)).json
+    again = {"participant": "urn:connector:p"}
+    assert (await api.post("partners", again)).json == added
+    assert (await api.get("partners")).json == [added]
+    empty = {"signed": False, "purpose": [], "approval": {}, "attributes": {"Membership": []}}
+    changed = (await api.post("partners", {**again, **empty})).json
+    assert {**added, "signed": False, "purpose": []} == {
+        **changed,
+        "approval": added["approval"],
+        "attributes": added["attributes"],
+    }
+    assert not changed.keys() & {"approval", "attributes"}
 
 
 @pytest.mark.parametrize(

@@ -90,24 +90,45 @@ def test_what_was_staged_when_the_process_ended_is_put_into_the_bucket_by_the_ne
     where.close()
 
 
-def test_object_that_was_written_and_not_noted_is_taken_for_ours_if_it_is_the_same(place):
+def test_object_that_was_written_and_not_noted_is_taken_for_ours_if_it_is_the_same(place, monkeypatch):
     where = place.open()
     where.begin(WANTED)
-    place.put("a", FILES["a"])
-    (where._folder / bucket.LOG_NAME).write_bytes(b'{"path":"b/c","sha2')  # a kill left half a line
-    where.keep(staged(where))
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket, "_put", None)
+        parts = staged(where, WANTED[:1])
+        with pytest.raises(TypeError):  # it is killed before it has noted what it put there
+            where.keep(parts)
+    assert place.get("a") == FILES["a"]
+    with (where._folder / bucket.LOG_NAME).open("ab") as log:
+        log.write(b'{"path":"b/c","sha2')  # a kill left half a line
     where.close()
-    assert place.open().begin(WANTED).whole == frozenset(FILES)
+    where = place.open()
+    where.begin(WANTED)
+    where.keep(staged(where, WANTED[1:]))
+    where.end(b"{}")
+    assert where.begin(WANTED).whole == frozenset(FILES)
+    assert all(each.ours for each in where._known().values())
+    where.close()
+
+
+def test_object_that_lay_there_before_is_neither_put_again_nor_deleted(place):
+    place.put("a", FILES["a"])
+    receive(place)
+    where = place.open()
+    assert where.begin(WANTED).whole == frozenset(FILES)
+    assert [where.delete(each) for each in WANTED] == [True, True]
+    where.close()
+    assert place.get("a") == FILES["a"]
+    with pytest.raises(FileNotFoundError):
+        place.get("b/c")
 
 
 def test_object_that_somebody_changed_since_is_not_whole_and_not_replaced(place):
     receive(place)
     place.put("a", b"changed")
     where = place.open()
-    assert where.begin(WANTED).whole == {"b/c"}
-    parts = staged(where, WANTED[:1])
-    with pytest.raises(StorageError, match="is there already and was not received here"):
-        where.keep(parts)
+    with pytest.raises(StorageError, match="is there already and was changed since it was received"):
+        where.begin(WANTED)
     assert place.get("a") == b"changed"
     where.close()
 

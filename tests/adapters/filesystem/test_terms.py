@@ -7,10 +7,13 @@ import json
 import fsspec
 import pandas as pd
 import pytest
+import zarr
 from aiohttp import web
 
+from comity.client import Connector
+from comity.controlplane import partners
 from comity.dsp import terms
-from support import asgi, wire
+from support import asgi, distance, wire
 from support.pair import wait_for
 
 PURPOSE = "production:programme-1"
@@ -50,7 +53,8 @@ def test_partners_assets_and_files_are_listed_and_found(sides, publish, fs):
     publish("urn:x:1/2%3")
     found = fs()
     asset = sides.url("urn:x:1%2F2%253").removeprefix("comity://")
-    assert found.ls("", detail=False) == [asset.partition("/")[0]]
+    assert found.ls("", detail=False) == ["alpha"]
+    assert f"alpha/{asset.partition('/')[2]}" in found.ls("alpha", detail=False)
     assert asset in found.ls(asset.partition("/")[0], detail=False)
     assert found.ls(asset, detail=False) == [f"{asset}/deep", f"{asset}/note.txt"]
     assert found.find(asset) == [f"{asset}/deep/a b.bin", f"{asset}/note.txt"]
@@ -61,7 +65,7 @@ def test_partners_assets_and_files_are_listed_and_found(sides, publish, fs):
     assert not found.exists(f"{asset}/deep/other")
     with pytest.raises(FileNotFoundError, match=r"deep/other: there is no such file"):
         found.open(f"{asset}/deep/other")
-    with pytest.raises(FileNotFoundError, match="there is no partner nobody on the list"):
+    with pytest.raises(PermissionError, match="there is no partner nobody on the list"):
         found.ls("nobody/asset")
 
 
@@ -218,6 +222,89 @@ def test_a_newer_revision_is_never_mixed_into_an_open_file(sides, publish, fs):
     assert found.cat(url) == CONTENT[::-1]
 
 
+def test_whoever_has_nothing_open_goes_on_with_the_newest_revision(sides, publish, fs):
+    publish("renewed")
+    early, url = fs(cache=0), sides.url("renewed", "deep", "a b.bin")
+    assert early.cat(url) == CONTENT
+    folder = sides.provider.folder.parent / "renewed"
+    (folder / "new.txt").write_text("new")
+    publish("renewed", content=CONTENT[1:])
+    late = fs()  # as in another process: the connector has looked a moment ago
+    with early.open(sides.url("renewed", "new.txt")) as file:
+        assert file.read() == b"new"
+    with late.open(url) as file:
+        assert file.read() == CONTENT[1:]
+    assert late.cat(url) == early.cat(url) == CONTENT[1:]
+    assert early.size(url) == len(CONTENT) - 1
+    publish("renewed", content=CONTENT[2:])
+    assert early.cat_file(url, 0, 10) == CONTENT[2:12]
+    (folder / "new.txt").unlink()
+    publish("renewed", content=CONTENT[2:])
+    with pytest.raises(FileNotFoundError):
+        late.open(sides.url("renewed", "new.txt"))
+
+
+def test_what_a_partner_ended_without_a_word_is_begun_anew(sides, publish, fs):
+    publish("forgotten")
+    long, url = fs(), sides.url("forgotten", "note.txt")
+    assert long.cat(url) == b"hello"
+
+    async def off_and_on():
+        provider, consumer = sides.provider, sides.consumer
+        await partners.remove(provider.connector, consumer.did)
+        await provider.befriend(consumer, name="beta", purpose=distance.PURPOSES)
+
+    sides.run(off_and_on())
+    with fs().open(url) as file:  # as a new process
+        assert file.read() == b"hello"
+    with long.open(url) as file:
+        assert file.read() == b"hello"
+    sides.run(off_and_on())
+    long.invalidate_cache()
+    assert long.cat(url) == b"hello"
+    sides.run(off_and_on())
+    client = Connector(**sides.options)
+    assert client.partner("alpha").read("forgotten", "note.txt") == b"hello"
+    states = "SELECT state, count(*) FROM transfer WHERE asset_id = 'forgotten' GROUP BY state"
+    for site in (sides.provider, sides.consumer):
+        assert dict(sides.run(site.rows(states))) == {"STARTED": 1, "TERMINATED": 3}
+    (listed,) = sides.run(
+        sides.consumer.rows(
+            "SELECT count(*) FROM reading JOIN exchange ON id = exchange_id"
+            " WHERE asset_id = 'forgotten' AND ended_at IS NULL"
+        )
+    )
+    assert listed == (1,)
+
+
+def test_a_file_that_is_not_what_was_published_is_named_and_no_failure_of_the_connection(sides, publish, fs):
+    publish("spoilt")
+    (sides.provider.folder.parent / "spoilt" / "note.txt").write_text("other")
+    found, url = fs(), sides.url("spoilt", "note.txt")
+    with pytest.raises(OSError, match=r"'note.txt' is not what was published.*publish it again") as caught:
+        found.cat(url)
+    assert not isinstance(caught.value, ConnectionError)
+
+
+def test_an_option_that_there_is_not_is_refused(sides):
+    with pytest.raises(TypeError, match=r"no option revison; there are: purpose, .*revision"):
+        fsspec.filesystem("comity", revison=1, **sides.options)
+
+
+def test_a_partner_or_an_asset_that_is_not_there_is_no_missing_file(sides, publish, fs):
+    publish("present")
+    found = fs()
+    for path in ("nobody/present/note.txt", "alpha/nope/note.txt"):
+        assert (found.exists(path), found.isdir(path), found.isfile(path)) == (False, False, False)
+        for read in (found.info, found.ls, found.open, found.cat):
+            with pytest.raises(PermissionError, match=r"no partner nobody|no asset nope"):
+                read(path)
+        store = zarr.storage.FsspecStore.from_url(f"comity://{path}", storage_options=sides.options)
+        with pytest.raises(PermissionError, match=r"no partner nobody|no asset nope"):
+            zarr.open_group(store, mode="r")
+    assert found.isfile("alpha/present/note.txt")
+
+
 async def offered(sides, asset_id, address):
     """Offer one resource that is no package, as any other connector would."""
     api = asgi.Client(sides.provider.parts.internal, sides.provider.conf.management_key)
@@ -279,6 +366,13 @@ def test_nothing_is_written_and_nothing_is_copied_away(sides, publish, fs, tmp_p
         lambda: found.get(url, str(tmp_path / "copy")),
         lambda: fsspec.open(f"simplecache::{url}", comity=sides.options).open(),
         lambda: fsspec.open(f"filecache::{url}", comity=sides.options).open(),
+        lambda: fsspec.open(f"blockcache::{url}", comity=sides.options).open(),
+        lambda: fsspec.open(
+            f"simplecache::{url}", comity=sides.options, simplecache={"compression": "gzip"}
+        ).open(),
+        lambda: fsspec.open(
+            f"filecache::{url}", comity=sides.options, filecache={"compression": "gzip"}
+        ).open(),
     ):
         with pytest.raises(PermissionError, match=r"only read|copies nothing away"):
             refused()

@@ -131,6 +131,22 @@ def test_what_a_folder_says_comes_back_byte_for_byte(folder, tmp_path):
     ]
 
 
+def test_a_folder_with_an_id_and_patterns_loses_the_id_and_is_the_same_from_then_on(folder, tmp_path):
+    said = '# ours\nid = "urn:alpha:housing"\ntitle = "Housing"\n[files."drawings/*"]\nrevision = "C"\n'
+    (folder / "comity-package.toml").write_text(said)
+    trees = [made.tree(folder)]
+    for name in ("once", "twice"):
+        aasx_export.pack(str(folder), str(tmp_path / f"{name}.aasx"))
+        aasx.unpack(str(tmp_path / f"{name}.aasx"), str(tmp_path / name))
+        folder = tmp_path / name
+        trees.append(made.tree(folder))
+    written = (tmp_path / "once/comity-package.toml").read_text()
+    assert "urn:alpha:housing" not in written
+    assert '[files."drawings/Gehäuse 1.pdf"]' in written
+    assert trees[1] == trees[2]
+    assert {name for name in trees[0] if trees[0][name] != trees[1][name]} == {"comity-package.toml"}
+
+
 def test_the_same_folder_makes_the_same_aasx(folder, tmp_path):
     for name in ("a.aasx", "b.aasx"):
         aasx_export.pack(str(folder), str(tmp_path / name))

@@ -102,6 +102,15 @@ def test_what_is_no_zip_is_refused(tmp_path, content):
     refused(path, tmp_path, "bad.aasx is not read: it is no zip")
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b' {"submodels": []}', "JSON"), (b"\xef\xbb\xbf<?xml version='1.0'?>", "XML")]
+)
+def test_an_environment_without_its_container_is_refused_as_that(tmp_path, content, kind):
+    path = tmp_path / "bad.aasx"
+    path.write_bytes(content)
+    refused(path, tmp_path, f"is {kind}, as an environment without its container is")
+
+
 def test_a_zip_that_is_cut_is_refused(tmp_path):
     path = made.write(tmp_path / "bad.aasx", made.GOOD)
     path.write_bytes(path.read_bytes()[:-300])

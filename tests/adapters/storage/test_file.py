@@ -305,10 +305,16 @@ def test_the_connectors_own_folder_is_neither_published_nor_received_into(tmp_pa
     (own / "received").mkdir()
     (own / "keys" / "connector.pem").write_text("secret")
     files = file.Files([str(tmp_path), str(own / "received")], private=str(own))
-    for path in (own / "keys" / "connector.pem", own / "keys", own, tmp_path):
-        with pytest.raises(StorageError):
+    for path, said in (
+        (own / "keys" / "connector.pem", "lies in"),
+        (own / "keys", "lies in"),
+        (own, "is"),
+        (tmp_path, "holds"),
+    ):
+        why = f"{str(path)!r} {said} the connector's own data folder, which may not be"
+        with pytest.raises(StorageError, match=f"{why} published"):
             files.resolve(str(path))
-        with pytest.raises(StorageError):
+        with pytest.raises(StorageError, match=f"{why} received into"):
             files.check_destination(str(path))
     assert files.resolve(str(own / "received")) == str(own / "received")
     assert files.check_destination(str(tmp_path / "elsewhere")) == str(tmp_path / "elsewhere")
@@ -372,6 +378,8 @@ async def test_a_file_that_changes_while_it_is_hashed_is_refused(root, files):
     with pytest.raises(StorageError) as caught:
         await asyncio.to_thread(files.measure, str(root / "a"), append)
     assert caught.value.code == source.CHANGED
+    assert caught.value.message == f"{str(root / 'a')!r} changed while it was hashed"
+    assert caught.value.hint == "wait until nobody writes to it; comity watch does"
 
 
 @pytest.mark.parametrize("change", ["more", "gone", "new"])
@@ -387,7 +395,8 @@ async def test_a_folder_that_changes_while_it_is_hashed_is_refused_as_a_whole(ro
                 "new": lambda: (root / "c").write_bytes(b""),
             }[change]()
 
-    with pytest.raises(StorageError, match="changed while it was hashed") as caught:
+    which = "c" if change == "new" else "a"
+    with pytest.raises(StorageError, match=f"^'{which}' in '.*' changed while it was hashed") as caught:
         await folder.scan(files, str(root), spoil)
     assert caught.value.code == source.CHANGED
 
@@ -399,12 +408,36 @@ async def test_a_name_that_windows_cannot_write_is_refused_before_anything_is_ha
         await folder.scan(files, str(root), lambda *_: pytest.fail("it was hashed"))
 
 
-@pytest.mark.parametrize("twins", [("A.step", "a.STEP"), ("\u00e9", "e\u0301"), ("stra\u00dfe", "STRASSE")])
-async def test_two_names_that_are_one_elsewhere_are_refused_before_anything_is_hashed(root, files, twins):
+@pytest.mark.parametrize(
+    ("twins", "why"),
+    [
+        (("A.step", "a.STEP"), "upper and lower case"),
+        (("\u00e9", "e\u0301"), "Unicode form"),
+        (("stra\u00dfe", "STRASSE"), "upper and lower case"),
+        (("A/one", "a/two"), "'A/' and 'a/' .* upper and lower case"),
+        (("x/A/b/one", "x/a/b/two"), "'x/A/.*' and 'x/a/.*' .* upper and lower case"),
+    ],
+)
+async def test_two_names_that_are_one_elsewhere_are_refused_before_anything_is_hashed(
+    root, files, twins, why
+):
     for name in twins:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"")
-    with pytest.raises(InvalidInputError, match="cannot lie side by side"):
+    with pytest.raises(InvalidInputError, match=why) as caught:
         await folder.scan(files, str(root), lambda *_: pytest.fail("it was hashed"))
+    assert "cannot lie side by side" in caught.value.message
+    assert caught.value.hint == "rename one of them"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("\udce9.txt", "is not UTF-8"), (f"{'x' * 241}.step", r"x\.\.\.x.*\.step' has a segment longer")],
+)
+async def test_a_name_that_is_refused_is_shown_with_its_reason_and_its_end(root, files, name, said):
+    (root / name).write_bytes(b"")
+    with pytest.raises(InvalidInputError, match=said):
+        await folder.scan(files, str(root))
 
 
 @pytest.mark.parametrize("name", ["{:03}", ".{:03}"])

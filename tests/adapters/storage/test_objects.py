@@ -210,7 +210,7 @@ async def test_missing_extra_is_named(container, monkeypatch):
     own = opened(listed(container, "http://127.0.0.1:9"))
     with pytest.raises(StorageError, match="needs what the extra s3 brings") as caught:
         await own.look(own.find("s3://own/x"))
-    assert caught.value.hint == "install it: pip install 'comity[s3]'"
+    assert caught.value.hint == "install it: pip install '.[s3]' in a clone of Comity"
 
 
 @pytest.fixture(scope="module")

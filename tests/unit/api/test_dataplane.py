@@ -155,7 +155,7 @@ async def test_without_a_token_nothing_is_looked_up(token):
     ("error", "status"),
     [
         (IdentityError("no", step="token"), 401),
-        (PolicyError("no"), 403),
+        (PolicyError("no", reasons=["dateTime lteq 2020"]), 403),
         (NotFoundError("no"), 404),
         (DatabaseError("secret path"), 503),
         (StorageError("secret path"), 503),
@@ -167,8 +167,10 @@ async def test_what_the_control_plane_refuses_is_answered_without_our_facts(erro
 
     exchange = await run(make(lookup))
     assert (exchange.status, exchange.complete) == (status, True)
-    assert json.loads(exchange.body)["code"] == error.code
-    assert b"secret" not in exchange.body
+    told = json.loads(exchange.body)
+    assert told["code"] == error.code
+    assert "secret" not in told["message"]
+    assert told["message"].endswith(": dateTime lteq 2020") is (status == 403)
 
 
 async def test_a_changed_source_is_a_conflict_that_names_no_path():

@@ -186,9 +186,11 @@ def test_second_get_joins_the_exchange_although_the_partner_is_away(comity, api,
         api.replies["POST", path].clear()
     api.says("POST", "exchanges/request", [{**going_on, "stage": "COMPLETED", "@id": "old"}, going_on])
     goes(api, COMPLETED)
-    done = comity("get", "alpha", "0123", "-o", "in")
+    done = comity("get", "alpha", "0123", "-o", "in", "--limit", "5MB/s")
     assert done.code == 0
-    assert done.out.startswith(f"joining      {ASSET}, begun 2027-01-15 08:00\n")
+    joined, limited = done.out.splitlines()[:2]
+    assert joined == f"joining      {ASSET}, begun 2027-01-15 08:00"
+    assert limited.strip() == "--limit does not count: it goes on as fast as it was begun"
     assert api.bodies("POST", "exchanges") == []
 
 

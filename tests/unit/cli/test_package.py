@@ -49,7 +49,7 @@ def test_without_the_extra_it_works_and_says_what_was_not_checked(comity, tmp_pa
     assert done.code == 0
     assert done.err == (
         "whether it keeps the rules of the AAS metamodel was not checked;"
-        " the extra has it checked: pip install 'comity[aas]'\n"
+        " the extra has it checked: pip install '.[aas]' in a clone of Comity\n"
     )
 
 

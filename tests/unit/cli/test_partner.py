@@ -20,6 +20,32 @@ def test_partner_add_sends_what_was_said_and_shows_the_partner(comity, api, alph
     )
 
 
+def test_partner_add_again_says_nothing_of_what_is_not_said(comity, api, alpha):
+    api.says("POST", "partners", {"@id": alpha["@id"]})
+    comity("partner", "add", "https://alpha.example")
+    comity(
+        "partner",
+        "add",
+        "https://alpha.example",
+        "--no-pin",
+        "--no-signed",
+        "--purpose",
+        "",
+        "--approval",
+        "",
+    )
+    assert api.bodies("POST", "partners") == [
+        {"participant": "https://alpha.example"},
+        {
+            "participant": "https://alpha.example",
+            "pin": False,
+            "signed": False,
+            "purpose": [],
+            "approval": {},
+        },
+    ]
+
+
 def test_partner_list_is_a_table(comity, api, alpha):
     done = comity("partner", "list")
     assert done.out == (

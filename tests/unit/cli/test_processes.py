@@ -90,6 +90,16 @@ def test_transfers_are_a_table(comity, processes):
     )
 
 
+def test_an_agreement_is_retired_with_its_reason(comity, processes, api):
+    api.says("POST", "contractagreements/retirements", {})
+    done = comity("agreements", "retire", "000a", "--reason", "Other terms.")
+    assert done.out == f"retired agreement {AGREEMENT}; nothing is transferred under it any more\n"
+    assert api.bodies("POST", "contractagreements/retirements") == [
+        {"agreementId": AGREEMENT, "reason": "Other terms."}
+    ]
+    assert comity("agreements", "retire", "000a").code == 2
+
+
 def test_agreements_are_a_table(comity, processes):
     assert comity("agreements").out == (
         "ID        Partner      Asset     Terms               Signed\n"

@@ -76,7 +76,8 @@ def test_publish_takes_a_policy_from_a_file(comity, api, folder, tmp_path):
     (tmp_path / "policy.json").write_text(json.dumps(policy))
     api.says("POST", "packages", PUBLISHED)
     done = comity("publish", "housing", "--policy", "policy.json", "--id", "h", "--json")
-    assert api.bodies("POST", "packages") == [{"folder": str(folder), "policy": policy, "assetId": "h"}]
+    [body] = api.bodies("POST", "packages")
+    assert body == {"folder": str(folder), "policy": policy, "assetId": "h", "keep": ["terms"]}
     assert json.loads(done.out) == PUBLISHED
 
 
@@ -115,30 +116,49 @@ def test_day_that_is_past_is_told(comity, api, folder):
 
 
 def test_publish_says_for_what_it_is_meant(comity, api, folder):
-    api.says("POST", "packages", PUBLISHED)
-    comity(
-        "publish", "housing", "--part", "P1", "--serials", "SN-5-SN-9", "--plant", "Ulm", "--plant", "Linz"
+    meant_for = {"part": "P1", "serialFrom": "SN-5", "serialTo": "SN-9", "plants": ["Ulm"]}
+    api.says("POST", "packages", {**PUBLISHED, "effectivity": [meant_for]})
+    done = comity(
+        "publish", "housing", "--part", "P1", "--serials", "SN-5..SN-9", "--plant", "Ulm", "--plant", "Linz"
     )
     [body] = api.bodies("POST", "packages")
+    assert "meant for  part P1, SN-5 to SN-9, at Ulm\n" in done.out
     assert body["effectivity"] == [
         {"part": "P1", "serialFrom": "SN-5", "serialTo": "SN-9", "plants": ["Ulm", "Linz"]}
     ]
+    assert body["keep"] == ["effectivity"]
+    comity("publish", "housing", "--part", "", "--plant", "", "--serials", "..")
+    [*_, body] = api.bodies("POST", "packages")
+    assert body["effectivity"] == [{"part": "", "serialFrom": "", "serialTo": "", "plants": []}]
 
 
 @pytest.mark.parametrize(
     ("said", "ends"),
-    [("100-199", ("100", "199")), ("100-", ("100", None)), ("A-1-B-A-2-B", ("A-1-B", "A-2-B"))],
+    [
+        ("100..199", ("100", "199")),
+        ("100..", ("100", "")),
+        ("..199", ("", "199")),
+        ("SN-90", ("SN-90", "SN-90")),
+        ("7-2024", ("7-2024", "7-2024")),
+    ],
 )
-def test_serial_numbers_are_split_in_the_middle(said, ends):
-    [only] = meant.effectivity("", said, None)
-    assert (only.get("serialFrom"), only.get("serialTo")) == ends
+def test_a_range_has_two_dots_and_one_serial_number_is_both_ends(said, ends):
+    assert meant.effectivity(None, said, None) == [{"serialFrom": ends[0], "serialTo": ends[1]}]
 
 
-@pytest.mark.parametrize("said", ["100", "-", "A-1-2"])
+def test_new_terms_are_said_and_then_nothing_before_is_kept(comity, api, alpha, folder):
+    api.says("POST", "packages", PUBLISHED)
+    assert comity("publish", "housing", "--new-terms").code == 2
+    comity("publish", "housing", "--new-terms", "--to", "alpha")
+    [body] = api.bodies("POST", "packages")
+    assert "keep" not in body
+
+
+@pytest.mark.parametrize("said", ["", " .. .", "1..2..3", "1...3"])
 def test_serial_numbers_whose_ends_cannot_be_told_are_refused(comity, api, folder, said):
     done = comity("publish", "housing", f"--serials={said}")
     assert (done.code, api.bodies("POST", "packages")) == (2, [])
-    assert "FROM-TO" in done.err
+    assert "FROM..TO" in done.err
 
 
 def test_what_is_there_already_is_said_to_be_unchanged_and_warnings_are_told(comity, api, folder):

@@ -81,6 +81,18 @@ def test_opening_says_what_for_and_by_whom_and_prints_the_place_alone(comity, ap
     assert api.bodies("POST", path) == [{"purpose": "repair", "person": "Jo", "nationality": ["AA"]}]
 
 
+def test_who_opens_or_copies_out_a_revision_that_was_recalled_is_told_so_on_stderr(comity, api, alpha):
+    became = {**RECEIVED, "revision": 4, "revisionState": "recalled"}
+    became["became"] = "revision 4 was recalled by did:web:alpha.example: sheet 4"
+    api.says("GET", "received", [became])
+    for verb, more in (("open", ()), ("export", ("-o", "copy"))):
+        api.says("POST", f"received/{NAME.replace(':', '%3A')}/{verb}", became)
+        done = comity("received", verb, "abcd", *more)
+        assert (done.code, done.err) == (0, "revision 4 was recalled by Alpha Works: sheet 4\n")
+    shown = comity("received", "abcd").out
+    assert "revision   revision 4 was recalled by Alpha Works: sheet 4\n" in shown
+
+
 def test_a_refusal_names_the_term_and_is_a_refusal_of_policy(comity, api):
     api.says("GET", "received", [RECEIVED])
     problem = [{"message": "it may not be opened so: purpose eq repair", "type": "policy"}]
@@ -156,6 +168,16 @@ def test_the_table_says_what_lies_in_the_store_here_or_elsewhere_and_how_much(co
         "store: 2 files, 7 B (each content once) in /kept",
     ):
         assert each in shown
+
+
+def test_what_the_store_deleted_and_whose_copies_wait_is_named_with_what_to_do(comity, api, alpha):
+    exports = [{"destination": "/srv/out", "at": 1}, {"destination": "", "at": 2}]
+    api.says(
+        "GET", "received", [{**RECEIVED, "destination": "store:", "exports": exports, "copiesWait": True}]
+    )
+    said = "deleted from the store, as agreed; copies wait for you, in /srv/out, a program: comity delete 0000abcd"
+    assert said in " ".join(comity("received").out.split())
+    assert said in " ".join(comity("received", "0000abcd").out.split())
 
 
 def test_a_file_of_the_store_is_written_out_as_it_is(comity, api):

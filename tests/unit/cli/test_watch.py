@@ -121,6 +121,22 @@ def test_what_is_refused_is_said_once_and_tried_when_it_changes_or_after_minutes
     assert folder.published == 3
 
 
+@pytest.mark.parametrize("options", [[], ["--id", "bracket-17"]])
+def test_a_folder_that_was_never_published_is_not_watched(comity, api, tmp_path, options):
+    api.says("POST", "assets/request", [])
+    done = comity("watch", str(tmp_path), *options)
+    assert done.code == 5
+    assert done.err.startswith(f"error: {tmp_path} is not published yet\nhint: publish it once")
+    asked = [each["filterExpression"][0] for each in api.bodies("POST", "assets/request")]
+    assert asked[-1]["operandRight"] == (["bracket-17"] if options else [str(tmp_path), str(tmp_path)])
+
+
+def test_a_folder_of_which_that_is_heard_later_is_not_watched_any_more():
+    folder = Folder(errors.NotFoundError("not published yet"))
+    with pytest.raises(errors.NotFoundError):
+        folder.looks("a", times=4)
+
+
 @pytest.mark.parametrize("options", [["--stable", "-1"], ["--every", "0"]])
 def test_times_that_make_no_sense_are_refused(comity, tmp_path, options):
     assert comity("watch", str(tmp_path), *options).code == 2

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from comity import errors
-from comity.client import ExchangeError, choosing, distant, reading, records, saving, tracing
+from comity.client import ExchangeError, choosing, distant, placing, reading, records, saving, tracing
 from comity.client.stages import Progress, at
 
 USE = {"permission": [{"action": "use"}]}
@@ -111,7 +111,7 @@ def test_a_client_is_there_at_once_and_loads_nothing_that_it_does_not_need():
 
 def test_a_bucket_is_no_folder():
     with pytest.raises(errors.InvalidInputError) as caught:
-        saving.check_folder("s3://release/pump")
+        placing.chosen("s3://release/pump")
     assert "comity get -o" in caught.value.hint
 
 
@@ -132,6 +132,18 @@ def test_a_trace_is_a_line_without_query_or_content():
     assert "Anna" not in repr(told)
     assert "token" not in repr(told)
     assert str(told[1]).startswith("GET received/t/files/a no answer (ConnectionRefusedError) in ")
+
+
+def test_a_trace_says_why_a_request_was_refused():
+    told = []
+    body = json.dumps([{"message": "it may not be opened so", "reasons": ["purpose eq repair"], "@id": "x"}])
+    tracing.Asked(told.append, "GET", "received/t/files/a?person=Anna").answered(403, body.encode())
+    tracing.Asked(told.append, "GET", "partners").answered(502, b"<html>")
+    assert [(each.error, each.ids) for each in told] == [
+        ("it may not be opened so; purpose eq repair", {}),
+        ("", {}),
+    ]
+    assert "files/a 403 (it may not be opened so; purpose eq repair) in " in str(told[0])
 
 
 def test_a_trace_may_go_to_the_error_stream(capsys):

@@ -1,9 +1,10 @@
+import inspect
 import socket
 
 import pytest
 
 from comity import errors
-from comity.client import calls, connector, problems
+from comity.client import aconnector, calls, connector, problems
 from unit.client import standin
 
 
@@ -87,5 +88,50 @@ def test_all_pages_are_fetched(api, client, monkeypatch):
 
 def test_what_is_not_said_of_a_partner_is_not_sent(api, client):
     api.says("POST", "partners", {"@id": "did:web:a"})
-    client.add_partner("did:web:a", name="", purpose=None, spatial=["DE"], pin=False)
-    assert api.bodies("POST", "partners") == [{"participant": "did:web:a", "spatial": ["DE"]}]
+    client.add_partner("did:web:a", name=None, purpose=None, spatial=["DE"])
+    client.add_partner("did:web:a", name="", purpose=[], pin=False)
+    assert api.bodies("POST", "partners") == [
+        {"participant": "did:web:a", "spatial": ["DE"]},
+        {"participant": "did:web:a", "name": "", "purpose": [], "pin": False},
+    ]
+
+
+async def answered(call):
+    coming = call()
+    return await coming if inspect.isawaitable(coming) else coming
+
+
+@pytest.mark.parametrize("kind", [connector.Connector, aconnector.AsyncConnector])
+async def test_a_keyword_that_nobody_knows_is_refused_before_anything_is_asked(api, kind):
+    client = kind(api.address, standin.KEY)
+    alpha = client.partner("alpha")
+    wrong = [
+        lambda: client.publish("/srv/plans", asset_id="plans", polcy={"permission": []}),
+        lambda: client.add_partner("did:web:a", purposs=["repair"]),
+        lambda: client.start_exchange("did:web:a", "field", "store:", revison=99),
+        lambda: client.begin_reading("did:web:a", "field", purpos="s"),
+        lambda: client.ask("a", "why", fils=[]),
+        lambda: client.settle_inquiry("i", "grant", limit={}),
+        lambda: client.carry("/media", asset="a"),
+        lambda: client.change_framework("urn:f", "end", reson="r"),
+        lambda: alpha.get("field", to="x", revison=99),
+        lambda: alpha.get("field", to="x", acept="nonsense"),
+        lambda: alpha.files("field", purpos="s"),
+        lambda: alpha.read("field", purpos="s"),
+        lambda: client.save("t", to="x", revision=3),
+    ]
+    for call in wrong:
+        with pytest.raises(TypeError, match="keyword argument '"):
+            await answered(call)
+    assert api.asked == []
+
+
+def test_what_is_accepted_is_a_policy_or_several(api, client):
+    for wrong in ([], (), "foo", ["x"], 7, [{}, "x"]):
+        with pytest.raises(errors.InvalidInputError, match="accept must be a policy or a list of policies"):
+            client.partner("alpha").get("field", to="x", accept=wrong)
+    assert api.asked == []
+
+
+def test_one_nationality_may_be_a_text():
+    assert connector.wanted("alpha", "field", {"nationality": "DE"}).nationality == ("DE",)

@@ -114,6 +114,24 @@ def test_where_the_rest_cannot_be_had_all_of_it_is_fetched(fetch, tmp_path):
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("size", [1000, len(CONTENT)])
+def test_a_part_of_another_revision_is_fetched_anew_before_anybody_is_alarmed(fetch, tmp_path, size):
+    (tmp_path / ".a.part").write_bytes(b"x" * size)
+    answers = [whole()] if size == len(CONTENT) else [rest(size), whole()]
+    with answering(*answers) as (address, _):
+        assert fetch(address) == len(CONTENT)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_what_lies_on_the_disk_is_what_is_hashed(fetch, tmp_path):
+    def spoil(_):
+        (tmp_path / ".a.part").write_bytes(b"x" * 10)
+
+    with answering(whole()) as (address, _), pytest.raises(problems.HashError, match="its SHA-256 is"):
+        fetch(address, told=spoil)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_bytes_than_were_published_are_thrown_away(fetch, tmp_path):
     other = whole(CONTENT[:-1] + b"x")
     with answering(other) as (address, _), pytest.raises(problems.HashError, match="its SHA-256 is"):

@@ -3,9 +3,9 @@
 import pytest
 
 from comity import errors
-from comity.client import ExchangeError, getting, reading
+from comity.client import ExchangeError, RevisionWarning, getting, reading, saving
 from comity.client.choosing import Wanted
-from comity.client.steps import Downloads, Pause
+from comity.client.steps import Downloads, Look, Pause
 
 OFFER = {
     "@id": "offer",
@@ -23,6 +23,11 @@ FOUND = {
     "catalog/dataset/request": {"@id": "pump", "hasPolicy": [OFFER]},
     "exchanges": {"@id": "e"},
 }
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 class Api:
@@ -43,6 +48,8 @@ class Api:
                 if isinstance(step, Pause):
                     self.now_s += step.seconds
                     step = going.send(self.now_s)
+                elif isinstance(step, Look):
+                    step = going.send(step.files)
                 elif isinstance(step, Downloads):
                     self.fetched = [each.source for each in step.files]
                     step = going.send(None)
@@ -74,6 +81,18 @@ def failure(answers, **more):
     with pytest.raises(ExchangeError) as caught:
         api.run(getting.get(Wanted("alpha", "pump"), "to", **more))
     return caught.value
+
+
+def test_without_the_purpose_that_its_terms_ask_for_nothing_is_begun():
+    asked = {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["service", "repair"]}
+    offer = {"@id": "o", "permission": [{"action": "use", "constraint": [asked]}]}
+    for flow in (lambda wanted: getting.get(wanted, "to"), reading.files):
+        api = Api(FOUND | {"catalog/dataset/request": {"@id": "pump", "hasPolicy": [offer]}})
+        with pytest.raises(ExchangeError, match=r"ask for a purpose.*: repair, service") as caught:
+            api.run(flow(Wanted("alpha", "pump")))
+        assert (caught.value.stage, caught.value.code) == ("negotiating", "policy")
+        assert (caught.value.hint, caught.value.offered) == ('say what it is for: purpose="repair"', (offer,))
+        assert [path for _, path, _ in api.asked] == ["partners", "catalog/dataset/request"]
 
 
 def test_other_terms_that_the_partner_offers_meanwhile_end_it_at_once_and_are_compared():
@@ -109,6 +128,38 @@ def test_a_negotiation_that_the_partner_ended_has_its_words_and_what_it_offers_n
     assert (failed.stage, failed.reason) == ("negotiating", "this is not offered any more")
     assert failed.offered == (COUNTER,)
     assert len(failed.differences) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "reason", "hint"),
+    [
+        ("REFUSED", "policy", "", "people of your own refused it"),
+        ("APPROVED", "delivery-refused", "people at the provider refused it: no", "the partner decides that"),
+    ],
+)
+def test_whose_people_refused_it_is_told_apart(state, code, reason, hint):
+    why = reason or "people at the consumer refused it: no"
+    failed = failure(
+        {
+            "exchanges/e": status("FAILED", negotiationState="TERMINATED", error="ended"),
+            "contractnegotiations/n": {"errorDetail": why},
+            "approvals/request": [{"state": state}],
+        }
+    )
+    assert (failed.message, failed.code, failed.reason) == (why, code, reason)
+    assert failed.hint.startswith(hint)
+
+
+def test_progress_is_told_when_it_is_new_and_a_silent_partner_is_named():
+    waiting = status("NEGOTIATING", negotiationState="REQUESTED")
+    told = []
+    failed = failure({"exchanges/e": waiting}, timeout_s=30, progress=told.append)
+    assert [(each.stage, each.note) for each in told] == [
+        ("finding", ""),
+        ("negotiating", ""),
+        ("negotiating", "the partner has not answered yet"),
+    ]
+    assert "it waits: the partner has not answered yet" in failed.hint
 
 
 def test_a_transfer_that_the_partner_ended_says_so_and_why():
@@ -175,3 +226,19 @@ def test_a_file_is_named_where_there_are_several():
     assert Api(answers).run(reading.open_(Wanted("alpha", "pump"), "b")).source == "readings/r/files/b"
     with pytest.raises(ExchangeError, match="it has 2 files: name one"):
         Api(answers).run(reading.open_(Wanted("alpha", "pump")))
+
+
+def test_who_reads_a_revision_that_was_superseded_or_recalled_is_warned():
+    became = {"became": "revision 1 was superseded by revision 2"}
+    files = [{"path": "a", "sizeBytes": 1, "sha256": "00"}]
+    done = status("COMPLETED", agreementId="a", transferId="t")
+    ready = {"@id": "r", "stage": "READY", "agreementId": "a"}
+    held = {"received/t/files": files, "received?transferId=t": [became]}
+    read = {"readings": {"@id": "r"}, "readings/r": ready | became, "readings/r/files": files}
+    for answers, flow in (
+        (held, saving.save("t", "to", Wanted("alpha", "pump"))),
+        (held | {"exchanges/e": done | became}, getting.get(Wanted("alpha", "pump"), "to")),
+        (read, reading.open_(Wanted("alpha", "pump"))),
+    ):
+        with pytest.warns(RevisionWarning, match="superseded by revision 2"):
+            Api(FOUND | answers).run(flow)

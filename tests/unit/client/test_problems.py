@@ -1,8 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from comity import errors
+from comity.api import app, partner_requests
 from comity.client import problems
 
 
@@ -64,6 +66,17 @@ def test_several_problems_become_one_sentence():
         read(400, {"message": "a is missing"}, {"message": "b is wrong"}).message
         == "a is missing; b is wrong"
     )
+
+
+async def test_the_port_for_partners_is_said_to_be_none_of_the_management_api():
+    answer = await app._missing(None, SimpleNamespace(status_code=404))
+    for body in (answer.body, partner_requests.no_endpoint(404).body):
+        error = problems.read(404, body, address="http://alpha:8181")
+        assert isinstance(error, problems.UnreachableError)
+        assert (
+            error.message == "http://alpha:8181 is where partners reach a connector, not its management API"
+        )
+        assert "management.listen" in error.hint
 
 
 def test_failure_of_the_connector_points_to_its_log():

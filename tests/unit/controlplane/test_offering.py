@@ -1,6 +1,6 @@
 """Which definitions offer an asset, and how much it takes to find them."""
 
-from comity.controlplane import offering
+from comity.controlplane import facts, offering
 from comity.db.offers import Asset, ContractDefinition
 from comity.db.partners import Partner
 from comity.management import query
@@ -64,3 +64,13 @@ def test_a_long_policy_is_read_each_time_and_not_kept():
     policy = {**USE, "dct:title": "x" * 100_000}
     assert offering.judge(policy, {}).allowed
     assert offering._parse.cache_info().currsize == kept
+
+
+def test_of_a_count_a_partner_is_told_how_much_it_has_used_and_of_other_terms_no_fact():
+    def constraint(name, value):
+        return {"leftOperand": name, "operator": "lteq", "rightOperand": value}
+
+    terms = [constraint("count", "3"), constraint("elapsedTime", "P1D")]
+    policy = {"@type": "Set", "permission": [{"action": "use", "constraint": terms}]}
+    known = facts.of(PARTNER, 10 * 86_400_000, count=4, since_ms=0)
+    assert offering.judge(policy, known).reasons == ("count lteq 3: 3 used already", "elapsedTime lteq P1D")

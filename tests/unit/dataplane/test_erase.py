@@ -8,6 +8,7 @@ import pytest
 from comity import errors
 from comity.dataplane import erase, packages, resources
 from comity.dataplane.attempt import ReceivedFile
+from comity.dataplane.before import BEFORE_NAME, Before
 from comity.techdata import manifest
 
 FILES = {"a.txt": b"hello", "sub/deep/b.bin": b"world", "sub/c.bin": b"again"}
@@ -35,9 +36,10 @@ def left(folder):
 def test_all_of_a_package_goes_with_its_folders(tmp_path):
     folder = tmp_path / "got"
     folder.mkdir()
+    (folder / BEFORE_NAME).write_bytes(Before(made=True).encode())
     digest = received(folder)
     erase.package(str(folder), digest)
-    assert left(folder) == [packages.MANIFEST_NAME]
+    assert left(folder) == [BEFORE_NAME, packages.MANIFEST_NAME]
     erase.package(str(folder), digest)  # again, as after a crash before it was written down
     erase.sweep(str(folder), digest)
     assert not folder.exists()
@@ -93,12 +95,26 @@ def test_another_package_or_none_is_not_guessed_at(tmp_path, gone):
     assert (tmp_path / "a.txt").exists()
 
 
+def test_a_copy_that_broke_off_goes_and_what_another_package_there_has_too_stays(tmp_path):
+    received(tmp_path)
+    listed = [manifest.File("a.txt", 5, sha256(b"hello")), manifest.File("new.txt", 3, sha256(b"new"))]
+    data = manifest.encode(manifest.Manifest("other", tuple(listed)))
+    (tmp_path / packages.INCOMING_NAME).write_bytes(data)
+    (tmp_path / "new.txt").write_bytes(b"new")
+    erase.package(str(tmp_path), manifest.digest(data))
+    erase.sweep(str(tmp_path), manifest.digest(data))
+    assert left(tmp_path) == sorted(
+        [packages.MANIFEST_NAME, "a.txt", "sub", "sub/c.bin", "sub/deep", "sub/deep/b.bin"]
+    )
+
+
 def test_a_single_file_goes_while_it_is_what_was_received(tmp_path):
     file = ReceivedFile("part.stl", 5, sha256(b"solid"))
     (tmp_path / "part.stl").write_bytes(b"SOLID")
     with pytest.raises(errors.ConflictError):
         erase.resource(str(tmp_path), file)
     (tmp_path / "part.stl").write_bytes(b"solid")
+    (tmp_path / BEFORE_NAME).write_bytes(Before(made=True).encode())
     (tmp_path / resources.STATE_NAME).write_bytes(state(file))
     erase.resource(str(tmp_path), file)
     erase.sweep(str(tmp_path), file.sha256)

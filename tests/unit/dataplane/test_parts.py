@@ -144,9 +144,20 @@ def test_what_was_put_here_is_not_hashed_again_unless_somebody_touched_it(folder
     monkeypatch.setattr(disk, "digest", lambda *words: hashed.append(1) or honest(*words))
     assert folder.begin(files).whole == {"a", "b"}
     assert hashed == []
-    (tmp_path / "b").write_bytes(b"c")
-    assert folder.begin(files).whole == {"a"}
+    (tmp_path / "b").write_bytes(b"b")
+    assert folder.begin(files).whole == {"a", "b"}
     assert hashed == [1]
+
+
+def test_what_was_put_here_does_not_count_for_other_contents_of_the_same_size(folder):
+    first, second = (Wanted("a", 1, hashlib.sha256(each).hexdigest()) for each in (b"1", b"2"))
+    folder.write_note(INCOMING_NAME, b"the manifest")
+    part = folder.part(first)
+    part.append(b"1")
+    part.finish()
+    folder.keep([part])
+    assert folder.begin([first]).whole == {"a"}
+    assert folder.begin([second]).whole == frozenset()
 
 
 def test_a_copy_that_somebody_changed_is_not_taken(folder, tmp_path):

@@ -22,7 +22,7 @@ async def test_a_package_lies_whole_in_the_folder(tmp_path):
     received = await provider.get(tmp_path / "in", expected_sha256=provider.content.sha256)
     for path, data in contents.items():
         assert (tmp_path / "in" / path).read_bytes() == data
-    assert listing(tmp_path / "in") == sorted([".comity-manifest.json", *contents])
+    assert listing(tmp_path / "in") == sorted([".comity-before.json", ".comity-manifest.json", *contents])
     assert {file.path: file.sha256 for file in received.files} == {
         path: hashlib.sha256(data).hexdigest() for path, data in contents.items()
     }
@@ -50,8 +50,11 @@ async def test_an_earlier_revision_is_replaced_but_never_what_somebody_else_put_
     (tmp_path / "b").write_bytes(b"my own notes")
     (tmp_path / "d").write_bytes(b"mine too")
     newest = Provider({"a": noise(5000), "b": noise(8000, 4), "d": noise(20)})
-    for kept, name in ((b"my own notes", "b"), (b"mine too", "d")):
-        with pytest.raises(StorageError, match=f"{name}' is there already and was not received here"):
+    for kept, name, what in (
+        (b"my own notes", "b", "was changed since it was received"),
+        (b"mine too", "d", "was not received here"),
+    ):
+        with pytest.raises(StorageError, match=f"{name}' is there already and {what}"):
             await newest.get(tmp_path)
         assert (tmp_path / name).read_bytes() == kept
         (tmp_path / name).unlink()

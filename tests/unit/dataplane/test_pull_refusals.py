@@ -111,7 +111,7 @@ async def test_too_little_room_is_found_before_the_first_byte(tmp_path):
     with pytest.raises(StorageError) as caught:
         await provider.get(tmp_path, free=lambda _folder: 8999)
     assert caught.value.code == "disk-full"
-    assert "9000 more bytes" in caught.value.message
+    assert "at least 9,000 bytes more are needed, 8,999 bytes are free" in caught.value.message
     assert str(tmp_path) in caught.value.message
     assert provider.requests == [("", None)]
     assert listing(tmp_path) == []
@@ -127,8 +127,10 @@ async def test_room_is_only_needed_for_what_is_missing(tmp_path):
 
 async def test_a_reserve_of_the_disk_stays_free(tmp_path):
     with pytest.raises(StorageError) as caught:
-        await Provider(noise(9000)).get(tmp_path, free=lambda _folder: 10_000, reserve_bytes=2000)
+        await Provider(noise(9000)).get(tmp_path, free=lambda _folder: 10_000, reserve_bytes=64 << 20)
     assert caught.value.code == "disk-full"
+    said = "at least 9,000 bytes more are needed, 67.1 MB are kept free, 10,000 bytes are free"
+    assert said in caught.value.message
 
 
 async def test_a_resource_of_unknown_size_is_stopped_when_the_disk_fills(tmp_path):
@@ -275,10 +277,12 @@ async def test_nothing_stays_open(tmp_path):
 async def test_a_cancelled_thread_is_waited_for(tmp_path):
     where = target.Folder(tmp_path)
     started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    told = []
 
     def slow():
         started.set()
         go_on.wait(5)
+        told.append(where.stopped())
         ended.set()
 
     task = asyncio.create_task(where.run(slow))
@@ -290,7 +294,8 @@ async def test_a_cancelled_thread_is_waited_for(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
-    assert where.stopped
+    assert told == [True]
+    assert not await where.run(where.stopped)  # others that use the folder meanwhile go on
     where.close()
 
 

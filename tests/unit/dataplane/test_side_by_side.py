@@ -64,7 +64,7 @@ async def test_a_large_resource_comes_in_ranges_under_its_tag(tmp_path):
     assert (tmp_path / "part.bin").read_bytes() == noise(3 * MIB + 5)
     assert [wanted for _, wanted in provider.requests][:2] == [None, f"bytes={MIB // 2}-{MIB - 1}"]
     assert all("If-Range" in headers for headers in provider.headers[1:])
-    assert listing(tmp_path) == [".resource.json", "part.bin"]
+    assert listing(tmp_path) == [".comity-receiving.json", ".resource.json", "part.bin"]
 
 
 async def test_a_resource_whose_ranges_are_promised_and_not_served_comes_as_one_stream_in_the_end(tmp_path):

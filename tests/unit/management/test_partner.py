@@ -18,7 +18,7 @@ def test_a_partner_is_named_by_its_did_address_or_any_id(participant):
         {"participant": participant, "name": "Them", "pin": True, "purpose": ["a"], "keys": None}
     )
     assert (form.participant, form.name, form.pin, form.purpose, form.spatial, form.keys) == (
-        participant, "Them", True, ["a"], [], None
+        participant, "Them", True, ["a"], None, None
     )  # fmt: skip
 
 

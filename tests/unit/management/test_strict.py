@@ -3,7 +3,7 @@
 import pytest
 
 from comity.errors import InvalidInputError
-from comity.management import forms, strict
+from comity.management import forms, names, strict
 from comity.management.forms.form import Form, may, must, strictly
 
 CONTEXT = "https://example.org/context"
@@ -104,3 +104,21 @@ def test_every_kind_of_every_form_is_known():
             kind = member.kind.strip("[]")
             assert kind in forms.BODIES or kind in strict._CHECKS, (name, kind)
     assert strict._CHECKS.keys() == strict._WANTED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(forms.OWN))
+def test_every_form_of_ours_knows_its_own_example_in_any_spelling(name):
+    example = forms.OWN[name].example or {}
+    strict.check_known(forms.OWN, name, example | {"@context": {}, "@type": "x", "@id": "y"})
+    strict.check_known(forms.OWN, name, {f"{names.EDC}{each}": value for each, value in example.items()})
+    with pytest.raises(InvalidInputError, match="there is no member polcy here") as caught:
+        strict.check_known(forms.OWN, name, example | {"polcy": {}})
+    assert caught.value.path == "$.polcy"
+
+
+def test_a_member_of_a_member_is_known_too():
+    rule = {"approvers": ["anna"], "fourEye": True}
+    with pytest.raises(InvalidInputError) as caught:
+        strict.check_known(forms.OWN, "NewPackage", {"folder": "/srv", "approval": rule})
+    assert caught.value.path == "$.approval.fourEye"
+    assert "fourEyes" in caught.value.hint

@@ -159,6 +159,42 @@ def test_each_difference_is_named_with_its_place(left, right, expected):
     assert [(item.path, item.left, item.right) for item in found(left, right)] == expected
 
 
+def test_terms_are_compared_with_those_about_the_same_thing():
+    recipient, until = atomic("recipient", "isAnyOf", ["x", "y"]), atomic("dateTime", "lteq", "2027-12-31")
+    later = atomic("dateTime", "lteq", "2030-01-01")
+    assert found(permit(recipient, until), permit(later)) == (
+        compare.Difference(K, recipient, None, ("recipient isAnyOf [x, y]", "")),
+        compare.Difference(
+            f"{P}.constraint[1].rightOperand",
+            "2027-12-31",
+            "2030-01-01",
+            ("dateTime lteq 2027-12-31", "dateTime lteq 2030-01-01"),
+        ),
+    )
+    assert [each.terms for each in found(permit(recipient), permit(later))] == [
+        ("recipient isAnyOf [x, y]", ""),
+        ("", "dateTime lteq 2030-01-01"),
+    ]
+
+
+def test_of_two_terms_about_the_same_thing_the_one_with_the_same_operator_is_compared():
+    begin, end = atomic("dateTime", "gteq", "2026-01-01"), atomic("dateTime", "lteq", "2027-12-31")
+    later = {**end, "rightOperand": "2030-01-01"}
+    assert [each.path for each in found(permit(begin, end), permit(later))] == [
+        K,
+        f"{P}.constraint[1].rightOperand",
+    ]
+
+
+def test_rules_are_compared_with_those_of_the_same_action():
+    read, use = {"action": "read", "constraint": [A]}, {"action": "use", "constraint": [A]}
+    less = {"permission": [{**use, "constraint": [B]}]}
+    assert [(each.path, each.right) for each in found({"permission": [read, use]}, less)] == [
+        (P, None),
+        ("$.permission[1].constraint[0].rightOperand", "2"),
+    ]
+
+
 def test_how_often_a_rule_is_given_counts():
     rule = permit(A)["permission"][0]
     assert found({"permission": [rule, rule]}, {"permission": [rule]}) != ()

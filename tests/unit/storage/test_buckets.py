@@ -122,3 +122,28 @@ def test_data_address_of_another_bucket_or_endpoint_is_refused(change):
     address = {"type": "AmazonS3", "bucketName": "acme-drawings", "objectName": "out/a.pdf", **change}
     with pytest.raises((InvalidInputError, StorageError)):
         buckets.from_edc(LISTED, address, at="$.dataAddress", one=True)
+
+
+def test_an_empty_region_of_the_settings_is_the_usual_one():
+    plain = buckets.read("plain", {"url": "s3://beta-2", "anonymous": True}, insecure=False)
+    address = {"type": "AmazonS3", "bucketName": "beta-2", "folderName": "in", "region": "us-east-1"}
+    assert str(buckets.from_edc([plain], address, at="$", one=False)) == "s3://plain/in"
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "said"),
+    [
+        (
+            {"region": "us-1"},
+            "$.region",
+            "region is eu-1 for the bucket drawings of the settings, not 'us-1'",
+        ),
+        ({"endpointOverride": "http://x"}, "$.endpointOverride", "https://s3.acme.example for the bucket"),
+        ({"bucketName": "another"}, "$.bucketName", "no s3 bucket of the settings is called 'another'"),
+    ],
+)
+def test_what_describes_another_bucket_is_named(change, path, said):
+    address = {"type": "AmazonS3", "bucketName": "acme-drawings", "objectName": "out/a.pdf", **change}
+    with pytest.raises(InvalidInputError, match=said) as caught:
+        buckets.from_edc(LISTED, address, at="$", one=True)
+    assert caught.value.path == path

@@ -67,6 +67,10 @@ def test_what_is_said_of_no_file_is_a_slip_and_refused():
         (b'[[effectivity]]\npart = "p"\n[[effectivity]]\nserialFrom = 3', "effectivity[1].serialFrom"),
         (b'[[effectivity]]\nserialFrom = "9"\nserialTo = "3"', "effectivity[0]"),
         (b"a = " + b"[" * 5000, ""),
+        (b'id = ""', "id is empty"),
+        (b'[[effectivity]]\npart = "p"\nplants = [""]', "effectivity[0].plants[0] is empty"),
+        (b'[effectivity]\npart = "p"', "effectivity: this must be a list, not a table"),
+        (b'[files."a"]\nlanguages = "de"', "files.'a'.languages: this must be a list, not text"),
         (b"#" * (about.MAX_BYTES + 1), "bytes"),
     ],
 )

@@ -166,3 +166,20 @@ def test_an_effectivity_is_read_as_it_is_written_and_says_itself():
     for bad in ("x", [{"colour": "red"}], [{"part": 1}]):
         with pytest.raises(InvalidInputError, match="no list of effectivities"):
             effectivity.read(bad)
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "expected"),
+    [
+        ({1, 2, 3}, 2, ([], 0)),
+        ({3}, 3, ([], 0)),
+        ({3}, None, ([1, 2], 2)),
+        ({1, 9}, 1, ([2, 3, 4], 7)),
+        ({2**31 - 1}, None, ([1, 2, 3], 2**31 - 2)),
+        (set(), None, ([], 0)),
+    ],
+)
+def test_a_newer_revision_that_is_not_known_may_apply_and_an_older_one_only_where_none_does(
+    known, answer, expected
+):
+    assert effectivity.unknown(known, answer, 3) == expected

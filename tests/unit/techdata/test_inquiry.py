@@ -155,3 +155,36 @@ def test_what_is_sent_is_what_is_read():
     with pytest.raises(errors.InvalidInputError, match="not said when"):
         inquiry.read_event({"@type": inquiry.EVENT_NOTICE, **revoked})
     assert inquiry.read_event({"@type": inquiry.EVENT_NOTICE, **revoked, "at": 7}).at == 7
+
+
+ASKED = Limits(serial_from="10", serial_to="20", until="2999-01-01", conditions="mark crate")
+
+
+@pytest.mark.parametrize(
+    ("said", "beyond"),
+    [
+        (None, ""),
+        (Limits(serial_from="12", serial_to="14"), ""),
+        (Limits(quantity=3, until="2998-01-01"), ""),
+        (
+            Limits(serial_from="10", serial_to="500"),
+            "serial numbers 10 to 500, asked for: serial numbers 10 to 20",
+        ),
+        (Limits(until="2999-01-02"), "until 2999-01-02, asked for: 2999-01-01"),
+        (Limits(conditions="none"), "other conditions than those asked for"),
+    ],
+)
+def test_what_is_not_said_stays_as_it_was_asked_and_what_goes_beyond_is_named(said, beyond):
+    within = inquiry.within(ASKED, said)
+    assert inquiry.beyond(ASKED, within) == beyond
+    kept = {name for name, value in ASKED.document().items() if value == within.document().get(name)}
+    assert kept >= ASKED.document().keys() - (said.document() if said else {}).keys()
+
+
+def test_limits_that_were_asked_and_are_not_granted_are_named():
+    asked = Limits(lot_from="1", lot_to="2", quantity=5, until="2999-01-01")
+    assert inquiry.beyond(asked, Limits(serial_from="1", serial_to="2")) == (
+        "any lot, asked for: lots 1 to 2; any number of pieces, asked for: 5; for ever, asked for: 2999-01-01"
+    )
+    assert inquiry.within(None, LOTS) == LOTS
+    assert inquiry.beyond(None, LOTS) == ""

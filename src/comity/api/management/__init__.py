@@ -116,6 +116,8 @@ async def _body(request: Request, row: Row, version: Version) -> dict[str, Any]:
     body = strict_json.decode_object(content)
     if version.strict and row.takes:
         strict.check(forms.BODIES, row.takes, body, versions.CONTEXT_V4)
+    if row.takes in forms.OWN:
+        strict.check_known(forms.OWN, row.takes, body)
     return body
 
 

@@ -358,7 +358,9 @@ ENDPOINTS: dict[Key, Row] = {
     ("HEAD", "readings", "{id}/files/{path}"): Row(
         readings.read, OPERATOR, "", "FileBytes", "403 404 409 412 502"
     ),
-    ("GET", "received", ""): Row(received.find, VIEWER, "", "[Received]", ""),
+    ("GET", "received", ""): Row(
+        received.find, VIEWER, "", "[Received]", "", parameters=("transferId",)
+    ),
     ("POST", "received", "{id}/open"): Row(received.open_, OPERATOR, "Access", "Received", "400 403 404"),
     ("GET", "received", "store"): Row(received.store, VIEWER, "", "ReceivedStore", "422"),
     ("GET", "received", "{id}/files"): Row(received.files, VIEWER, "", "[FileEntry]", "403 404 409"),
@@ -387,7 +389,7 @@ ENDPOINTS: dict[Key, Row] = {
         revisions.find_last, VIEWER, "", "[Revision]", "", parameters=("counterPartyId",)
     ),
     ("GET", "revisions", "{id}"): Row(
-        revisions.find, VIEWER, "", "[Revision]", "404", parameters=("counterPartyId",)
+        revisions.find, VIEWER, "", "[Revision]", "400 404", parameters=("counterPartyId", "revision")
     ),
     ("GET", "revisions", "{id}/manifest"): Row(
         revisions.load_manifest, VIEWER, "", "RevisionManifest", "400 404", parameters=("revision",)

@@ -16,7 +16,7 @@ from comity.db import offers as rows
 from comity.management import approvals, query, wire
 from comity.management import offers as forms
 from comity.techdata import effectivity
-from comity.techdata.effectivity import Effectivity
+from comity.techdata.effectivity import Anew, Effectivity
 
 
 async def create_asset(connector: Connector, call: Call) -> Document:
@@ -118,6 +118,7 @@ async def publish_package(connector: Connector, call: Call) -> Document:
         framework=wire.text(call.body, "framework"),
         derived_from=wire.texts(call.body, "derivedFrom"),
         effectivity=_effectivity(call),
+        keep_terms="terms" in _kept(call),
         again=wire.flag(call.body, "again"),
         answers=wire.texts(call.body, "answers"),
         by=call.caller,
@@ -132,10 +133,22 @@ async def find_publishing(connector: Connector, call: Call) -> list[Document]:  
     return [wire.document("Publishing", **msgspec.to_builtins(each)) for each in connector.publishing.find()]
 
 
-def _effectivity(call: Call) -> tuple[Effectivity, ...] | None:
+def _effectivity(call: Call) -> tuple[Effectivity, ...] | Anew | None:
     """Return for what it is meant, None where nothing is said: it stays as it was."""
     said = query.get(call.body, "effectivity")
-    return None if said is None else effectivity.read(said)
+    if said is None:
+        return None
+    return effectivity.read_anew(said) if "effectivity" in _kept(call) else effectivity.read(said)
+
+
+def _kept(call: Call) -> list[str]:
+    """Return of what that which is not said stays."""
+    kept = wire.texts(call.body, "keep")
+    if more := set(kept) - {"terms", "effectivity"}:
+        raise errors.InvalidInputError(
+            f"{min(more)[:100]} cannot be kept: terms and effectivity can", path="$.keep"
+        )
+    return kept
 
 
 def _policy(call: Call, name: str) -> Document | None:

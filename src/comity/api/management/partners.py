@@ -52,7 +52,7 @@ async def request_dataset(connector: Connector, call: Call) -> Document:
 async def add_partner(connector: Connector, call: Call) -> Document:
     """POST partners."""
     form = forms.decode(call.body)
-    processes.check_address(connector, form.address, path="$.address")
+    processes.check_address(connector, form.address or "", path="$.address")
     partner = await partners.add(
         connector,
         form.participant,

@@ -17,9 +17,10 @@ from comity.dataplane import serve
 from comity.management import received as forms
 
 
-async def find(connector: Connector, call: Call) -> list[Document]:  # noqa: ARG001  there is nothing to ask
-    """GET received."""
-    return [_document(held, locked) for held, locked in await received.find(connector)]
+async def find(connector: Connector, call: Call) -> list[Document]:
+    """GET received?transferId=."""
+    found = await received.find(connector, call.parameters.get("transferId", ""))
+    return [_document(held, locked) for held, locked in found]
 
 
 async def open_(connector: Connector, call: Call) -> Document:
@@ -100,7 +101,9 @@ def _document(held: received.Held, locked: Sequence[str] = ()) -> Document:
             {"destination": each.destination, "person": each.person, "by": each.by_whom, "at": each.at}
             for each in held.exports
         ],
+        copies_wait=held.copies_wait,
         seal=seals.shown(delivery.seal),
-        revision=held.revision,
-        revision_state=held.state,
+        revision=held.revision.number,
+        revision_state=held.revision.state if held.revision.number else "",
+        became=held.revision.words,
     )

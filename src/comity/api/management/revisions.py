@@ -18,8 +18,10 @@ async def find_last(connector: Connector, call: Call) -> list[Document]:
 
 
 async def find(connector: Connector, call: Call) -> list[Document]:
-    """GET revisions/{id}?counterPartyId=."""
-    return await revisions_asked.find(connector, call.id, call.parameters.get("counterPartyId", ""))
+    """GET revisions/{id}?counterPartyId=&revision=."""
+    return await revisions_asked.find(
+        connector, call.id, call.parameters.get("counterPartyId", ""), _number(call, "revision")
+    )
 
 
 async def load_manifest(connector: Connector, call: Call) -> Document:

@@ -64,7 +64,9 @@ class Streamed(Response):
 def _check(reply: serve.Answer) -> None:
     headers = dict(reply.headers)
     if reply.status == 412:  # noqa: PLR2004
-        raise problems.ConditionError("the file has another entity tag")
+        raise problems.ConditionError(
+            "the file has another content now than the one that is asked for", hint="open it again"
+        )
     if reply.status == 416:  # noqa: PLR2004
         raise problems.RangeError(
             "one range of bytes inside the file can be asked for",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from comity.management.forms import answers, bodies, data, extended, own, revisions
 
-BODIES = {**bodies.BODIES, **extended.BODIES, **own.BODIES, **revisions.BODIES}
+OWN = {**own.BODIES, **revisions.BODIES}
+"""The bodies that are ours alone: of these every member is known."""
+BODIES = {**bodies.BODIES, **extended.BODIES, **OWN}
 ANSWERS = {**answers.ANSWERS, **data.ANSWERS, **extended.ANSWERS, **revisions.ANSWERS}
 PARAMETERS = bodies.PARAMETERS

@@ -178,6 +178,7 @@ ANSWERS: dict[str, Form] = {
             ),
             "waitsFor": may("text", "the same in a sentence"),
             "error": may("text", "why it, or that it was revoked, was not delivered"),
+            "note": may("text", "of a grant: what goes beyond what was asked"),
             "createdAt": CREATED,
             "updatedAt": must("number", "in milliseconds since 1970"),
             "ofRevision": may(
@@ -208,7 +209,10 @@ ANSWERS: dict[str, Form] = {
             "destination": must("text"),
             "stage": must("text", "NEGOTIATING, REQUESTING, PULLING, COMPLETED or FAILED"),
             "purpose": must("text", "what the partner was told that the data is for"),
-            "revision": may("number", "the revision that was asked for; none: the newest released"),
+            "revision": may(
+                "number", "the one that was received, else the one that was asked for; none: the newest released"
+            ),
+            "became": may("text", "what became of that revision since: superseded, recalled"),
             "sealedBy": may("text", "who sealed what came; empty if nobody did"),
             "waitsFor": must("text", "which people here have to approve it first; empty if none"),
             "error": must("text"),

@@ -254,6 +254,7 @@ PARAMETERS = {
     "counterPartyId": may("text", "the partner whose asset it is; else it is ours"),
     "revision": may("number", "which revision; else the newest"),
     "since": may("number", "the revision to compare with; else the one before"),
+    "transferId": may("text", "only what this transfer brought"),
     "flatten": may("flag", "false: catalogs are returned as partners wrote them"),
     "purpose": may("text", "what it is opened for"),
     "person": may("text", "who opens it"),

@@ -24,12 +24,16 @@ ANSWERS: dict[str, Form] = {
             ),
             "revision": may("number", "which revision it is, as its owner told"),
             "revisionState": may("text", "released, superseded or recalled"),
+            "became": may("text", "by which revision it was superseded, or why it was recalled"),
             "sizeBytes": may("number"),
             "receivedAt": may("number", "in milliseconds since 1970"),
             "deletedAt": may("number"),
             "policy": must("object"),
             "locked": must("texts", "the terms by which nobody may open it now"),
             "exports": may("objects", "where copies went: destination (empty: a program), person, by, at"),
+            "copiesWait": may(
+                "flag", "the store has deleted it as agreed; people delete the copies, then the receipt goes"
+            ),
             "lies": may("text", "where, if another replica has it in its store"),
             "seal": may(
                 "object", "of a package that has one: sealedBy, key, sealedAt; it was checked when it came"
@@ -94,6 +98,7 @@ ANSWERS: dict[str, Form] = {
             "sealedBy": must("text", "whose seal it has"),
             "warnings": must("texts", "what its publisher ought to know"),
             "skipped": must("texts", "what lies in the folder and is not part of it"),
+            "effectivity": must("objects", "for what it is meant: part, serialFrom, serialTo, plants"),
             "policy": must("object", "its terms, with those that follow from what it was made of"),
             "derivedFrom": must(
                 "texts", "agreements under which files of it were received, or that were named"
@@ -125,6 +130,7 @@ ANSWERS: dict[str, Form] = {
             "waitsFor": must("text", "which people here have to approve it first; empty if none"),
             "error": must("text"),
             "locked": must("texts", "the terms by which it may not be read now"),
+            "became": may("text", "of a revision that was asked for: by which one it was superseded"),
             "createdAt": CREATED,
         },
     ),

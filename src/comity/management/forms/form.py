@@ -29,7 +29,7 @@ class Member(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True, kw_only=True):
-    """A body or an answer. Members that are not named are taken, and given, as well.
+    """A body or an answer. Members that are not named are given as well, and taken in bodies that EDC has too.
 
     `types` are what `@type` may be where a version is strict; none: it is no form of EDC's, and never checked.
     `identified` says whether it has an `@id`: empty for no, else when it is needed or `may`. Of `either` exactly one

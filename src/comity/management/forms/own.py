@@ -26,7 +26,7 @@ _FRAMEWORK = {
 
 BODIES: dict[str, Form] = {
     "NewPartner": Form(
-        text="A participant that goes on the list of partners.",
+        text="A participant that goes on the list of partners; what is not said of one on it stays.",
         members={
             "participant": must("text", "DID or public address, or any id with address"),
             "name": may("text", "what you call it"),
@@ -69,6 +69,10 @@ BODIES: dict[str, Form] = {
             "framework": may("text", "the URN of a framework agreement: its release rules are inherited"),
             "again": may("flag", "only if it is published already, so that terms are there"),
             "effectivity": may("objects", "for what it is meant; else as the folder says, or as before"),
+            "keep": may(
+                "texts",
+                "of what is published already: terms (refused if one falls away), effectivity (its other members stay)",
+            ),
         },
         example={"folder": "/srv/release/7", "title": "Release 7"},
     ),
@@ -306,7 +310,8 @@ BODIES: dict[str, Form] = {
         text="A deviation that a person grants.",
         members={
             "limits": may(
-                "InquiryLimits", "else those that a colleague granted it within, or that were asked for"
+                "InquiryLimits",
+                "what they do not name stays as a colleague granted it, or as it was asked for",
             ),
             "text": may("text", "what the asker is told"),
         },

@@ -44,7 +44,9 @@ ANSWERS: dict[str, Form] = {
                 "object", "how many files were added, removed, changed, renamed since the one before"
             ),
             "reason": may("text", "why it was recalled"),
-            "publishedAt": must("number", "in milliseconds since 1970"),
+            "publishedAt": may(
+                "number", "in milliseconds since 1970; none of a partner's that is known by its receipt only"
+            ),
             "by": may("text", "the API key of who published or recalled it"),
             "files": may("number"),
             "sizeBytes": may("number"),
@@ -57,6 +59,15 @@ ANSWERS: dict[str, Form] = {
                 "objects",
                 "of each one of ours: what every holder of an agreement was told of it last, as counterPartyId, event,"
                 " delivery (sent, taken, refused), at, error",
+            ),
+            "lost": may(
+                "texts",
+                "of one of ours that was asked for by its number: its files that are not to be had any more, since they"
+                " were changed or removed where they lay; those in a bucket or at a back end are not looked for",
+            ),
+            "parents": may(
+                "texts",
+                "likewise: what became of the partners' revisions it was made from, of those that are not released",
             ),
             "receivedIn": may("text", "of a partner's: the last transfer that brought it, if it is here"),
         },
@@ -92,8 +103,15 @@ ANSWERS: dict[str, Form] = {
             "counterPartyId": may("text", "whose it is; ours has none"),
             "revision": may("number", "none where none applies"),
             "manifestSha256": may("text"),
-            "deviations": must("objects", "granted for this unit, from this revision"),
+            "deviations": must(
+                "objects",
+                "granted for this unit, from this revision; of ours with the counterPartyId that asked",
+            ),
             "why": must("text", "why it is that one, or none"),
+            "complete": must(
+                "flag",
+                "false where a partner's revision of which it has not told us might apply; why says so",
+            ),
         },
     ),
 }

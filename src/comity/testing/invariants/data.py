@@ -6,6 +6,7 @@ after its step, the consumer's was answered after it. Without messages the event
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from bisect import bisect_right
 from collections import defaultdict
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 
 from comity.dsp import machine, terms, transfer
+from comity.odrl import edc
 from comity.testing import record
 from comity.testing.book import MULTIPLE_CHOICES, OK, Book, Name, Spoken, document_of
 from comity.testing.ruling import Ruling
@@ -234,21 +236,34 @@ def _in_time(document: record.Document, at: int) -> bool:
     now = datetime.fromtimestamp(at / 1000, UTC)
     rules = document.get("permission")
     listed = rules if isinstance(rules, list) else [rules] if rules else []
-    return not listed or any(all(_holds(each, now) for each in _dates(rule)) for rule in listed)
+    signed_us = edc.signed(str(document.get("timestamp")))
+    return not listed or any(all(_holds(each, now) for each in _dates(rule, signed_us)) for rule in listed)
 
 
-def _dates(rule: Any) -> Iterator[tuple[str, datetime]]:
+def _dates(rule: Any, signed_us: int | None) -> Iterator[tuple[str, datetime]]:
     constraints = rule.get("constraint") if isinstance(rule, dict) else None
     for each in constraints if isinstance(constraints, list) else [constraints]:
-        if isinstance(each, dict) and str(each.get("leftOperand", "")).endswith("dateTime"):
-            right = each.get("rightOperand")
-            text = right.get("@value") if isinstance(right, dict) else right
-            try:
-                bound = datetime.fromisoformat(str(text))
-            except ValueError:
-                continue
+        if isinstance(each, dict) and (bound := _bound(each, signed_us)) is not None:
             operator = str(each.get("operator", "")).rsplit(":", 1)[-1].rsplit("/", 1)[-1]
             yield operator, bound if bound.tzinfo else bound.replace(tzinfo=UTC)
+
+
+def _bound(constraint: record.Document, signed_us: int | None) -> datetime | None:
+    """Return the time that a constraint is about; EDC's may count from the signing of its agreement."""
+    operand, right = str(constraint.get("leftOperand", "")), constraint.get("rightOperand")
+    if operand.endswith(edc.NAME):
+        found = edc.read(right, signed_us)
+        return (
+            datetime.fromtimestamp(int(found[0][0]) / 1e6, UTC)
+            if isinstance(found, tuple) and found
+            else None
+        )
+    if not operand.endswith("dateTime"):
+        return None
+    text = right.get("@value") if isinstance(right, dict) else right
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(str(text))
+    return None
 
 
 def _holds(date: tuple[str, datetime], now: datetime) -> bool:
