@@ -25,6 +25,12 @@ REVISIONS = migrate.known_versions()
 ROWS = (1, 2, 3)
 CHOICES = re.compile(r"CHECK \((\w+) IN \('(\w+)'")
 PACKAGE = json.dumps({"comity:manifestSha256": "0" * 64, "folder": "/srv/pump"}).encode()
+MOVED = {
+    "asset": "(SELECT asset.*, sealed AS content_sealed FROM asset LEFT JOIN content ON content.id = content_id) AS a",
+    "revision_content": "(SELECT asset_id, number, sealed AS content_sealed"
+    " FROM revision JOIN content ON content.id = content_id) AS r",
+}
+"""Where what an older schema has elsewhere is now."""
 NAMED = json.dumps([{"operandLeft": min(query.IDS), "operator": "=", "operandRight": "an asset"}]).encode()
 
 
@@ -188,7 +194,7 @@ def test_a_migration_that_is_ended_anywhere_loses_nothing(tmp_path, kind, versio
         assert store.version(database) == REVISIONS[-1]
         assert store.schema(database) == store.schema(fresh)
         for name, (columns, rows) in store.rows.items():
-            found = store.ask(database, f"SELECT {', '.join(columns)} FROM {name}")
+            found = store.ask(database, f"SELECT {', '.join(columns)} FROM {MOVED.get(name, name)}")
             assert set(rows) <= {tuple(map(plain, each)) for each in found}, (place, name)
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from comity import errors, runtime
 from comity.delivery.worker import POLL_S
+from comity.dsp import notice as notices
 from comity.net import http as net_http
 from hostile import machine_model as models
 from support import asgi, pair, wire
@@ -143,6 +144,8 @@ class Site(pair.Site):
         self.sendings = []
 
     async def _post(self, url: str, body: bytes, authorization: str) -> bytes:
+        if url.endswith("/comity/notices"):  # no message of the machine: it is taken
+            return notices.encode(notices.answer(notices.decode(body), {}))
         sending = Sending(url.partition(BASE)[2], body, asyncio.get_running_loop().create_future())
         self.sendings.append(sending)
         return await sending.answer
