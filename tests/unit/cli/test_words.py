@@ -59,7 +59,10 @@ def policy(*constraints, **more):
             policy({"xone": [atom("spatial", "eq", "DE"), atom("spatial", "eq", "FR")]}),
             "use exactly one of (in DE, in FR)",
         ),
-        (policy(atom("inForceDate", "lteq", "contractAgreement+30d")), "use until 30 days after the agreement"),
+        (
+            policy(atom("inForceDate", "lteq", "contractAgreement+30d")),
+            "use until 30 days after the agreement",
+        ),
         (policy(atom("elapsedTime", "lt", "P1D")), "use if elapsedTime lt P1D"),
         (policy(atom("dateTime", "lteq", "tomorrow")), "use if dateTime lteq tomorrow"),
         (policy(prohibition=[{"action": "distribute"}]), "use, no conditions; never distribute"),

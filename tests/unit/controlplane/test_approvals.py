@@ -169,7 +169,10 @@ class TestAsked:
         name = await begun(people)
         await settle(people, (await approval_of(people, name))["@id"], "anna", approved=False, reason="no")
         shown = await processes.load_negotiation(people.connector, name)
-        assert (shown["state"], shown["errorDetail"]) == ("TERMINATED", "people at the consumer refused it: no")
+        assert (shown["state"], shown["errorDetail"]) == (
+            "TERMINATED",
+            "people at the consumer refused it: no",
+        )
 
 
 async def begun(bench, by=""):
@@ -203,7 +206,10 @@ class TestDecided:
         await settle(people, asked, "anna", approved=False, reason="not released")
         (row,) = await people.outbox(name)
         said = msgspec.json.decode(row.body)
-        assert (said["code"], said["reason"]) == ("approval", ["people at the provider refused it: not released"])
+        assert (said["code"], said["reason"]) == (
+            "approval",
+            ["people at the provider refused it: not released"],
+        )
         assert b"anna" not in row.body
         assert await entries(people) == [
             ("", "asked", ""),

@@ -358,9 +358,7 @@ ENDPOINTS: dict[Key, Row] = {
     ("HEAD", "readings", "{id}/files/{path}"): Row(
         readings.read, OPERATOR, "", "FileBytes", "403 404 409 412 502"
     ),
-    ("GET", "received", ""): Row(
-        received.find, VIEWER, "", "[Received]", "", parameters=("transferId",)
-    ),
+    ("GET", "received", ""): Row(received.find, VIEWER, "", "[Received]", "", parameters=("transferId",)),
     ("POST", "received", "{id}/open"): Row(received.open_, OPERATOR, "Access", "Received", "400 403 404"),
     ("GET", "received", "store"): Row(received.store, VIEWER, "", "ReceivedStore", "422"),
     ("GET", "received", "{id}/files"): Row(received.files, VIEWER, "", "[FileEntry]", "403 404 409"),

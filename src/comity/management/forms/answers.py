@@ -210,7 +210,8 @@ ANSWERS: dict[str, Form] = {
             "stage": must("text", "NEGOTIATING, REQUESTING, PULLING, COMPLETED or FAILED"),
             "purpose": must("text", "what the partner was told that the data is for"),
             "revision": may(
-                "number", "the one that was received, else the one that was asked for; none: the newest released"
+                "number",
+                "the one that was received, else the one that was asked for; none: the newest released",
             ),
             "became": may("text", "what became of that revision since: superseded, recalled"),
             "sealedBy": may("text", "who sealed what came; empty if nobody did"),
