@@ -273,6 +273,20 @@ async def test_the_list_of_files_is_read_once_however_many_are_fetched(pair, tmp
     assert [each for each in read if each] == [asset.content_id]
 
 
+@pytest.mark.timeout(20)
+async def test_a_list_of_files_that_the_store_has_lost_is_said_and_not_looked_for_for_ever(pair, tmp_path):
+    await publish(pair.provider, tmp_path / "one", FIRST)
+    database = pair.provider.connector.database
+    asset = await database.read(lambda tx: offers.load(tx, offers.Asset, "asset"))
+    await database.write(lambda tx: tx.run("DELETE FROM content"))
+
+    async def named(tx):
+        return contents._Named(asset)
+
+    with pytest.raises(errors.StorageError, match="is not in the store"):
+        await contents.Contents(pair.provider.connector)._content(named)
+
+
 async def _exchange_contents(tx):
     one, two = [(await rows.find(tx, "asset", number)).content_id for number in (1, 2)]
     await rows.save_content(tx, "asset", 1, two)

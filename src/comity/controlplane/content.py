@@ -34,6 +34,7 @@ Content = serve.Package | Source
 NoteLost = Callable[[Connector, str, str], Awaitable[None]]
 ADDRESS = "asset-address"
 CONTENT = "asset-content"
+TRIES = 3
 KEPT_FILES = 250_000
 """How many files the lists in memory may have, all together; one list is kept however long it is."""
 
@@ -179,14 +180,19 @@ class Contents:
         return True
 
     async def _content(self, unit: Unit[_Named]) -> Content:
-        """Return what `unit` names; its list of files is read where it is not known yet."""
-        while True:  # until nobody publishes in between
+        """Return what `unit` names; its list of files is read where it is not known yet.
+
+        Raises:
+            StorageError: the store has lost it.
+        """
+        for _ in range(TRIES):  # somebody may publish it again in between
             named = await self._connector.database.read(unit)
             if not named.asset.content_id and not named.older:
                 return await self._from_address(named.asset)
             content = await self._known(named)
             if content is not None:
                 return content
+        raise errors.StorageError("the list of its files is not in the store", hint="publish it again")
 
     async def _known(self, named: _Named) -> Content | None:
         key = (named.asset.content_id, named.older)
